@@ -1,0 +1,75 @@
+//! Messages: one line each, put together byte by byte, for where nothing may be allocated.
+
+use core::ffi::CStr;
+
+/// The most bytes that a line of the library's takes, its newline included
+/// (a test of this crate puts the longest of each kind together).
+pub const LINE_MAX: usize = 320;
+
+/// The most bytes of a foreign value that are shown.
+const VALUE_MAX: usize = 40;
+
+/// A line under construction.
+pub trait Line {
+    /// Appends one byte.
+    fn push(&mut self, byte: u8);
+
+    /// Appends text of our own. (Never inlined: a copy at every call would be half the library.)
+    #[inline(never)]
+    fn text(&mut self, text: &str) {
+        for byte in text.bytes() {
+            self.push(byte);
+        }
+    }
+
+    /// Appends the name of a variable or an option.
+    fn name(&mut self, name: &CStr) {
+        self.value(name.to_bytes());
+    }
+
+    /// Appends a number, in decimal.
+    fn number(&mut self, number: u32) {
+        if number > 9 {
+            self.number(number / 10);
+        }
+        self.push(b'0' + (number % 10) as u8);
+    }
+
+    /// Appends bytes that somebody else chose. Whatever could end the line, move the cursor or
+    /// pass for an escape (control characters, bytes outside ASCII, the backslash) is written
+    /// as `\xNN`; what is longer than 40 bytes ends in `...`.
+    #[inline(never)]
+    fn value(&mut self, value: &[u8]) {
+        for &byte in value.iter().take(VALUE_MAX) {
+            if matches!(byte, b' '..=b'~') && byte != b'\\' {
+                self.push(byte);
+            } else {
+                self.text("\\x");
+                self.push(hex_digit(byte >> 4));
+                self.push(hex_digit(byte & 0xf));
+            }
+        }
+        if value.len() > VALUE_MAX {
+            self.text("...");
+        }
+    }
+
+    /// Appends the report that a variable's value cannot be used, what is accepted, and what
+    /// happens instead:
+    /// `libkeepalive: KEEPCNT=0: not a whole number from 1 to 127 (probes); ...`.
+    fn unusable(&mut self, variable: &CStr, value: &[u8], accepted: &str, instead: &str) {
+        self.text("libkeepalive: ");
+        self.name(variable);
+        self.text("=");
+        self.value(value);
+        self.text(": not ");
+        self.text(accepted);
+        self.text("; ");
+        self.text(instead);
+    }
+}
+
+/// The lower-case hexadecimal digit of a number below 16.
+fn hex_digit(number: u8) -> u8 {
+    if number < 10 { b'0' + number } else { b'a' - 10 + number }
+}

@@ -1,0 +1,144 @@
+//! The settings onto one socket.
+//!
+//! Every call here keeps errno and passes over what is refused: each option stands for itself
+//! (MPTCP knows no `TCP_USER_TIMEOUT`, a sandbox may forbid them all).
+
+use libc::{
+    AF_INET, AF_INET6, IPPROTO_MPTCP, IPPROTO_TCP, SO_KEEPALIVE, SOCK_STREAM, SOL_SOCKET,
+    TCP_KEEPIDLE, c_int, socklen_t,
+};
+use options::{Line, Mode};
+
+use crate::errno::{ErrnoGuard, errno};
+use crate::report::Message;
+use crate::next;
+use crate::settings::Settings;
+
+/// The type of a socket without its flags, `SOCK_TYPE_MASK` of the kernel's linux/net.h.
+const SOCK_TYPE_MASK: c_int = 0xf;
+
+const NOT_TCP: &str = " not TCP, left alone";
+
+/// A socket has been created: if it is TCP, it gets the settings.
+pub fn created(fd: c_int, domain: c_int, kind: c_int, protocol: c_int) {
+    let _errno = ErrnoGuard::new();
+    let settings = Settings::get();
+    let is_tcp = matches!(domain, AF_INET | AF_INET6)
+        && kind & SOCK_TYPE_MASK == SOCK_STREAM
+        && matches!(protocol, 0 | IPPROTO_TCP | IPPROTO_MPTCP);
+    if !settings.mode_is(Mode::Off) {
+        let reason_to_leave = if is_tcp { None } else { Some(NOT_TCP) };
+        apply(settings, fd, "socket() = ", reason_to_leave);
+    }
+}
+
+/// A socket is about to be connected: the second chance of one that was created where we did
+/// not see it.
+pub fn connecting(fd: c_int) {
+    let _errno = ErrnoGuard::new();
+    let settings = Settings::get();
+    if settings.second_chance() && reason_to_leave(settings, fd).is_none() {
+        apply(settings, fd, "connect() of ", None);
+    }
+}
+
+/// A connection has been accepted: the second chance of one whose listener we did not see.
+pub fn accepted(fd: c_int, call: &'static str) {
+    let _errno = ErrnoGuard::new();
+    let settings = Settings::get();
+    if settings.second_chance() {
+        apply(settings, fd, call, reason_to_leave(settings, fd));
+    }
+}
+
+/// Why a socket gets nothing at connect() or accept(). Without `force` only one whose keepalive
+/// is off does: on means that it has the settings, or that somebody chose others for it.
+fn reason_to_leave(settings: Settings, fd: c_int) -> Option<&'static str> {
+    if settings.mode_is(Mode::On) && get(fd, SOL_SOCKET, SO_KEEPALIVE) != Some(0) {
+        Some(" keepalive is on already, left alone")
+    } else if is_tcp(fd) {
+        None
+    } else {
+        Some(NOT_TCP)
+    }
+}
+
+/// The program has changed an option of a socket: under `force` the operator's value is put back.
+pub fn changed(fd: c_int, level: c_int, name: c_int) {
+    let settings = Settings::get();
+    if settings.mode_is(Mode::Force) {
+        put_back(settings, fd, level, name);
+    }
+}
+
+#[inline(never)]
+fn put_back(settings: Settings, fd: c_int, level: c_int, name: c_int) {
+    let _errno = ErrnoGuard::new();
+    if level == SOL_SOCKET && name == SO_KEEPALIVE {
+        if is_tcp(fd) {
+            set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+        }
+    } else if level == IPPROTO_TCP {
+        for (option, value) in settings.values() {
+            if option.number == name {
+                set(fd, IPPROTO_TCP, name, value);
+            }
+        }
+    }
+}
+
+/// Sets every option that is to be set, unless there is a reason to leave the socket as it is.
+/// Under `KEEPALIVE_DEBUG` says what came of it.
+#[inline(never)]
+fn apply(settings: Settings, fd: c_int, call: &str, reason_to_leave: Option<&str>) {
+    let debug = settings.debug();
+    let mut line = Message::new();
+    if debug {
+        line.about(call, fd);
+    }
+    match reason_to_leave {
+        Some(reason) if debug => line.text(reason),
+        Some(_) => {}
+        None => {
+            let mut set = |level, number, name, value| {
+                let errno = set(fd, level, number, value);
+                if debug {
+                    line.outcome(name, value, errno);
+                }
+            };
+            if !settings.mode_is(Mode::Skip) {
+                set(SOL_SOCKET, SO_KEEPALIVE, c"SO_KEEPALIVE", 1);
+            }
+            for (option, value) in settings.values() {
+                set(IPPROTO_TCP, option.number, option.name, value);
+            }
+        }
+    }
+    if debug {
+        line.send();
+    }
+}
+
+/// Whether a socket is TCP: only there `TCP_KEEPIDLE` can be read. (`SO_KEEPALIVE` can be read
+/// and set on sockets of every kind.)
+fn is_tcp(fd: c_int) -> bool {
+    get(fd, IPPROTO_TCP, TCP_KEEPIDLE).is_some()
+}
+
+/// An option's value by getsockopt(2), if the socket has the option.
+fn get(fd: c_int, level: c_int, name: c_int) -> Option<c_int> {
+    let mut value: c_int = 0;
+    let mut length = size_of::<c_int>() as socklen_t;
+    // SAFETY: `value` has room for `length` bytes; both outlive the call.
+    let result =
+        unsafe { next::getsockopt(fd, level, name, (&raw mut value).cast(), &raw mut length) };
+    (result == 0).then_some(value)
+}
+
+/// Sets an option by setsockopt(2): 0, or errno.
+fn set(fd: c_int, level: c_int, name: c_int, value: c_int) -> c_int {
+    let length = size_of::<c_int>() as socklen_t;
+    // SAFETY: `value` is read for `length` bytes during the call.
+    let result = unsafe { next::setsockopt(fd, level, name, (&raw const value).cast(), length) };
+    if result == 0 { 0 } else { errno() }
+}

@@ -1,0 +1,140 @@
+//! The next definition of each function that we stand in front of: the C library's, or that of
+//! another preload behind ours.
+//!
+//! dlsym(3) finds it, by `RTLD_NEXT`. Where there is none, or no dlsym (before glibc 2.34 a
+//! program that does not load libdl has none), the system call itself is made. That passes no
+//! other preload by: one that hooks needs dlsym as well, and brings it.
+
+use core::num::NonZeroUsize;
+
+use libc::{
+    SYS_accept4, SYS_connect, SYS_getsockopt, SYS_setsockopt, SYS_socket, c_int, c_long, c_void,
+    sockaddr, socklen_t, syscall,
+};
+use once_cell::race::OnceNonZeroUsize;
+
+use crate::arch;
+use crate::errno::ErrnoGuard;
+
+/// Makes of each row a function that calls the next definition, and `look_up_all`.
+macro_rules! next_definitions {
+    ($(
+        $(#[$doc:meta])*
+        fn $name:ident($($argument:ident: $type:ty),*) else $system_call:expr;
+    )*) => {
+        /// Looks all of them up, so that no call has to: dlsym takes the loader's lock and may
+        /// allocate, which must not happen in a signal handler.
+        pub fn look_up_all() {
+            $($name::look_up();)*
+        }
+
+        $(
+            $(#[$doc])*
+            ///
+            /// # Safety
+            ///
+            /// As for the function itself.
+            pub unsafe fn $name($($argument: $type),*) -> c_int {
+                // SAFETY: what stands at the address is a function of this name, or ours.
+                let function = unsafe {
+                    core::mem::transmute::<usize, $name::Function>($name::address())
+                };
+                // SAFETY: the caller's own arguments.
+                unsafe { function($($argument),*) }
+            }
+
+            mod $name {
+                use super::*;
+
+                pub(super) type Function = unsafe extern "C" fn($($type),*) -> c_int;
+
+                unsafe extern "C" fn system_call($($argument: $type),*) -> c_int {
+                    // SAFETY: the caller's own arguments, for the system call of that name.
+                    unsafe { $system_call as c_int }
+                }
+
+                static ADDRESS: OnceNonZeroUsize = OnceNonZeroUsize::new();
+
+                pub(super) fn address() -> usize {
+                    ADDRESS.get().map_or_else(look_up, NonZeroUsize::get)
+                }
+
+                pub(super) fn look_up() -> usize {
+                    const NAME: &str = concat!(stringify!($name), "\0");
+                    find(&ADDRESS, NAME, system_call as Function as usize)
+                }
+            }
+        )*
+    };
+}
+
+next_definitions! {
+    /// The next socket(2).
+    fn socket(domain: c_int, kind: c_int, protocol: c_int)
+        else syscall(SYS_socket, domain, kind, protocol);
+
+    /// The next connect(2).
+    fn connect(fd: c_int, address: *const sockaddr, length: socklen_t)
+        else cancellable(SYS_connect, fd, address, length as usize, 0);
+
+    /// The next accept(2). (i386 has no system call of that name.)
+    fn accept(fd: c_int, address: *mut sockaddr, length: *mut socklen_t)
+        else cancellable(SYS_accept4, fd, address, length as usize, 0);
+
+    /// The next accept4(2).
+    fn accept4(fd: c_int, address: *mut sockaddr, length: *mut socklen_t, flags: c_int)
+        else cancellable(SYS_accept4, fd, address, length as usize, flags);
+
+    /// The next getsockopt(2).
+    fn getsockopt(fd: c_int, level: c_int, name: c_int, value: *mut c_void, length: *mut socklen_t)
+        else syscall(SYS_getsockopt, fd, level, name, value, length);
+
+    /// The next setsockopt(2).
+    fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_void, length: socklen_t)
+        else syscall(SYS_setsockopt, fd, level, name, value, length);
+}
+
+/// Looks up the next definition of a function, or else takes its `system_call`. Several threads
+/// that come before our constructor may do so at the same time: they find the same.
+#[cold]
+#[inline(never)]
+fn find(address: &OnceNonZeroUsize, name: &'static str, system_call: usize) -> usize {
+    let _errno = ErrnoGuard::new();
+    let found = arch::dlsym().map_or(0, |dlsym| {
+        // SAFETY: every name of the table above ends in NUL. The call comes from this library,
+        // which is what `RTLD_NEXT` is relative to.
+        unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr().cast()) as usize }
+    });
+    let found = if found == 0 { system_call } else { found };
+    address.get_or_init(|| NonZeroUsize::new(found).unwrap_or(NonZeroUsize::MIN)).get()
+}
+
+/// Makes a blocking system call of up to four arguments a cancellation point, as the C library's
+/// function is: as glibc itself did it until it brought a dlsym, so no worse than without us.
+///
+/// # Safety
+///
+/// As for the system call.
+#[inline(never)]
+unsafe fn cancellable(
+    number: c_long,
+    fd: c_int,
+    address: *const sockaddr,
+    length: usize,
+    flags: c_int,
+) -> c_long {
+    const PTHREAD_CANCEL_ASYNCHRONOUS: c_int = 1;
+    unsafe extern "C" {
+        fn pthread_setcanceltype(kind: c_int, old: *mut c_int) -> c_int;
+    }
+
+    let mut old = 0;
+    // SAFETY: `old` outlives the call. Up to the second call there is nothing but the system
+    // call, so that being cancelled anywhere leaves nothing undone.
+    unsafe { pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &raw mut old) };
+    // SAFETY: the caller's promise.
+    let result = unsafe { syscall(number, fd, address, length, flags) };
+    // SAFETY: a null pointer says that the type of before is not wanted.
+    unsafe { pthread_setcanceltype(old, core::ptr::null_mut()) };
+    result
+}

@@ -1,0 +1,124 @@
+//! Messages on stderr: no allocation, no stdio, and only where they can hurt nobody.
+
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+use core::num::NonZeroUsize;
+
+use libc::{
+    AF_INET, AF_INET6, POLLOUT, S_IFMT, S_IFSOCK, SO_DOMAIN, SOL_SOCKET, STDERR_FILENO, SYS_getsockopt, SYS_ppoll,
+    SYS_write, c_int, c_void, pollfd, socklen_t, syscall, timespec,
+};
+use once_cell::race::OnceNonZeroUsize;
+use options::{LINE_MAX, Line};
+
+use crate::arch;
+
+const NULL: *const c_void = core::ptr::null();
+
+/// What was descriptor 2 at load, see [`stderr`].
+static STDERR: OnceNonZeroUsize = OnceNonZeroUsize::new();
+
+/// [`stderr`] of a descriptor that nothing may be written to.
+const NOWHERE: NonZeroUsize = NonZeroUsize::MIN;
+
+/// Remembers what descriptor 2 is. To be called at load, before the host can change it.
+pub fn remember_stderr() {
+    STDERR.get_or_init(stderr);
+}
+
+/// A line that is put together on the stack and sent with one write(2).
+pub struct Message {
+    bytes: [MaybeUninit<u8>; LINE_MAX],
+    length: usize,
+}
+
+impl Message {
+    /// An empty line.
+    pub fn new() -> Self {
+        Self { bytes: [const { MaybeUninit::uninit() }; LINE_MAX], length: 0 }
+    }
+
+    /// Appends the beginning of a line about a socket: `libkeepalive: socket() = 3: `.
+    pub fn about(&mut self, call: &str, fd: c_int) {
+        self.text("libkeepalive: ");
+        self.text(call);
+        self.number(fd as u32);
+        self.text(":");
+    }
+
+    /// Appends what came of setting an option: ` TCP_KEEPCNT=20`, and why it failed if it did.
+    #[inline(never)]
+    pub fn outcome(&mut self, name: &CStr, value: c_int, errno: c_int) {
+        self.text(" ");
+        self.name(name);
+        self.text("=");
+        self.number(value as u32);
+        if errno != 0 {
+            self.text(" (refused, errno ");
+            self.number(errno as u32);
+            self.text(")");
+        }
+    }
+
+    /// Ends the line and writes it to stderr, if that is still the file that was there at load,
+    /// and if it takes the line at once: the host must neither block nor get a SIGPIPE from us.
+    /// By system calls: write(2) of the C library would be a cancellation point.
+    pub fn send(&mut self) {
+        self.push(b'\n');
+        let at_load = STDERR.get_or_init(stderr);
+        if at_load == NOWHERE || at_load != stderr() {
+            return;
+        }
+        let mut descriptor = pollfd { fd: STDERR_FILENO, events: POLLOUT, revents: 0 };
+        let at_once = timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: one descriptor and one time, which outlive the call; no signal mask.
+        unsafe { syscall(SYS_ppoll, &raw mut descriptor, 1, &raw const at_once, NULL, 0_usize) };
+        // Nothing else may be set: POLLERR is a pipe, POLLHUP a socket, that nobody reads.
+        if descriptor.revents == POLLOUT {
+            // SAFETY: the first `length` bytes have been written to.
+            unsafe { syscall(SYS_write, STDERR_FILENO, self.bytes.as_ptr(), self.length) };
+        }
+    }
+}
+
+impl Line for Message {
+    #[inline(never)]
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            place.write(byte);
+            self.length += 1;
+        }
+    }
+}
+
+/// The file that descriptor 2 is now, as a number; [`NOWHERE`] if it is none, or the connection
+/// of an inetd-style service, where a message would go to the peer.
+fn stderr() -> NonZeroUsize {
+    let Some(status) = arch::fstat(STDERR_FILENO) else {
+        return NOWHERE;
+    };
+    if status.st_mode & S_IFMT == S_IFSOCK && matches!(domain(), AF_INET | AF_INET6) {
+        return NOWHERE;
+    }
+    // Both numbers are below 2^32 nearly everywhere, so that no two files are mixed up on 64 bit.
+    let device = (status.st_dev as usize).rotate_left(usize::BITS / 2);
+    NonZeroUsize::new(status.st_ino as usize ^ device).unwrap_or(NOWHERE)
+}
+
+/// The address family of the socket that descriptor 2 is.
+fn domain() -> c_int {
+    let mut domain: c_int = 0;
+    let mut length = size_of::<c_int>() as socklen_t;
+    // SAFETY: `domain` has room for `length` bytes; both outlive the call.
+    unsafe {
+        syscall(
+            SYS_getsockopt,
+            STDERR_FILENO,
+            SOL_SOCKET,
+            SO_DOMAIN,
+            &raw mut domain,
+            &raw mut length,
+        )
+    };
+    domain
+}

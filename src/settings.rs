@@ -1,0 +1,125 @@
+//! The environment into settings: once, into atomics, with no lock and no allocation.
+
+use core::ffi::CStr;
+use core::num::NonZeroUsize;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use libc::c_int;
+use once_cell::race::OnceNonZeroUsize;
+use options::{Line, Mode, OPTIONS, TcpOption};
+
+use crate::errno::ErrnoGuard;
+use crate::report::{self, Message};
+
+/// The mode's discriminant, plus [`DEBUG`]. Filled last: whoever sees it sees [`VALUES`] too
+/// (`race` stores with Release and loads with Acquire).
+static STATE: OnceNonZeroUsize = OnceNonZeroUsize::new();
+
+/// `KEEPALIVE_DEBUG=1` in [`STATE`]: a bit above every discriminant of [`Mode`].
+const DEBUG: usize = 8;
+
+/// For each of [`OPTIONS`] its value plus one; 0 where none was given.
+static VALUES: [AtomicU32; OPTIONS.len()] = [const { AtomicU32::new(0) }; OPTIONS.len()];
+
+/// The settings, as the environment said when the library was loaded.
+#[derive(Clone, Copy)]
+pub struct Settings(usize);
+
+impl Settings {
+    /// The settings. The environment is read here if it has not been: at load, by our
+    /// constructor, or when a constructor that runs before ours calls a hook.
+    pub fn get() -> Self {
+        Self(STATE.get_or_init(read).get())
+    }
+
+    /// Whether this is the mode.
+    pub fn mode_is(self, mode: Mode) -> bool {
+        self.0 & !DEBUG == mode as usize
+    }
+
+    /// Whether sockets get the settings at connect() and accept() if they do not have them yet.
+    pub fn second_chance(self) -> bool {
+        self.mode_is(Mode::On) || self.mode_is(Mode::Force)
+    }
+
+    /// Whether each socket gets a line on stderr.
+    pub fn debug(self) -> bool {
+        self.0 & DEBUG != 0
+    }
+
+    /// The options that were given a value, each with its value.
+    pub fn values(self) -> impl Iterator<Item = (&'static TcpOption, c_int)> {
+        OPTIONS.iter().zip(&VALUES).filter_map(|(option, value)| {
+            let value = value.load(Ordering::Relaxed).checked_sub(1)?;
+            Some((option, value as c_int))
+        })
+    }
+}
+
+/// Reads the environment. Threads that come before our constructor may do so at the same time:
+/// all of them store the same, and one of them reports.
+#[cold]
+fn read() -> NonZeroUsize {
+    static REPORTED: AtomicBool = AtomicBool::new(false);
+
+    let _errno = ErrnoGuard::new();
+    let report = !REPORTED.swap(true, Ordering::Relaxed);
+    let unusable = |name: &CStr, text: &[u8], accepted: &str, instead: &str| {
+        if report {
+            let mut line = Message::new();
+            line.unusable(name, text, accepted, instead);
+            line.send();
+        }
+    };
+
+    let mut mode = Mode::On;
+    if let Some(text) = variable(c"KEEPALIVE") {
+        match Mode::parse(text) {
+            Some(given) => mode = given,
+            None => unusable(c"KEEPALIVE", text, Mode::ACCEPTED, "on applies"),
+        }
+    }
+    let mut state = mode as usize;
+    if mode != Mode::Off {
+        for (option, value) in OPTIONS.iter().zip(&VALUES) {
+            let mut name = option.short_name.unwrap_or(option.name);
+            let mut given = variable(name);
+            if given.is_none() {
+                name = option.name;
+                given = variable(name);
+            }
+            let Some(text) = given else { continue };
+            match option.parse(text) {
+                Some(number) => value.store(number as u32 + 1, Ordering::Relaxed),
+                None => unusable(name, text, option.accepted, "the system default stays"),
+            }
+        }
+        if let Some(text) = variable(c"KEEPALIVE_DEBUG") {
+            if text == b"1" {
+                state |= DEBUG;
+                report::remember_stderr();
+            } else {
+                unusable(c"KEEPALIVE_DEBUG", text, "1", "sockets are not reported");
+            }
+        }
+    }
+    NonZeroUsize::new(state).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// A variable of the environment, if it is set, getenv(3).
+fn variable(name: &CStr) -> Option<&'static [u8]> {
+    // SAFETY: the name ends in NUL. It is load time, or the constructor of another library
+    // runs: nobody changes the environment yet.
+    let text = unsafe { libc::getenv(name.as_ptr()) };
+    if text.is_null() {
+        return None;
+    }
+    let mut length = 0;
+    // SAFETY: a string of the environment ends in NUL, and stays while `read` runs. (Counted
+    // here because strlen(3) would be one more symbol to look up at every start.)
+    while unsafe { *text.add(length) } != 0 {
+        length += 1;
+    }
+    // SAFETY: as above; `length` bytes have been read.
+    Some(unsafe { core::slice::from_raw_parts(text.cast(), length) })
+}
