@@ -10,8 +10,8 @@ use libc::{
 use options::{Line, Mode};
 
 use crate::errno::{ErrnoGuard, errno};
-use crate::report::Message;
 use crate::next;
+use crate::report::Message;
 use crate::settings::Settings;
 
 /// The type of a socket without its flags, `SOCK_TYPE_MASK` of the kernel's linux/net.h.

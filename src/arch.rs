@@ -2,11 +2,11 @@
 
 use core::arch::global_asm;
 
-use libc::{c_char, c_int, c_void, syscall};
 #[cfg(target_pointer_width = "64")]
 use libc::{SYS_fstat, stat};
 #[cfg(target_pointer_width = "32")]
 use libc::{SYS_fstat64 as SYS_fstat, stat64 as stat};
+use libc::{c_char, c_int, c_void, syscall};
 
 // One file for every glibc and musl: dlsym(3) moved from libdl to libc in glibc 2.34 and was
 // given a new version there, which an older glibc lacks (and then no program starts). So it is

@@ -30,11 +30,7 @@ pub unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> 
 ///
 /// As for connect(2): `address` is read for `length` bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn connect(
-    fd: c_int,
-    address: *const sockaddr,
-    length: socklen_t,
-) -> c_int {
+pub unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int {
     apply::connecting(fd);
     // SAFETY: the caller's arguments, for the function it meant.
     unsafe { next::connect(fd, address, length) }

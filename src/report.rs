@@ -5,8 +5,8 @@ use core::mem::MaybeUninit;
 use core::num::NonZeroUsize;
 
 use libc::{
-    AF_INET, AF_INET6, POLLOUT, S_IFMT, S_IFSOCK, SO_DOMAIN, SOL_SOCKET, STDERR_FILENO, SYS_getsockopt, SYS_ppoll,
-    SYS_write, c_int, c_void, pollfd, socklen_t, syscall, timespec,
+    AF_INET, AF_INET6, POLLOUT, S_IFMT, S_IFSOCK, SO_DOMAIN, SOL_SOCKET, STDERR_FILENO,
+    SYS_getsockopt, SYS_ppoll, SYS_write, c_int, c_void, pollfd, socklen_t, syscall, timespec,
 };
 use once_cell::race::OnceNonZeroUsize;
 use options::{LINE_MAX, Line};
