@@ -100,7 +100,9 @@ fn apply(settings: Settings, fd: c_int, call: &str, reason_to_leave: Option<&str
         Some(reason) if debug => line.text(reason),
         Some(_) => {}
         None => {
+            let mut nothing_to_set = true;
             let mut set = |level, number, name, value| {
+                nothing_to_set = false;
                 let errno = set(fd, level, number, value);
                 if debug {
                     line.outcome(name, value, errno);
@@ -111,6 +113,9 @@ fn apply(settings: Settings, fd: c_int, call: &str, reason_to_leave: Option<&str
             }
             for (option, value) in settings.values() {
                 set(IPPROTO_TCP, option.number, option.name, value);
+            }
+            if debug && nothing_to_set {
+                line.text(" nothing to set");
             }
         }
     }

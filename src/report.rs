@@ -1,6 +1,5 @@
 //! Messages on stderr: no allocation, no stdio, and only where they can hurt nobody.
 
-use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use core::num::NonZeroUsize;
 
@@ -36,28 +35,6 @@ impl Message {
     /// An empty line.
     pub fn new() -> Self {
         Self { bytes: [const { MaybeUninit::uninit() }; LINE_MAX], length: 0 }
-    }
-
-    /// Appends the beginning of a line about a socket: `libkeepalive: socket() = 3: `.
-    pub fn about(&mut self, call: &str, fd: c_int) {
-        self.text("libkeepalive: ");
-        self.text(call);
-        self.number(fd as u32);
-        self.text(":");
-    }
-
-    /// Appends what came of setting an option: ` TCP_KEEPCNT=20`, and why it failed if it did.
-    #[inline(never)]
-    pub fn outcome(&mut self, name: &CStr, value: c_int, errno: c_int) {
-        self.text(" ");
-        self.name(name);
-        self.text("=");
-        self.number(value as u32);
-        if errno != 0 {
-            self.text(" (refused, errno ");
-            self.number(errno as u32);
-            self.text(")");
-        }
     }
 
     /// Ends the line and writes it to stderr, if that is still the file that was there at load,

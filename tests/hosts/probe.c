@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -162,6 +163,9 @@ static void listen_current(void)
 
 int main(int count, char **arguments)
 {
+    /* What was left open by whoever started this: descriptors are expected to begin with 3. */
+    for (int fd = 3; fd < 256; fd++)
+        close(fd);
     for (char **next = arguments + 1; *next; ) {
         const char *call = *next++;
         int result;
@@ -227,6 +231,10 @@ int main(int count, char **arguments)
             close(constant(ARGUMENT));
         } else if (!strcmp(call, "open")) {
             report(call, open(ARGUMENT, O_WRONLY | O_CREAT | O_APPEND, 0600) < 0 ? -1 : 0);
+        } else if (!strcmp(call, "received")) {
+            int bytes = -1;
+            ioctl(current, FIONREAD, &bytes);
+            printf("received = %d bytes\n", bytes);
         } else if (!strcmp(call, "use")) {
             current = constant(ARGUMENT);
         } else {

@@ -4,6 +4,8 @@
 //! `KEEPALIVE_TEST_SYSTEM` chooses where the programs are built and run: unset, this machine;
 //! `musl`, this machine with musl (Debian: musl-tools); or the root directory of another system
 //! that has a C compiler (root only; Debian: debootstrap --include=gcc,libc6-dev).
+//! `KEEPALIVE_TEST_LIBRARY` names another library file to test than the one built here: how a
+//! test is seen to fail.
 
 // Each suite is a crate of its own and uses what it needs.
 #![allow(dead_code)]
@@ -22,13 +24,12 @@ enum System {
     Root(PathBuf),
 }
 
-static SYSTEM: LazyLock<System> = LazyLock::new(|| {
-    match std::env::var("KEEPALIVE_TEST_SYSTEM").as_deref() {
+static SYSTEM: LazyLock<System> =
+    LazyLock::new(|| match std::env::var("KEEPALIVE_TEST_SYSTEM").as_deref() {
         Err(_) => System::Native,
         Ok("musl") => System::Musl,
         Ok(root) => System::Root(root.into()),
-    }
-});
+    });
 
 /// Whether the programs run on this machine's own C library. Some suites look at this machine's
 /// programs, which other systems need not have.
@@ -48,7 +49,7 @@ static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
 });
 
 /// A path as the programs see it.
-fn inside(path: &Path) -> PathBuf {
+pub fn inside(path: &Path) -> PathBuf {
     match &*SYSTEM {
         System::Root(root) => Path::new("/").join(path.strip_prefix(root).unwrap_or(path)),
         _ => path.to_owned(),
@@ -75,13 +76,17 @@ static BUILD: LazyLock<PathBuf> = LazyLock::new(|| {
     target.join("release")
 });
 
-/// The library, as it ships.
-pub fn library() -> PathBuf {
-    let built = match std::env::var_os("KEEPALIVE_TEST_LIBRARY") {
+/// The library, as it ships: the file that was built.
+pub fn built_library() -> PathBuf {
+    match std::env::var_os("KEEPALIVE_TEST_LIBRARY") {
         Some(path) => path.into(),
         None => BUILD.join("libkeepalive.so"),
-    };
-    into_system(&built)
+    }
+}
+
+/// The library, as the programs see it.
+pub fn library() -> PathBuf {
+    into_system(&built_library())
 }
 
 /// The preload of examples/trace_sockopts.

@@ -1,6 +1,6 @@
 //! Messages: one line each, put together byte by byte, for where nothing may be allocated.
 
-use core::ffi::CStr;
+use core::ffi::{CStr, c_int};
 
 /// The most bytes that a line of the library's takes, its newline included
 /// (a test of this crate puts the longest of each kind together).
@@ -66,6 +66,29 @@ pub trait Line {
         self.text(accepted);
         self.text("; ");
         self.text(instead);
+    }
+
+    /// Appends the beginning of a line about a socket: `libkeepalive: socket() = 3:`.
+    fn about(&mut self, call: &str, fd: c_int) {
+        self.text("libkeepalive: ");
+        self.text(call);
+        self.number(fd as u32);
+        self.text(":");
+    }
+
+    /// Appends what came of setting an option: ` TCP_KEEPCNT=20`, and, unless `errno` is 0, why
+    /// it was refused.
+    #[inline(never)]
+    fn outcome(&mut self, name: &CStr, value: c_int, errno: c_int) {
+        self.text(" ");
+        self.name(name);
+        self.text("=");
+        self.number(value as u32);
+        if errno != 0 {
+            self.text(" (refused, errno ");
+            self.number(errno as u32);
+            self.text(")");
+        }
     }
 }
 

@@ -1,0 +1,62 @@
+//! Other preloads before and behind the library: examples/trace_sockopts, which hooks the same
+//! calls and prints what reaches it.
+
+use crate::support;
+use crate::{SET, last_line, preloaded_command, settings_and};
+
+/// What the tracer printed of setsockopt(2), and what the probe printed, with both preloaded.
+#[track_caller]
+fn with_tracer(
+    tracer_first: bool,
+    variables: &[(&str, &str)],
+    script: &str,
+) -> (Vec<String>, String) {
+    let (library, tracer) = (support::library(), support::tracer());
+    let (first, second) = if tracer_first { (tracer, library) } else { (library, tracer) };
+    let mut command = preloaded_command(variables, script);
+    command.env("LD_PRELOAD", format!("{}:{}", first.display(), second.display()));
+    let (stdout, stderr) = support::run(&mut command);
+    let set = stderr.lines().filter(|line| line.starts_with("setsockopt")).map(str::to_owned);
+    (set.collect(), stdout)
+}
+
+const SCRIPT: &str = "socket AF_INET SOCK_STREAM 0 show set TCP_KEEPIDLE 5 show";
+
+#[test]
+#[cfg_attr(not(target_env = "gnu"), ignore = "redhook does not build for musl")]
+fn a_preload_behind_the_library_sees_what_the_library_sets() {
+    let (set, shown) = with_tracer(false, &settings_and(&[("KEEPALIVE", "force")]), SCRIPT);
+    assert_eq!(
+        set,
+        [
+            "setsockopt(3, SOL_SOCKET, SO_KEEPALIVE, 1) = 0",
+            "setsockopt(3, IPPROTO_TCP, TCP_KEEPCNT, 20) = 0",
+            "setsockopt(3, IPPROTO_TCP, TCP_KEEPIDLE, 180) = 0",
+            "setsockopt(3, IPPROTO_TCP, TCP_KEEPINTVL, 60) = 0",
+            "setsockopt(3, IPPROTO_TCP, TCP_USER_TIMEOUT, 12345) = 0",
+            "setsockopt(3, IPPROTO_TCP, TCP_KEEPIDLE, 5) = 0",
+            "setsockopt(3, IPPROTO_TCP, TCP_KEEPIDLE, 180) = 0",
+        ]
+    );
+    assert_eq!(last_line(&shown), SET);
+}
+
+#[test]
+#[cfg_attr(not(target_env = "gnu"), ignore = "redhook does not build for musl")]
+fn a_preload_in_front_of_the_library_sees_what_the_program_sets() {
+    let (set, shown) = with_tracer(true, &settings_and(&[("KEEPALIVE", "force")]), SCRIPT);
+    assert_eq!(set, ["setsockopt(3, IPPROTO_TCP, TCP_KEEPIDLE, 5) = 0"]);
+    assert_eq!(last_line(&shown), SET);
+}
+
+/// As an unprivileged container image might: both ways of naming it at once.
+#[test]
+fn the_library_loaded_twice_does_its_work() {
+    let library = support::library();
+    let copy = support::scratch("copy.so");
+    std::fs::copy(support::built_library(), &copy).expect("a copy");
+    let mut command = preloaded_command(&settings_and(&[]), "socket AF_INET SOCK_STREAM 0 show");
+    let both = format!("{}:{}", library.display(), support::inside(&copy).display());
+    command.env("LD_PRELOAD", both);
+    assert_eq!(last_line(&support::stdout(&mut command)), SET);
+}

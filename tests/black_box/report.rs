@@ -1,0 +1,193 @@
+//! What the library writes, and where it must not.
+
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+
+use crate::support;
+use crate::{SETTINGS, preloaded, preloaded_command, probe, settings_and};
+
+const DEBUG: (&str, &str) = ("KEEPALIVE_DEBUG", "1");
+
+/// What is reported of these calls.
+#[track_caller]
+fn reported(variables: &[(&str, &str)], script: &str) -> String {
+    support::run(&mut preloaded_command(variables, script)).1
+}
+
+/// Runs a command that must succeed, with this for its stderr.
+#[track_caller]
+fn run_with_stderr(mut command: Command, stderr: impl Into<OwnedFd>) {
+    let output = support::finish(command.stderr(Stdio::from(stderr.into())));
+    assert!(output.status.success(), "{command:?}: {}", output.status);
+}
+
+#[test]
+fn nothing_is_written_when_there_is_nothing_to_report() {
+    for mode in ["on", "skip", "off", "force"] {
+        let script = "socket AF_INET SOCK_STREAM 0 listen socket AF_INET SOCK_STREAM 0 connect \
+                      accept set TCP_KEEPIDLE 5 socket AF_INET SOCK_DGRAM 0 connect";
+        assert_eq!(reported(&settings_and(&[("KEEPALIVE", mode)]), script), "");
+    }
+}
+
+#[test]
+fn a_value_cannot_forge_a_second_line_nor_move_the_cursor() {
+    let value = "5\nlibkeepalive: all is well\r\t\u{1b}[2J\u{7f}\\";
+    assert_eq!(
+        reported(&[("KEEPIDLE", value)], ""),
+        "libkeepalive: KEEPIDLE=5\\x0alibkeepalive: all is well\\x0d\\x09\\x1b[2J\\x7f\\x5c: not a \
+         whole number from 1 to 32767 (seconds); the system default stays\n"
+    );
+}
+
+#[test]
+fn a_long_value_is_cut() {
+    assert_eq!(
+        reported(&[("KEEPALIVE", &"x".repeat(100_000))], ""),
+        format!(
+            "libkeepalive: KEEPALIVE={}...: not on, off, skip or force; on applies\n",
+            "x".repeat(40)
+        )
+    );
+}
+
+#[test]
+fn debug_says_of_each_socket_what_was_set_or_why_not() {
+    let script = "socket AF_INET SOCK_STREAM 0 socket AF_INET6 SOCK_DGRAM 0 socket 99 1 0 \
+                  socket AF_UNIX SOCK_STREAM 0";
+    assert_eq!(
+        reported(&settings_and(&[DEBUG]), script),
+        "libkeepalive: socket() = 3: SO_KEEPALIVE=1 TCP_KEEPCNT=20 TCP_KEEPIDLE=180 \
+         TCP_KEEPINTVL=60 TCP_USER_TIMEOUT=12345\n\
+         libkeepalive: socket() = 4: not TCP, left alone\n\
+         libkeepalive: socket() = 5: not TCP, left alone\n"
+    );
+}
+
+#[test]
+fn debug_says_what_happened_at_connect_and_accept() {
+    let script = "raw_socket AF_INET SOCK_STREAM 0 listen raw_socket AF_INET SOCK_STREAM 0 \
+                  connect accept raw_socket AF_INET SOCK_STREAM 0 set SO_KEEPALIVE 1 connect \
+                  accept4 socket AF_UNIX SOCK_STREAM 0 listen socket AF_UNIX SOCK_STREAM 0 \
+                  connect accept";
+    assert_eq!(
+        reported(&[DEBUG, ("KEEPIDLE", "9")], script),
+        "libkeepalive: connect() of 4: SO_KEEPALIVE=1 TCP_KEEPIDLE=9\n\
+         libkeepalive: accept() = 5: SO_KEEPALIVE=1 TCP_KEEPIDLE=9\n\
+         libkeepalive: accept4() = 7: SO_KEEPALIVE=1 TCP_KEEPIDLE=9\n\
+         libkeepalive: socket() = 8: not TCP, left alone\n\
+         libkeepalive: socket() = 9: not TCP, left alone\n\
+         libkeepalive: accept() = 10: not TCP, left alone\n"
+    );
+    let script = "socket AF_INET SOCK_STREAM 0 listen socket AF_INET SOCK_STREAM 0 connect accept";
+    assert_eq!(
+        reported(&[DEBUG], script),
+        "libkeepalive: socket() = 3: SO_KEEPALIVE=1\n\
+         libkeepalive: socket() = 4: SO_KEEPALIVE=1\n\
+         libkeepalive: accept() = 5: keepalive is on already, left alone\n"
+    );
+}
+
+#[test]
+fn debug_under_skip_without_values_says_that_there_is_nothing_to_set() {
+    assert_eq!(
+        reported(&[DEBUG, ("KEEPALIVE", "skip")], "socket AF_INET SOCK_STREAM 0"),
+        "libkeepalive: socket() = 3: nothing to set\n"
+    );
+}
+
+#[test]
+#[ignore = "needs a kernel with MPTCP (5.19 for the keepalive options)"]
+fn debug_says_which_option_was_refused_and_why() {
+    let script = "socket AF_INET SOCK_STREAM IPPROTO_MPTCP";
+    assert_eq!(
+        reported(&[DEBUG, ("KEEPIDLE", "9"), ("TCP_USER_TIMEOUT", "9")], script),
+        "libkeepalive: socket() = 3: SO_KEEPALIVE=1 TCP_KEEPIDLE=9 \
+         TCP_USER_TIMEOUT=9 (refused, errno 92)\n"
+    );
+}
+
+/// Under inetd, descriptor 2 is the connection.
+#[test]
+fn nothing_is_written_to_an_inet_socket() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let stderr = TcpStream::connect(listener.local_addr().expect("its address")).expect("a peer");
+    let (mut peer, _) = listener.accept().expect("a connection");
+    let variables = [DEBUG, ("KEEPCNT", "bad")];
+    run_with_stderr(preloaded_command(&variables, "socket AF_INET SOCK_STREAM 0"), stderr);
+    let mut received = String::new();
+    peer.read_to_string(&mut received).expect("the end");
+    assert_eq!(received, "");
+}
+
+/// Under systemd, descriptor 2 is the journal's socket.
+#[test]
+fn a_unix_socket_gets_the_report() {
+    let (mut journal, stderr) = UnixStream::pair().expect("a pair");
+    run_with_stderr(preloaded_command(&[("KEEPALIVE", "bad")], ""), stderr);
+    let mut received = String::new();
+    journal.read_to_string(&mut received).expect("the end");
+    assert_eq!(received, "libkeepalive: KEEPALIVE=bad: not on, off, skip or force; on applies\n");
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_kills_nobody() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let variables = [DEBUG, ("KEEPCNT", "bad")];
+    run_with_stderr(preloaded_command(&variables, "socket AF_INET SOCK_STREAM 0"), writer);
+    let (journal, stderr) = UnixStream::pair().expect("a pair");
+    drop(journal);
+    run_with_stderr(preloaded_command(&variables, "socket AF_INET SOCK_STREAM 0"), stderr);
+}
+
+#[test]
+fn a_pipe_that_is_full_blocks_nobody() {
+    use std::io::Write;
+    let (_reader, mut writer) = std::io::pipe().expect("a pipe");
+    // What a pipe takes at first, pipe(7).
+    writer.write_all(&[b' '; 65536]).expect("room");
+    let variables = [DEBUG, ("KEEPCNT", "bad")];
+    let mut command = support::bare("timeout");
+    command.arg("10").arg(support::host("probe")).args(["socket", "AF_INET", "SOCK_STREAM", "0"]);
+    command.env("LD_PRELOAD", support::library()).envs(variables);
+    run_with_stderr(command, writer);
+}
+
+/// With stderr closed, the first socket of the program *is* descriptor 2.
+#[test]
+fn nothing_is_written_to_a_socket_that_got_descriptor_2() {
+    let listening = "socket AF_INET SOCK_STREAM 0 listen";
+    let connecting = "close 2 socket AF_INET SOCK_STREAM 0 connect \
+                      socket AF_INET SOCK_DGRAM 0 accept received";
+    let script = format!("{listening} {connecting}");
+    let shown = preloaded(&settings_and(&[("KEEPALIVE", "force")]), &script);
+    assert!(shown.contains("socket = 2\n") && shown.ends_with("received = 0 bytes\n"), "{shown}");
+
+    // Closed by the program itself, and closed before it was started.
+    let (shown, _) = support::run(&mut preloaded_command(&settings_and(&[DEBUG]), &script));
+    assert!(shown.contains("socket = 2\n") && shown.ends_with("received = 0 bytes\n"), "{shown}");
+    let mut command = support::bare("sh");
+    let program = support::host("probe");
+    let words = format!("exec {} {script} 2>&-", program.display());
+    command.args(["-c", &words]).env("LD_PRELOAD", support::library()).envs(settings_and(&[DEBUG]));
+    command.env("KEEPCNT", "bad");
+    let (shown, stderr) = support::run(&mut command);
+    assert!(shown.contains("socket = 2\n") && shown.ends_with("received = 0 bytes\n"), "{shown}");
+    // The shell itself was preloaded, and its stderr was open.
+    assert_eq!(stderr.matches("KEEPCNT=bad").count(), 1, "{stderr}");
+}
+
+#[test]
+fn nothing_is_written_to_a_file_that_the_program_put_in_place_of_stderr() {
+    let file = support::scratch("stderr");
+    let seen = support::inside(&file);
+    let script = format!("close 2 open {} socket AF_INET SOCK_STREAM 0", seen.display());
+    let shown = support::run(&mut preloaded_command(&settings_and(&[DEBUG]), &script)).0;
+    assert!(shown.contains("socket = 3"), "{shown}");
+    assert_eq!(std::fs::read_to_string(&file).expect("the file"), "");
+    assert_eq!(preloaded(&SETTINGS, &script), probe(&script));
+}
