@@ -154,15 +154,13 @@ pub fn compile(name: &str, arguments: &[&str]) -> PathBuf {
 /// A command that runs below another root directory.
 fn in_root(program: impl AsRef<OsStr>, root: &Path) -> Command {
     let mut command = Command::new(program);
-    let root = std::ffi::CString::new(root.as_os_str().as_encoded_bytes()).expect("no NUL");
-    // SAFETY: between fork and exec only two system calls are made.
+    let root = root.to_owned();
+    // SAFETY: between fork and exec there are two system calls, with short paths that are made
+    // into C strings on the stack.
     unsafe {
         command.pre_exec(move || {
-            if libc::chroot(root.as_ptr()) == 0 && libc::chdir(c"/".as_ptr()) == 0 {
-                Ok(())
-            } else {
-                Err(std::io::Error::last_os_error())
-            }
+            std::os::unix::fs::chroot(&root)?;
+            std::env::set_current_dir("/")
         });
     }
     command

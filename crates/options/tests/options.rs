@@ -89,8 +89,20 @@ fn a_number_too_large_for_any_integer_is_not_accepted() {
 #[test]
 fn nothing_but_digits_is_a_number() {
     let malformed: [&[u8]; 14] = [
-        b"", b" ", b" 5", b"5 ", b"+5", b"-5", b"5.0", b"0x5", b"5s", b"1e1", b"five", b"5\n",
-        b"\xd9\xa5", b"5\xff",
+        b"",
+        b" ",
+        b" 5",
+        b"5 ",
+        b"+5",
+        b"-5",
+        b"5.0",
+        b"0x5",
+        b"5s",
+        b"1e1",
+        b"five",
+        b"5\n",
+        b"\xd9\xa5",
+        b"5\xff",
     ];
     for option in &OPTIONS {
         for text in malformed {
@@ -114,7 +126,8 @@ fn modes_are_named_in_any_case() {
 
 #[test]
 fn nothing_else_is_a_mode() {
-    for text in ["", "o", "on ", " on", "onn", "of", "forces", "yes", "0", "1", "o\u{131}n", "ofF\0"]
+    for text in
+        ["", "o", "on ", " on", "onn", "of", "forces", "yes", "0", "1", "o\u{131}n", "ofF\0"]
     {
         assert_eq!(Mode::parse(text.as_bytes()), None, "{text:?}");
     }
