@@ -29,7 +29,7 @@ fn calls(trace: &str, name: &str) -> usize {
 fn count(command: Command, which: &str) -> String {
     let trace = support::scratch("trace");
     let mut strace = support::bare("strace");
-    strace.args(["-o", trace.to_str().expect("UTF-8"), "-e", &format!("trace={which}")]);
+    strace.arg("-o").arg(support::inside(&trace)).args(["-e", &format!("trace={which}")]);
     for (name, value) in command.get_envs() {
         if let Some(value) = value {
             let (name, value) = (name.to_string_lossy(), value.to_string_lossy());

@@ -23,7 +23,6 @@ fn with_tracer(
 const SCRIPT: &str = "socket AF_INET SOCK_STREAM 0 show set TCP_KEEPIDLE 5 show";
 
 #[test]
-#[cfg_attr(not(target_env = "gnu"), ignore = "redhook does not build for musl")]
 fn a_preload_behind_the_library_sees_what_the_library_sets() {
     let (set, shown) = with_tracer(false, &settings_and(&[("KEEPALIVE", "force")]), SCRIPT);
     assert_eq!(
@@ -42,7 +41,6 @@ fn a_preload_behind_the_library_sees_what_the_library_sets() {
 }
 
 #[test]
-#[cfg_attr(not(target_env = "gnu"), ignore = "redhook does not build for musl")]
 fn a_preload_in_front_of_the_library_sees_what_the_program_sets() {
     let (set, shown) = with_tracer(true, &settings_and(&[("KEEPALIVE", "force")]), SCRIPT);
     assert_eq!(set, ["setsockopt(3, IPPROTO_TCP, TCP_KEEPIDLE, 5) = 0"]);

@@ -37,7 +37,7 @@ pub fn is_native() -> bool {
     matches!(*SYSTEM, System::Native)
 }
 
-/// A directory of this process's, inside the system that is tested. Removed by [`clean_up`].
+/// A directory of this process's, inside the system that is tested. Removed when it ends.
 static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
     let parent = match &*SYSTEM {
         System::Root(root) => root.join("tmp"),
@@ -45,6 +45,12 @@ static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
     };
     let directory = parent.join(format!("programs-{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a directory for test programs");
+    extern "C" fn clean_up() {
+        // Nobody is left to be told.
+        let _ = std::fs::remove_dir_all(&*DIRECTORY);
+    }
+    // SAFETY: the handler runs once, when every test has ended.
+    unsafe { libc::atexit(clean_up) };
     directory
 });
 
@@ -89,9 +95,12 @@ pub fn library() -> PathBuf {
     into_system(&built_library())
 }
 
-/// The preload of examples/trace_sockopts.
+/// The preload of examples/trace_sockopts, or its stand-in where std does not load.
 pub fn tracer() -> PathBuf {
-    into_system(&BUILD.join("examples/libtrace_sockopts.so"))
+    match *SYSTEM {
+        System::Native => BUILD.join("examples/libtrace_sockopts.so"),
+        _ => compile("trace_sockopts", &["-shared", "-fPIC", "-ldl"]),
+    }
 }
 
 /// The program of examples/show_keepalive.
