@@ -114,10 +114,12 @@ fn variable(name: &CStr) -> Option<&'static [u8]> {
     if text.is_null() {
         return None;
     }
+    // Counted here, and with an end that the compiler does not take for that of strlen(3): one
+    // symbol less for the loader to look up at every start. No string that execve(2) passes on
+    // is longer (MAX_ARG_STRLEN: 32 pages, of at most 64 KiB).
     let mut length = 0;
-    // SAFETY: a string of the environment ends in NUL, and stays while `read` runs. (Counted
-    // here because strlen(3) would be one more symbol to look up at every start.)
-    while unsafe { *text.add(length) } != 0 {
+    // SAFETY: a string of the environment ends in NUL, and stays while `read` runs.
+    while length < 32 << 16 && unsafe { *text.add(length) } != 0 {
         length += 1;
     }
     // SAFETY: as above; `length` bytes have been read.

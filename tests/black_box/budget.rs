@@ -117,6 +117,17 @@ fn setsockopt_costs_nothing_without_force_and_with_it_what_is_put_back() {
     assert_eq!(made(&force, other), (0, 0));
 }
 
+#[test]
+#[ignore = "needs strace"]
+fn a_call_that_fails_costs_nothing_afterwards() {
+    let listening = "socket AF_INET SOCK_STREAM|SOCK_NONBLOCK 0 listen";
+    let force = settings_and(&[("KEEPALIVE", "force")]);
+    let failing =
+        format!("{listening} accept accept4 socket 99 1 0 set TCP_KEEPIDLE 0 set TCP_KEEPCNT 128");
+    assert_eq!(made(&SETTINGS, &failing), made(&SETTINGS, listening));
+    assert_eq!(made(&force, &failing), made(&force, listening));
+}
+
 /// A seccomp-sandboxed program may die on a system call that it does not expect.
 #[test]
 #[ignore = "needs strace"]
