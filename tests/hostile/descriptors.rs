@@ -45,10 +45,10 @@ fn whoever_closes_descriptors_is_served_and_gets_no_message_on_a_socket() {
 fn where_no_descriptor_is_left_calls_fail_as_usual() {
     let report = |options: &str| {
         format!(
-            "socket: Too many open files\n\
+            "socket: EMFILE\n\
              connect: succeeded\n\
-             accept: Too many open files\n\
-             accept4: Too many open files\n\
+             accept: EMFILE\n\
+             accept4: EMFILE\n\
              accepted: {options}\n\
              created: {options}\n\
              opened=15\n"

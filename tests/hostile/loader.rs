@@ -1,6 +1,6 @@
 //! Programs that load, look up and unload at run time.
 
-use crate::support::{compile, is_musl, library, stdout};
+use crate::support::{compile, host, is_musl, library, stdout};
 use crate::{SERVED, UNSERVED, with, without};
 
 /// What tests/hosts/namespaces.c prints when sockets of the program's own have these options.
@@ -31,8 +31,7 @@ fn report(options: &str) -> String {
 
 #[test]
 fn every_way_to_find_socket_works() {
-    let libdl: &[&str] = if is_musl() { &[] } else { &["-ldl"] };
-    let program = compile("namespaces", libdl);
+    let program = host("namespaces");
     let plugin = compile("plugin", &["-shared", "-fPIC"]);
     assert_eq!(stdout(without(&program).arg(library()).arg(&plugin)), report(UNSERVED));
     assert_eq!(stdout(with(&program).arg(library()).arg(&plugin)), report(SERVED));

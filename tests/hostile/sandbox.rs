@@ -11,12 +11,12 @@ const ALL_AS_USUAL: &str = "\
 socket: succeeded
 socket: succeeded
 connect: succeeded
-connect again: Transport endpoint is already connected
+connect again: EISCONN
 accept: succeeded
 socket: succeeded
 connect: succeeded
 accept4: succeeded
-accept of none: Bad file descriptor
+accept of none: EBADF
 ";
 
 /// The arguments for a sandbox that refuses in this way, and in it a connection of this kind.

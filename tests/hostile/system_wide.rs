@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{self, built_library, host, inside, is_emulated, is_musl, outside, run};
+use crate::support::{self, host, inside, is_emulated, is_musl, library, run};
 use crate::{SERVED, UNSERVED, VALUES};
 
 const PROBE: &str = "/usr/bin/probe socket AF_INET SOCK_STREAM 0 show";
@@ -18,7 +18,7 @@ impl SmallSystem {
     fn new() -> Self {
         let system = Self { root: support::scratch("system") };
         let probe = host("probe");
-        for program in ["/bin/sh", "/bin/ls", "/usr/bin/env", "/usr/bin/setpriv"] {
+        for program in ["/bin/sh", "/bin/ls", "/usr/bin/env", "/usr/sbin/chroot"] {
             system.install(Path::new(program), program);
         }
         system.install(&probe, "/usr/bin/probe");
@@ -30,22 +30,23 @@ impl SmallSystem {
 
     /// Copies a program to a place in this system, and what it is linked with.
     fn install(&self, program: &Path, place: &str) {
-        self.copy(&outside(program), place);
+        self.copy(program, place);
         let (list, _) = run(support::bare("ldd").arg(program));
-        for library in list.split_whitespace().filter(|word| word.starts_with('/')) {
-            self.copy(&outside(Path::new(library)), library);
+        for needed in list.split_whitespace().filter(|word| word.starts_with('/')) {
+            self.copy(Path::new(needed), needed);
         }
     }
 
+    /// By cp(1), which knows what a link means below another root.
     fn copy(&self, file: &Path, place: &str) {
         let place = self.root.join(place.trim_start_matches('/'));
         std::fs::create_dir_all(place.parent().expect("a directory")).expect("a directory");
-        std::fs::copy(file, place).unwrap_or_else(|error| panic!("{file:?}: {error}"));
+        run(support::bare("cp").arg(file).arg(inside(&place)));
     }
 
     /// Puts the library in front of everything.
     fn preload(&self) {
-        self.copy(&built_library(), "/usr/lib/libkeepalive.so");
+        self.copy(&library(), "/usr/lib/libkeepalive.so");
         std::fs::create_dir_all(self.root.join("etc")).expect("a directory");
         std::fs::write(self.root.join("etc/ld.so.preload"), "/usr/lib/libkeepalive.so\n")
             .expect("ld.so.preload");
@@ -96,7 +97,7 @@ fn setuid_programs_are_served() {
     let system = SmallSystem::new();
     let line = PROBE.replace(
         "/usr/bin/probe",
-        "setpriv --reuid 65534 --regid 65534 --clear-groups /usr/bin/setuid-probe",
+        "/usr/sbin/chroot --userspec=65534:65534 --groups= / /usr/bin/setuid-probe",
     );
     assert_eq!(system.shell(&line), report(UNSERVED));
     system.preload();

@@ -8,12 +8,14 @@
 #include "check.h"
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 
-enum { REPETITIONS = 20 };
+enum { REPETITIONS = 200 };
 
 static struct sockaddr_in full, idle;
 static int idle_listener;
-static int cleaned, destroyed;
+static int cancel_type, cleaned, destroyed;
+static volatile int ready;
 
 #ifdef __cplusplus
 struct Object {
@@ -34,7 +36,10 @@ __attribute__((noinline)) static void block(const char *call)
     Object object;
 #endif
     int fd = must("socket", socket(AF_INET, SOCK_STREAM, 0));
+    int before;
     pthread_cleanup_push(clean_up, &fd);
+    pthread_setcanceltype(cancel_type, &before);
+    ready = 1;
     if (!strcmp(call, "connect"))
         connect(fd, (struct sockaddr *)&full, sizeof full);
     else if (!strcmp(call, "accept"))
@@ -44,17 +49,8 @@ __attribute__((noinline)) static void block(const char *call)
     pthread_cleanup_pop(1);
 }
 
-static int cancel_type;
-
 static void *start(void *call)
 {
-    int state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-    /* An asynchronous cancellation may strike anywhere: only the blocking call is open to it. */
-    int fd = must("socket", socket(AF_INET, SOCK_STREAM, 0));
-    close(fd);
-    pthread_setcanceltype(cancel_type, &state);
-    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
     block((const char *)call);
     return NULL;
 }
@@ -67,9 +63,12 @@ static void cancel(const char *call, int type)
     for (int i = 0; i < REPETITIONS; i++) {
         pthread_t thread;
         void *result = NULL;
+        ready = 0;
         pthread_create(&thread, NULL, start, (void *)call);
-        /* An asynchronous one must not strike while socket() or the handler is not done with. */
-        usleep(type == PTHREAD_CANCEL_ASYNCHRONOUS ? 20000 : i * 100);
+        while (!ready)
+            sched_yield();
+        /* Some before they block, and in the midst of the library; most while they do. */
+        usleep(i * 20);
         pthread_cancel(thread);
         pthread_join(thread, &result);
         cancelled += result == PTHREAD_CANCELED;

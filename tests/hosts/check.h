@@ -14,6 +14,19 @@
 /* No call sets errno to this. */
 #define UNTOUCHED 4242
 
+/* The errors that the programs come upon. */
+static inline const char *error_name(int error)
+{
+    switch (error) {
+    case EBADF: return "EBADF";
+    case EINTR: return "EINTR";
+    case EISCONN: return "EISCONN";
+    case EMFILE: return "EMFILE";
+    case EPERM: return "EPERM";
+    default: return strerror(error);
+    }
+}
+
 static inline int get_option(int fd, int level, int name)
 {
     int value = -1;

@@ -12,7 +12,7 @@ static int report(const char *call, int result)
     else if (result >= 0)
         printf("%s: succeeded, errno became %d\n", call, errno);
     else
-        printf("%s: %s\n", call, strerror(errno));
+        printf("%s: %s\n", call, error_name(errno));
     fflush(stdout);
     errno = UNTOUCHED;
     return result;

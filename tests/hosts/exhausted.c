@@ -8,7 +8,7 @@
 static int report(const char *call, int result)
 {
     int error = errno;
-    dprintf(1, "%s: %s\n", call, result >= 0 ? "succeeded" : strerror(error));
+    dprintf(1, "%s: %s\n", call, result >= 0 ? "succeeded" : error_name(error));
     return result;
 }
 

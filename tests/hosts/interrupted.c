@@ -40,7 +40,7 @@ static pid_t interrupt(void (*go_on)(void))
 static void report(const char *what, int result, pid_t child)
 {
     printf("%s: %s, signals=%d\n", what,
-           result >= 0 ? "succeeded" : errno == EINTR ? "EINTR" : strerror(errno), signals);
+           result >= 0 ? "succeeded" : error_name(errno), signals);
     fflush(stdout);
     waitpid(child, NULL, 0);
 }
@@ -68,7 +68,7 @@ static int new_socket(void)
 
 int main(void)
 {
-    alarm(60);
+    alarm(20);
     listener = listener_on(&address, 0);
 
     handle(0);

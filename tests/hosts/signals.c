@@ -123,13 +123,17 @@ int main(int count, char **arguments)
         return 0;
     }
 
-    int number, status;
+    int number, status, idle = 0;
     sigwait(&ready, &number);
     while (!waitpid(child, &status, WNOHANG)) {
         int handled = shared->handled;
         kill(child, SIGUSR1);
         for (int i = 0; i < 1000 && shared->handled == handled; i++)
             usleep(20);
+        /* Several seconds without an answer: it hangs. */
+        idle = shared->handled == handled ? idle + 1 : 0;
+        if (idle == 100)
+            kill(child, SIGKILL);
     }
     if (!WIFEXITED(status) || WEXITSTATUS(status)) {
         printf("ended by signal %d\n", WIFSIGNALED(status) ? WTERMSIG(status) : 0);

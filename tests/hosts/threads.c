@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 
 static long wanted;
-static const char *library;
+static const char *program, *library;
 static atomic_long calls;
 static atomic_int wrong, forked, executed, environments, loaded;
 static char *environment_of_children[5];
@@ -48,20 +48,35 @@ static void reset(int fd)
     close(fd);
 }
 
+/* On what is not TCP the library must ask in vain, and that must not show either. */
 static void *open_sockets(void *nothing)
 {
+    struct sockaddr_in discard = {.sin_family = AF_INET, .sin_port = htons(9),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t length = sizeof address;
+    int listener;
+    SUCCEEDS(listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    must("bind", bind(listener, (struct sockaddr *)&address, sizeof(sa_family_t)));
+    must("listen", listen(listener, 9));
+    must("getsockname", getsockname(listener, (struct sockaddr *)&address, &length));
     while (!done()) {
-        int tcp, tcp6, udp, local;
+        int tcp, tcp6, udp, local, accepted;
         SUCCEEDS(tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
         SUCCEEDS(tcp6 = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
         SUCCEEDS(udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
         SUCCEEDS(local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
         CHECK(has_settings(tcp));
         CHECK(has_settings(tcp6));
+        SUCCEEDS(connect(udp, (struct sockaddr *)&discard, sizeof discard));
+        SUCCEEDS(connect(local, (struct sockaddr *)&address, length));
+        SUCCEEDS(accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC));
         CHECK(get_option(udp, SOL_SOCKET, SO_KEEPALIVE) == 0);
         CHECK(get_option(local, SOL_SOCKET, SO_KEEPALIVE) == 0);
-        close(tcp), close(tcp6), close(udp), close(local);
+        CHECK(get_option(accepted, SOL_SOCKET, SO_KEEPALIVE) == 0);
+        close(tcp), close(tcp6), close(udp), close(local), close(accepted);
     }
+    close(listener);
     return nothing;
 }
 
@@ -113,7 +128,7 @@ static void *fail(void *nothing)
         FAILS(ENOTSOCK, connect(0, (struct sockaddr *)&address, sizeof address));
         FAILS(EBADF, accept(-1, NULL, NULL));
         FAILS(EINVAL, accept(idle, NULL, NULL));
-        FAILS(EINVAL, accept4(listener, NULL, NULL, -1));
+        FAILS(EINVAL, accept4(idle, NULL, NULL, SOCK_CLOEXEC));
         FAILS(EBADF, setsockopt(-1, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one));
         FAILS(ENOPROTOOPT, setsockopt(idle, IPPROTO_TCP, 9999, &one, sizeof one));
         SUCCEEDS(tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -144,8 +159,10 @@ static void *fork_children(void *nothing)
 {
     while (!done()) {
         pid_t child = fork();
-        if (child == 0)
+        if (child == 0) {
+            alarm(20);
             _exit(is_child_served() ? 0 : 1);
+        }
         wait_for(must("fork", child));
         atomic_fetch_add(&forked, 1);
     }
@@ -155,11 +172,11 @@ static void *fork_children(void *nothing)
 static void *execute_children(void *nothing)
 {
     while (!done()) {
-        char *arguments[] = {"threads", NULL};
+        char *arguments[] = {(char *)program, NULL};
         pid_t child = vfork();
         if (child == 0) {
             if (is_child_served())
-                execve("/proc/self/exe", arguments, environment_of_children);
+                execve(program, arguments, environment_of_children);
             _exit(1);
         }
         wait_for(must("vfork", child));
@@ -204,8 +221,9 @@ int main(int count, char **arguments)
     if (count < 3)
         return is_child_served() ? 0 : 1;
     wanted = atol(arguments[1]);
+    program = arguments[0];
     library = arguments[2];
-    alarm(300);
+    alarm(60);
     const char *names[] = {"LD_PRELOAD", "KEEPCNT", "KEEPIDLE", "KEEPINTVL"};
     for (int i = 0, used = 0; i < 4; i++)
         if (getenv(names[i]))

@@ -12,6 +12,7 @@
 // Each suite is a crate of its own and uses what it needs.
 #![allow(dead_code)]
 
+use std::env::consts::ARCH;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -171,7 +172,13 @@ pub fn compile(name: &str, arguments: &[&str]) -> PathBuf {
     let program = directory.join(name);
     let mut compiler = match &*SYSTEM {
         System::Native => Command::new(if is_cpp { "c++" } else { "cc" }),
-        System::Musl => Command::new("musl-gcc"),
+        System::Musl => {
+            let mut compiler = Command::new("musl-gcc");
+            // The kernel's headers, which musl does not bring, after its own.
+            compiler.args(["-idirafter", "/usr/include"]);
+            compiler.arg("-idirafter").arg(format!("/usr/include/{ARCH}-linux-gnu"));
+            compiler
+        }
         System::Root(root) => {
             let compiler = match std::env::var("KEEPALIVE_TEST_TARGET") {
                 Err(_) => if is_cpp { "c++" } else { "cc" }.to_string(),
@@ -188,6 +195,8 @@ pub fn compile(name: &str, arguments: &[&str]) -> PathBuf {
         .arg(inside(&part))
         .arg(source)
         .args(arguments)
+        // Where dlsym is not in the C library itself, whoever needs it has libdl, and no other.
+        .args(["-Wl,--as-needed", "-ldl"])
         .output()
         .expect("a C compiler (Debian: gcc libc6-dev)");
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
