@@ -19,7 +19,7 @@ ctor::declarative::ctor! {
     /// up (dlsym takes the loader's lock).
     #[ctor(unsafe)]
     fn load() {
-        settings::Settings::get();
+        settings::Settings::load();
         next::look_up_all();
     }
 }

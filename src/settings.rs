@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 use core::num::NonZeroUsize;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use libc::c_int;
 use once_cell::race::OnceNonZeroUsize;
@@ -26,10 +26,16 @@ static VALUES: [AtomicU32; OPTIONS.len()] = [const { AtomicU32::new(0) }; OPTION
 pub struct Settings(usize);
 
 impl Settings {
-    /// The settings. The environment is read here if it has not been: at load, by our
-    /// constructor, or when a constructor that runs before ours calls a hook.
+    /// Reads the environment and reports what cannot be used: to be called once, at load.
+    pub fn load() {
+        STATE.get_or_init(|| read(true));
+    }
+
+    /// The settings. Until they have been loaded, while the constructors run that come before
+    /// ours, each call reads the environment anew, since there may not be one yet: glibc makes
+    /// it after it has called what a program put into its `DT_PREINIT_ARRAY`.
     pub fn get() -> Self {
-        Self(STATE.get_or_init(read).get())
+        Self(STATE.get().unwrap_or_else(|| read(false)).get())
     }
 
     /// Whether this is the mode.
@@ -57,13 +63,11 @@ impl Settings {
 }
 
 /// Reads the environment. Threads that come before our constructor may do so at the same time:
-/// all of them store the same, and one of them reports.
+/// all of them store the same.
 #[cold]
-fn read() -> NonZeroUsize {
-    static REPORTED: AtomicBool = AtomicBool::new(false);
-
+#[inline(never)]
+fn read(report: bool) -> NonZeroUsize {
     let _errno = ErrnoGuard::new();
-    let report = !REPORTED.swap(true, Ordering::Relaxed);
     let unusable = |name: &CStr, text: &[u8], accepted: &str, instead: &str| {
         if report {
             let mut line = Message::new();
@@ -88,11 +92,14 @@ fn read() -> NonZeroUsize {
                 name = option.name;
                 given = variable(name);
             }
-            let Some(text) = given else { continue };
-            match option.parse(text) {
-                Some(number) => value.store(number as u32 + 1, Ordering::Relaxed),
-                None => unusable(name, text, option.accepted, "the system default stays"),
-            }
+            let number = given.and_then(|text| {
+                let number = option.parse(text);
+                if number.is_none() {
+                    unusable(name, text, option.accepted, "the system default stays");
+                }
+                number
+            });
+            value.store(number.map_or(0, |number| number as u32 + 1), Ordering::Relaxed);
         }
         if let Some(text) = variable(c"KEEPALIVE_DEBUG") {
             if text == b"1" {
