@@ -10,6 +10,12 @@
 // Each suite is a crate of its own and uses what it needs.
 #![allow(dead_code)]
 
+pub mod document;
+pub mod namespace;
+pub mod outside;
+pub mod postgres;
+pub mod running;
+
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
