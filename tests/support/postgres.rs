@@ -31,7 +31,11 @@ pub fn start(namespace: &Namespace, settings: Settings) -> Running {
     server
 }
 
-/// A data directory to copy.
+/// A data directory to copy, made once for the suite.
+pub fn cluster() -> &'static Path {
+    &CLUSTER
+}
+
 static CLUSTER: LazyLock<PathBuf> = LazyLock::new(|| {
     let cluster = super::scratch("cluster");
     std::fs::create_dir(&cluster).expect("a directory");
@@ -50,7 +54,7 @@ fn postgres_uid() -> u32 {
 }
 
 /// Debian has them out of PATH, one directory for each version.
-fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").expect("Debian: postgresql");
     let mut found: Vec<_> = versions.flatten().map(|it| it.path().join("bin").join(name)).collect();
     found.sort();
