@@ -36,7 +36,6 @@ const SETTINGS: [Setting; 4] = [Setting::Traced, Setting::NoLibrary, Setting::On
 #[test]
 #[ignore = "needs root: network namespaces; and the programs of the table"]
 fn the_table_of_programs_is_up_to_date() {
-    let _clean_up = support::CleanUp;
     let fixtures = fixtures();
     let found = table(&fixtures);
     println!("{found}");

@@ -50,6 +50,11 @@ impl Namespace {
         command
     }
 
+    /// Ends every process inside.
+    pub fn end_programs(&self) {
+        end_programs(&self.name);
+    }
+
     /// Every process inside, children that left their parents included.
     pub fn pids(&self) -> Vec<u32> {
         pids(&self.name)
@@ -64,6 +69,12 @@ impl Drop for Namespace {
 
 /// Ends what runs in a namespace, and removes it.
 fn remove(name: &str) {
+    end_programs(name);
+    // In a drop nothing can be done about a failure, but it is seen.
+    let _ = Command::new("ip").args(["netns", "delete", name]).status();
+}
+
+fn end_programs(name: &str) {
     for _ in 0..100 {
         let pids = pids(name);
         if pids.is_empty() {
@@ -75,8 +86,6 @@ fn remove(name: &str) {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    // In a drop nothing can be done about a failure, but it is seen.
-    let _ = Command::new("ip").args(["netns", "delete", name]).status();
 }
 
 fn pids(name: &str) -> Vec<u32> {
