@@ -11,6 +11,9 @@ use crate::support::outside::{self, TcpSocket};
 /// `nf_conntrack_tcp_timeout_established` of the firewall.
 pub const FORGETS_AFTER: Duration = Duration::from_secs(5);
 
+/// The client's address.
+pub const CLIENT: &str = "10.9.1.2";
+
 /// The server's address.
 pub const SERVER: &str = "10.9.2.2";
 
@@ -100,9 +103,10 @@ impl Bed {
         ip(&["-n", end, "route", "add", "default", "via", &format!("{network}.1")]);
     }
 
-    /// Whether the firewall knows a connection.
-    pub fn firewall_knows_one(&self) -> bool {
-        let list = ["conntrack", "--dump", "--proto", "tcp", "--state", "ESTABLISHED"];
+    /// Whether the firewall knows a connection to a port.
+    pub fn firewall_knows_one(&self, port: u16) -> bool {
+        let port = port.to_string();
+        let list = ["conntrack", "--dump", "--proto", "tcp", "--orig-port-dst", &port];
         self.in_firewall(&list, "").contains("ESTABLISHED")
     }
 

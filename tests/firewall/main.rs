@@ -3,7 +3,7 @@
 //! seen is printed, and kept in docs/firewall.md.
 //!
 //! Needs root, and Debian's iproute2, nftables, conntrack, postgresql, default-jdk-headless,
-//! netcat-openbsd and socat:
+//! netcat-openbsd, socat and zookeeper:
 //!
 //!     cargo test --test firewall -- --ignored --nocapture
 //!
@@ -17,25 +17,28 @@ mod bed;
 mod ends;
 mod report;
 mod stories;
+mod zookeeper;
 
 use std::fmt::Write;
 
 use report::Timeline;
-use stories::{Ending, Idle, Vanished};
+use stories::{Election, Ending, Idle, Vanished};
 use support::document;
 
 #[test]
-#[ignore = "needs root: network namespaces; nft, conntrack, postgres, java, nc, socat"]
+#[ignore = "needs root: network namespaces; nft, conntrack, postgres, java, nc, socat, zookeeper"]
 fn the_firewall_and_the_vanished_peers() {
-    let (idle, vanished, endings) = std::thread::scope(|scope| {
+    let (idle, elections, vanished, endings) = std::thread::scope(|scope| {
         let idle: Vec<_> = Idle::ALL.map(|story| scope.spawn(move || story.run())).into();
+        let elections: Vec<_> = Election::ALL.map(|story| scope.spawn(move || story.run())).into();
         let vanished: Vec<_> = Vanished::ALL.map(|story| scope.spawn(move || story.run())).into();
         let endings: Vec<_> = Ending::ALL.map(|story| scope.spawn(move || story.run())).into();
-        (join(idle), join(vanished), join(endings))
+        (join(idle), join(elections), join(vanished), join(endings))
     });
 
     let mut found = String::new();
     section(&mut found, "A connection that is idle for too long", Idle::TABLE, &idle);
+    section(&mut found, "ZooKeeper's idle connection", Election::TABLE, &elections);
     section(&mut found, "Clients that vanish", Vanished::TABLE, &vanished);
     section(&mut found, "What ends a connection, and when", Ending::TABLE, &endings);
     println!("{found}");

@@ -1,12 +1,13 @@
-//! The three kinds of runs. Each checks what the settings promise.
+//! The kinds of runs. Each checks what the settings promise.
 
 use std::time::Duration;
 
-use crate::bed::{Bed, FORGETS_AFTER};
+use crate::bed::{Bed, End, FORGETS_AFTER};
 use crate::ends::Server;
 use crate::report::Timeline;
 use crate::support::namespace::Settings;
 use crate::support::running::wait_until;
+use crate::zookeeper;
 
 /// What a busy machine may add to a time.
 const LATENESS: Duration = Duration::from_millis(1500);
@@ -70,7 +71,7 @@ impl Idle {
 
         let mut timeline = Timeline::begin(format!("{ends}; the library: {place}"));
         timeline.event(server.client_name(), "a request is answered; now idle");
-        if wait_until(FORGETS_AFTER * 3, || !bed.firewall_knows_one()) {
+        if wait_until(FORGETS_AFTER * 3, || !bed.firewall_knows_one(port)) {
             timeline.event("firewall", "has forgotten the connection");
             std::thread::sleep((FORGETS_AFTER * 3).saturating_sub(timeline.elapsed()));
         } else {
@@ -92,6 +93,71 @@ impl Idle {
         assert_eq!(dropped == 0, should_live, "{dropped} dropped\n{timeline}");
 
         timeline.row = vec![ends, place.into(), outcome.into(), dropped.to_string()];
+        timeline
+    }
+}
+
+/// Two ZooKeeper servers, one on each side of the firewall. The connection by which they elect a
+/// leader is idle once they have one. Both turn keepalive off on it (unless they are told
+/// otherwise, zookeeper.tcpKeepAlive): who connects does before, who accepts after.
+#[derive(Clone, Copy)]
+pub struct Election {
+    library: &'static str,
+    at_connecting: Settings<'static>,
+    at_accepting: Settings<'static>,
+    /// What the end with the library should have.
+    lives: bool,
+}
+
+impl Election {
+    pub const ALL: [Self; 4] = {
+        const NOWHERE: Election =
+            Election { library: "nowhere", at_connecting: None, at_accepting: None, lives: false };
+        const FORCE: Settings = Some(&[
+            ("KEEPALIVE", "force"),
+            ("KEEPIDLE", "2"),
+            ("KEEPINTVL", "2"),
+            ("KEEPCNT", "3"),
+        ]);
+        [
+            NOWHERE,
+            Self { library: "accepts, `on`", at_accepting: KEEP_ALIVE, ..NOWHERE },
+            // An explicit "off" cannot be told from the default at connect().
+            Self { library: "connects, `on`", at_connecting: KEEP_ALIVE, lives: true, ..NOWHERE },
+            Self { library: "accepts, `force`", at_accepting: FORCE, lives: true, ..NOWHERE },
+        ]
+    };
+
+    pub const TABLE: &[&str] =
+        &["library at the server that", "keepalive", "after 15 s the firewall"];
+
+    pub fn run(self) -> Timeline {
+        let bed = Bed::new();
+        // The one with the higher number connects.
+        let _accepts = zookeeper::start(&bed.client, 1, self.at_accepting);
+        let _connects = zookeeper::start(&bed.server, 2, self.at_connecting);
+        let election = |end: &End| end.connections(zookeeper::ELECTION_PORT);
+        let is_connected = || [&bed.client, &bed.server].map(|end| election(end).len()) == [1, 1];
+        let has_leader = || bed.server.connections(zookeeper::QUORUM_PORT).len() == 1;
+        assert!(wait_until(zookeeper::PATIENCE, || has_leader() && is_connected()), "no leader");
+
+        let mut timeline =
+            Timeline::begin(format!("two zookeepers; the library: {}", self.library));
+        timeline.event("zookeeper", "both servers agree on a leader; now idle");
+        let knows = || bed.firewall_knows_one(zookeeper::ELECTION_PORT);
+        let forgotten = wait_until(FORGETS_AFTER * 3, || !knows());
+        let outcome = if forgotten { "has forgotten" } else { "still knows" };
+        timeline.event("firewall", format!("{outcome} the connection for elections"));
+        assert!(is_connected(), "{timeline}");
+        timeline.event("both servers", "still ESTABLISHED");
+        assert_eq!(forgotten, !self.lives, "{timeline}");
+        let end = if self.at_accepting.is_some() { &bed.client } else { &bed.server };
+        let keepalive = election(end)[0].values.keepalive;
+        assert_eq!(keepalive, self.lives, "{timeline}");
+
+        let keepalive = if keepalive { "on" } else { "off" };
+        let cells = [self.library, keepalive, &format!("{outcome} the connection")];
+        timeline.row = cells.map(String::from).into();
         timeline
     }
 }

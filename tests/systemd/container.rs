@@ -13,6 +13,8 @@ use crate::support::running::{Running, wait_until};
 /// Where a directory of this machine is inside.
 pub const SHARED: &str = "/run/keepalive";
 
+const PREFIX: &str = "keepalive-test-";
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running container. It ends, and what it needed is removed, when this goes out of scope.
@@ -26,8 +28,8 @@ pub struct Container {
 impl Container {
     /// Boots into a target, with `units` as its /etc/systemd/system.
     pub fn boot(target: &str, units: &Path, shared: &Path) -> Self {
-        let groups = ControlGroups::new();
         let network = Namespace::new("container");
+        let groups = ControlGroups::new();
         // A shell that enters the groups and becomes systemd-nspawn.
         let mut command = support::bare("sh");
         command.args([
@@ -89,7 +91,8 @@ impl ControlGroups {
             let old = ["systemd", "unified"].map(|name| root.join(name));
             old.into_iter().filter(|path| path.exists()).collect()
         };
-        let name = format!("keepalive-test-{}", std::process::id());
+        let name = format!("{PREFIX}{}", std::process::id());
+        hierarchies.iter().for_each(|path| remove_all(&left_overs(path)));
         let groups: Vec<_> = hierarchies.iter().map(|path| path.join(&name)).collect();
         groups.iter().for_each(|group| fs::create_dir(group).expect("a control group (root?)"));
         Self(groups)
@@ -104,12 +107,27 @@ impl std::fmt::Display for ControlGroups {
 
 impl Drop for ControlGroups {
     fn drop(&mut self) {
-        // A group can be removed only some time after its last process has ended.
-        wait_until(PATIENCE, || {
-            self.0.iter().for_each(|group| remove(group));
-            !self.0.iter().any(|group| group.exists())
-        });
+        remove_all(&self.0);
     }
+}
+
+/// Those of a test that was killed. (Its processes have ended with its namespace.)
+fn left_overs(hierarchy: &Path) -> Vec<PathBuf> {
+    let is_left = |entry: &fs::DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix(PREFIX);
+        pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists())
+    };
+    let entries = fs::read_dir(hierarchy).into_iter().flatten().flatten();
+    entries.filter(is_left).map(|entry| entry.path()).collect()
+}
+
+/// Removes groups. One can be removed only some time after its last process has ended.
+fn remove_all(groups: &[PathBuf]) {
+    wait_until(PATIENCE, || {
+        groups.iter().for_each(|group| remove(group));
+        !groups.iter().any(|group| group.exists())
+    });
 }
 
 /// Removes a group and all below it, as far as they are empty. (Their files go with them.)
