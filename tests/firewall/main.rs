@@ -2,8 +2,8 @@
 //! that forgets it, peers that vanish, and what the kernel then makes of the settings. What was
 //! seen is printed, and kept in docs/firewall.md.
 //!
-//! Needs root, and Debian's iproute2, nftables, conntrack, postgresql, default-jdk-headless,
-//! netcat-openbsd, socat and zookeeper:
+//! Needs root, and Debian's packages conntrack, default-jdk-headless, iproute2, netcat-openbsd,
+//! nftables, postgresql, procps, socat, zookeeper:
 //!
 //!     cargo test --test firewall -- --ignored --nocapture
 //!

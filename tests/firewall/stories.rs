@@ -249,7 +249,7 @@ pub struct Ending {
 }
 
 impl Ending {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::idle([2, 1, 3], None, Some(5), "2 + 1 × 3"),
         Self::idle([3, 2, 2], None, Some(7), "3 + 2 × 2"),
         Self::idle([1, 1, 6], None, Some(7), "1 + 1 × 6"),
@@ -258,6 +258,7 @@ impl Ending {
         Self::in_flight(Some([2, 1, 3]), Some(5000), Some(5), "TCP_USER_TIMEOUT"),
         // Under the library alone the first probe is due after the system's two hours.
         Self { keepalive: None, ..Self::idle([0; 3], Some(5000), None, "no probe yet") },
+        Self::idle([2, 1, 3], Some(5000), Some(5), "both agree"),
         Self::idle([2, 1, 3], Some(10000), Some(10), "TCP_USER_TIMEOUT replaces KEEPCNT"),
         Self::idle([2, 1, 20], Some(6000), Some(6), "TCP_USER_TIMEOUT replaces KEEPCNT"),
         Self::idle([2, 3, 20], Some(1000), Some(5), "seen when the second probe is due: 2 + 3"),

@@ -96,23 +96,49 @@ const HTTP_REQUEST: Party = Party {
 };
 
 // sshd wants a directory that Debian's service makes. (`ip netns exec` gives each program mounts of
-// its own.)
+// its own.) The level keeps bash from reading ~/.bashrc for a command.
 const SSHD: &str = "mount -t tmpfs tmpfs /run && mkdir /run/sshd && exec /usr/sbin/sshd -De -f /dev/null \
     -p 7000 -o ListenAddress=127.0.0.1 -o HostKey=$FIXTURES/host_key -o PidFile=none \
-    -o StrictModes=no -o PermitRootLogin=yes -o AuthorizedKeysFile=$FIXTURES/user_key.pub";
-const SSH: &str = "exec ssh -F /dev/null -p 7000 -i $FIXTURES/user_key \
-    -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@127.0.0.1 cat";
-const SSH_WITHOUT: &str = "exec ssh -F /dev/null -p 7000 -i $FIXTURES/user_key \
-    -o TCPKeepAlive=no \
-    -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@127.0.0.1 cat";
-const POSTGRES: &str = "cp -a $(readlink $FIXTURES/cluster) cluster && exec setpriv \
-    --reuid=postgres --regid=postgres --clear-groups $FIXTURES/postgres -D $DIRECTORY/cluster \
-    -p 7000 --listen_addresses=127.0.0.1 --unix_socket_directories= --fsync=off";
+    -o StrictModes=no -o PermitRootLogin=yes -o SetEnv=SHLVL=2 -o AuthorizedKeysFile=$FIXTURES/user_key.pub";
+/// ssh(1), with options and a command for the other end.
+macro_rules! ssh {
+    ($options:literal, $command:literal) => {
+        concat!(
+            "exec ssh -F /dev/null -p 7000 -i $FIXTURES/user_key -o StrictHostKeyChecking=no \
+            -o UserKnownHostsFile=/dev/null ",
+            $options,
+            " root@127.0.0.1 ",
+            $command
+        )
+    };
+}
+
+/// postgres(1), with options.
+macro_rules! postgres {
+    ($options:literal) => {
+        concat!(
+            "cp -a $(readlink $FIXTURES/cluster) cluster && exec setpriv --reuid=postgres \
+            --regid=postgres --clear-groups $FIXTURES/postgres -D $DIRECTORY/cluster -p 7000 \
+            --listen_addresses=127.0.0.1 --unix_socket_directories= --fsync=off ",
+            $options
+        )
+    };
+}
+
 const PSQL: &str = "exec psql -h 127.0.0.1 -p 7000 -U postgres";
 const REDIS_SERVER: &str = "exec redis-server --port 7000 --bind 127.0.0.1 --save ''";
-const ZOOKEEPER: &str = "printf 'dataDir=%s\\nclientPort=7000\\nadmin.enableServer=false\\n' \
-    $DIRECTORY > zoo.cfg; exec java -cp /usr/share/java/zookeeper.jar \
-    org.apache.zookeeper.server.quorum.QuorumPeerMain zoo.cfg";
+
+/// A ZooKeeper server, with options for Java.
+macro_rules! zookeeper {
+    ($options:literal) => {
+        concat!(
+            "printf 'dataDir=%s\\nclientPort=7000\\nadmin.enableServer=false\\n' $DIRECTORY \
+            >zoo.cfg; exec java -cp /usr/share/java/zookeeper.jar ",
+            $options,
+            " org.apache.zookeeper.server.quorum.QuorumPeerMain zoo.cfg"
+        )
+    };
+}
 
 const fn accepted(name: &'static str) -> Watched {
     Watched { name, end: End::Accepts, port: PORT }
@@ -154,24 +180,26 @@ pub const CASES: &[Case] = &[
         &[NC_LISTENS, connects("exec wget -qO- http://127.0.0.1:7000/")],
         connected("wget"),
     ),
-    case("ssh", "client", &[peer_listens(SSHD), connects(SSH)], connected("ssh")),
+    case("ssh", "client", &[peer_listens(SSHD), connects(ssh!("-N", ""))], connected("ssh")),
     case(
         "ssh -o TCPKeepAlive=no",
         "client",
-        &[peer_listens(SSHD), connects(SSH_WITHOUT)],
+        &[peer_listens(SSHD), connects(ssh!("-N -o TCPKeepAlive=no", ""))],
         connected("ssh"),
     ),
-    case("sshd", "accepted", &[listens(SSHD), peer_connects(SSH)], accepted("sshd")),
+    case("sshd", "accepted", &[listens(SSHD), peer_connects(ssh!("-N", ""))], accepted("sshd")),
+    case(
+        "nc, started by sshd",
+        "client",
+        &[NC_BEHIND, listens(SSHD), peer_connects(ssh!("", "nc 127.0.0.1 7001"))],
+        to_backend("nc"),
+    ),
     case(
         "git, over ssh",
         "client, of ssh",
         &[
-            peer_listens(SSHD),
-            connects(
-                "GIT_SSH_COMMAND='ssh -F /dev/null -i $FIXTURES/user_key -o \
-                StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null' \
-                exec git ls-remote --upload-pack='cat;' ssh://root@127.0.0.1:7000/",
-            ),
+            NC_LISTENS,
+            connects("GIT_SSH_COMMAND='ssh -F /dev/null' exec git ls-remote ssh://127.0.0.1:7000/"),
         ],
         connected("ssh"),
     ),
@@ -181,8 +209,19 @@ pub const CASES: &[Case] = &[
         &[NC_LISTENS, connects("exec git ls-remote http://127.0.0.1:7000/")],
         connected("git-remote-http"),
     ),
-    case("psql", "client", &[peer_listens(POSTGRES), connects(PSQL)], connected("psql")),
-    case("postgres", "accepted", &[listens(POSTGRES), peer_connects(PSQL)], accepted("postgres")),
+    case("psql", "client", &[peer_listens(postgres!("")), connects(PSQL)], connected("psql")),
+    case(
+        "postgres",
+        "accepted",
+        &[listens(postgres!("")), peer_connects(PSQL)],
+        accepted("postgres"),
+    ),
+    case(
+        "postgres, tcp_keepalives_idle=300",
+        "accepted",
+        &[listens(postgres!("--tcp_keepalives_idle=300")), peer_connects(PSQL)],
+        accepted("postgres"),
+    ),
     case(
         "redis-cli",
         "client",
@@ -196,12 +235,27 @@ pub const CASES: &[Case] = &[
         accepted("redis-server"),
     ),
     case(
+        "redis-server --tcp-keepalive 0",
+        "accepted",
+        &[
+            listens("exec redis-server --port 7000 --bind 127.0.0.1 --save '' --tcp-keepalive 0"),
+            NC_CONNECTS,
+        ],
+        accepted("redis-server"),
+    ),
+    case(
         "memcached",
         "accepted",
         &[listens("exec memcached -u root -l 127.0.0.1 -p 7000"), NC_CONNECTS],
         accepted("memcached"),
     ),
-    case("zookeeper", "accepted", &[listens(ZOOKEEPER), NC_CONNECTS], accepted("java")),
+    case("zookeeper", "accepted", &[listens(zookeeper!("")), NC_CONNECTS], accepted("java")),
+    case(
+        "zookeeper, clientTcpKeepAlive",
+        "accepted",
+        &[listens(zookeeper!("-Dzookeeper.clientTcpKeepAlive=true")), NC_CONNECTS],
+        accepted("java"),
+    ),
     case(
         "nginx",
         "accepted",

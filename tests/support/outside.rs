@@ -29,11 +29,9 @@ pub struct Values {
 pub enum State {
     /// Neither end has ended the connection, as far as this end knows.
     Established,
-    /// Over; the program has not closed the socket yet.
-    Close,
     /// Waiting for connections.
     Listen,
-    /// On its way from one to another.
+    /// Opening, closing or over.
     Other(u8),
 }
 
@@ -103,7 +101,11 @@ fn values(socket: &Socket) -> std::io::Result<Values> {
         idle: socket.tcp_keepalive_time()?.as_secs() as c_int,
         interval: socket.tcp_keepalive_interval()?.as_secs() as c_int,
         count: socket.tcp_keepalive_retries()? as c_int,
-        user_timeout: socket.tcp_user_timeout()?.map_or(0, |timeout| timeout.as_millis() as c_int),
+        // MPTCP has no such option.
+        user_timeout: match socket.tcp_user_timeout() {
+            Ok(Some(timeout)) => timeout.as_millis() as c_int,
+            Ok(None) | Err(_) => 0,
+        },
     })
 }
 
@@ -124,7 +126,6 @@ fn state(socket: &Socket) -> State {
     assert_eq!(result, 0, "TCP_INFO: {}", std::io::Error::last_os_error());
     match state {
         1 => State::Established,
-        7 => State::Close,
         10 => State::Listen,
         other => State::Other(other),
     }
