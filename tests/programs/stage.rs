@@ -7,10 +7,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::cases::{Case, Party, Role, Watched};
+use crate::support;
 use crate::support::namespace::Namespace;
 use crate::support::outside::{self, State, TcpSocket, Values};
 use crate::support::running::{Running, wait_until};
-use crate::support::{self};
 use crate::trace;
 
 /// How long programs may take to start or connect on a busy machine.
