@@ -61,7 +61,7 @@ fn sockets_of_a_later_constructor_have_the_settings() {
 fn sockets_of_a_constructor_of_the_programs_own_library_have_the_settings() {
     let constructor = shared_library();
     let linked = constructor.to_str().expect("a path of ours");
-    let program = compile("trivial", &["-Wl,--no-as-needed", linked]);
+    let program = compile("linked/trivial", &["-Wl,--no-as-needed", linked]);
     assert_eq!(run(&mut without(&program)).0, report(UNSERVED));
     assert_eq!(run(&mut with(&program)).0, report(SERVED));
 }

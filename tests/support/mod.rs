@@ -12,6 +12,12 @@
 // Each suite is a crate of its own and uses what it needs.
 #![allow(dead_code)]
 
+pub mod document;
+pub mod namespace;
+pub mod outside;
+pub mod postgres;
+pub mod running;
+
 use std::env::consts::ARCH;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
