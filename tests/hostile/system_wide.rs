@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{self, host, inside, is_emulated, is_musl, library, run};
+use crate::support::{self, host, inside, is_foreign, is_musl, library, run};
 use crate::{SERVED, UNSERVED, VALUES};
 
 const PROBE: &str = "/usr/bin/probe socket AF_INET SOCK_STREAM 0 show";
@@ -67,8 +67,8 @@ fn report(options: &str) -> String {
 #[test]
 #[ignore = "needs root: chroot(2)"]
 fn every_program_is_served_and_one_command_can_be_left_out() {
-    // musl has no ld.so.preload; an emulator no other programs.
-    if is_musl() || is_emulated() {
+    // musl has no ld.so.preload; in front of the shell a foreign library is of no use.
+    if is_musl() || is_foreign() {
         return;
     }
     let system = SmallSystem::new();
@@ -91,7 +91,7 @@ fn every_program_is_served_and_one_command_can_be_left_out() {
 #[test]
 #[ignore = "needs root: chroot(2), setuid programs"]
 fn setuid_programs_are_served() {
-    if is_musl() || is_emulated() {
+    if is_musl() || is_foreign() {
         return;
     }
     let system = SmallSystem::new();

@@ -26,7 +26,7 @@ fn a_million_calls_among_forks_and_changes_of_environment_are_all_right() {
     assert_eq!(figure(&report, "wrong"), 0, "{report}");
     assert_eq!(figure(&report, "leaked"), 0, "{report}");
     for disturbance in ["forked", "executed", "environments", "loaded"] {
-        assert!(figure(&report, disturbance) > 50, "{report}");
+        assert!(figure(&report, disturbance) > 20, "{disturbance}: {report}");
     }
     print!("{report}");
 }

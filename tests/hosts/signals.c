@@ -1,6 +1,6 @@
 /* A signal handler on a small alternate stack opens sockets, and interrupts whatever the program
-   does: the allocator, the loader, and socket() itself. Another process sends the signals, as
-   many as the argument says, each when the one before has been handled. */
+   does: the allocator, the loader, and socket() itself, each as many times as the argument says.
+   Another process sends the signals, each when the one before has been handled. */
 
 #define _GNU_SOURCE
 #include "check.h"
@@ -58,15 +58,17 @@ static void handler(int signal)
 static void do_malloc(void)
 {
     void *blocks[50];
-    for (int i = 0; i < 50; i++)
-        blocks[i] = malloc(16 << (i % 14));
-    for (int i = 0; i < 50; i++)
-        free(blocks[i]);
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < 50; i++)
+            blocks[i] = malloc(16 << (i % 14));
+        for (int i = 0; i < 50; i++)
+            free(blocks[i]);
+    }
 }
 
 static void do_dlsym(void)
 {
-    for (int i = 0; i < 60; i++)
+    for (int i = 0; i < 40; i++)
         if (!dlsym(RTLD_DEFAULT, "strtol") || dlsym(RTLD_DEFAULT, "no such symbol"))
             abort();
     dlerror();
@@ -115,11 +117,10 @@ int main(int count, char **arguments)
         pthread_t idle;
         pthread_create(&idle, NULL, sleep_on, NULL);
         kill(parent, SIGUSR2);
-        while (shared->handled < shared->wanted) {
-            activity = MALLOC, do_malloc();
-            activity = DLSYM, do_dlsym();
-            activity = SOCKET, use_socket();
-        }
+        static void (*const act[ACTIVITIES])(void) = {do_malloc, do_dlsym, use_socket};
+        for (int i = 0; i < ACTIVITIES; i++)
+            for (activity = i; shared->interrupted[i] < shared->wanted;)
+                act[i]();
         return 0;
     }
 

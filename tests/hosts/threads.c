@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 
 static long wanted;
-static const char *program, *library;
+static char *program, *library, *emulator;
 static atomic_long calls;
 static atomic_int wrong, forked, executed, environments, loaded;
 static char *environment_of_children[5];
@@ -172,11 +172,11 @@ static void *fork_children(void *nothing)
 static void *execute_children(void *nothing)
 {
     while (!done()) {
-        char *arguments[] = {(char *)program, NULL};
+        char *arguments[] = {emulator, program, NULL}, **first = arguments + !emulator;
         pid_t child = vfork();
         if (child == 0) {
             if (is_child_served())
-                execve(program, arguments, environment_of_children);
+                execve(*first, first, environment_of_children);
             _exit(1);
         }
         wait_for(must("vfork", child));
@@ -222,6 +222,7 @@ int main(int count, char **arguments)
         return is_child_served() ? 0 : 1;
     wanted = atol(arguments[1]);
     program = arguments[0];
+    emulator = getenv("KEEPALIVE_TEST_EMULATOR");
     library = arguments[2];
     alarm(60);
     const char *names[] = {"LD_PRELOAD", "KEEPCNT", "KEEPIDLE", "KEEPINTVL"};

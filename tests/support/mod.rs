@@ -56,8 +56,12 @@ fn emulator() -> Option<OsString> {
     std::env::var_os("KEEPALIVE_TEST_EMULATOR")
 }
 
-/// Whether the programs run under an emulator, which stands between them and the kernel: it runs
-/// no program of another architecture, and knows no seccomp.
+/// Whether the programs are of another architecture than the system's own.
+pub fn is_foreign() -> bool {
+    std::env::var_os("KEEPALIVE_TEST_TARGET").is_some()
+}
+
+/// Whether the programs run under an emulator, which knows no seccomp.
 pub fn is_emulated() -> bool {
     emulator().is_some()
 }
