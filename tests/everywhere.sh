@@ -14,7 +14,7 @@
 # Without arguments: native, musl and bullseye. The other systems are made by debootstrap below
 # KEEPALIVE_SYSTEMS (default: target/systems), once; remove the directory to be rid of them.
 #
-# Debian: gcc g++ libc6-dev libcap2-bin musl-tools debootstrap
+# Debian: gcc g++ libc6-dev libcap2-bin strace musl-tools debootstrap
 set -euo pipefail
 cd "$(dirname "$0")/.."
 systems=${KEEPALIVE_SYSTEMS:-$PWD/target/systems}
@@ -25,7 +25,7 @@ mkdir -p "$systems"
 make_tree() { # NAME RELEASE
     [ ! -d "$systems/$1" ] || return 0
     rm -rf "$systems/$1.part"
-    debootstrap --variant=minbase --include=g++,libc6-dev,libcap2-bin "$2" "$systems/$1.part" \
+    debootstrap --variant=minbase --include=g++,libc6-dev,strace "$2" "$systems/$1.part" \
         >"$systems/$1.log"
     mv "$systems/$1.part" "$systems/$1"
 }

@@ -80,7 +80,7 @@ static void cancel(const char *call, int type)
 
 int main(void)
 {
-    alarm(60);
+    alarm(30);
     int before = open_descriptors();
     int full_listener = listener_on(&full, 0), waiting[4];
     for (int i = 0; i < 4; i++) {
