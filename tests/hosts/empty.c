@@ -1,0 +1,1 @@
+/* Nothing: what remains of a preload's cost when the preload does nothing. */
