@@ -16,6 +16,7 @@ mod support;
 mod table;
 
 use std::error::Error;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
@@ -31,11 +32,14 @@ const SETTINGS: [(&str, &str); 7] = [
     ("DD_EVAL_ENVIRONMENT_ONCE", "yes"),
 ];
 
-/// Where Debian has the peers.
-const PEERS: [(&str, &str, &[&str]); 2] = [
-    ("libdontdie", "libdontdie0", &["libdontdie.so.0"]),
-    ("libkeepalive 0.3", "libkeepalive0", &["libkeepalive.so.0"]),
+/// The peers: name, Debian package, file.
+const PEERS: [(&str, &str, &str); 2] = [
+    ("libdontdie", "libdontdie0", "libdontdie.so.0"),
+    ("libkeepalive 0.3", "libkeepalive0", "libkeepalive.so.0"),
 ];
+
+/// Where their packages put them.
+const PLACES: [&str; 3] = ["/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
 
 /// One of those that are compared.
 struct Candidate {
@@ -45,8 +49,12 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn new(name: &str, preload: PathBuf) -> Self {
-        Self { name: name.to_owned(), preload: Some(preload) }
+    /// A copy of a library, in one directory with all the others: opening a file costs more the
+    /// longer its path is, by microseconds.
+    fn new(name: &str, library: &Path) -> io::Result<Self> {
+        let preload = support::scratch("preload.so");
+        std::fs::copy(library, &preload)?;
+        Ok(Self { name: name.to_owned(), preload: Some(preload) })
     }
 
     fn nothing(name: &str) -> Self {
@@ -78,7 +86,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Long("also") => {
                 let value = arguments.value()?.string()?;
                 let (name, file) = value.split_once('=').ok_or("--also NAME=FILE")?;
-                also.push(Candidate::new(name, file.into()));
+                also.push(Candidate::new(name, Path::new(file))?);
             }
             Value(part) if part == operations::WORKER => return operations::work(&mut arguments),
             Value(part) => parts.push(part.string()?),
@@ -87,9 +95,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
 
-    let mut preloads = vec![Candidate::new("libkeepalive", support::built_library())];
+    let mut preloads = vec![Candidate::new("libkeepalive", &support::built_library())?];
     preloads.append(&mut also);
-    preloads.extend(PEERS.iter().filter_map(|(name, package, files)| peer(name, package, files)));
+    for (name, package, file) in PEERS {
+        match PLACES.iter().map(|place| Path::new(place).join(file)).find(|file| file.exists()) {
+            Some(file) => preloads.push(Candidate::new(name, &file)?),
+            None => println!("{name}: not installed, skipped (Debian: {package})"),
+        }
+    }
 
     let mut panels = Vec::new();
     if wanted("start-up") {
@@ -101,17 +114,4 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::write(&plot, plot::svg(&panels))?;
     println!("\nPlot: {}", plot.display());
     Ok(())
-}
-
-/// A library of somebody else's, if it is installed.
-fn peer(name: &str, package: &str, files: &[&str]) -> Option<Candidate> {
-    let directories = ["/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
-    let mut places = directories
-        .iter()
-        .flat_map(|directory| files.iter().map(move |file| Path::new(directory).join(file)));
-    let found = places.find(|file| file.exists());
-    if found.is_none() {
-        println!("{name}: not installed, skipped (Debian: {package})");
-    }
-    found.map(|file| Candidate::new(name, file))
 }

@@ -108,8 +108,9 @@ pub fn compare(
 
     let mut samples = vec![Vec::new(); candidates.len()];
     let mut ratios = vec![Vec::new(); candidates.len()];
+    let mut order: Vec<_> = (0..candidates.len()).collect();
     // Where a process happens to lie in memory makes a difference of its own: new ones each time.
-    for generation in 0..effort.generations {
+    for _ in 0..effort.generations {
         let mut handles = candidates
             .iter()
             .enumerate()
@@ -119,8 +120,8 @@ pub fn compare(
             .collect::<Result<Vec<_>, _>>()?;
         let mut of_generation = vec![Vec::new(); candidates.len()];
         for round in 0..=effort.rounds {
-            for turn in 0..candidates.len() {
-                let which = (turn + round + generation) % candidates.len();
+            fastrand::shuffle(&mut order);
+            for &which in &order {
                 let nanoseconds = handles[which].turn()?;
                 // The first turn warms up.
                 if round > 0 {

@@ -16,6 +16,7 @@ const PROGRAM: &str = "/bin/true";
 #[derive(Default)]
 struct Samples {
     microseconds: Vec<f64>,
+    cpu: Vec<f64>,
     page_faults: Vec<f64>,
 }
 
@@ -23,31 +24,35 @@ struct Samples {
 pub fn compare(preloads: &[Candidate], effort: &Effort) -> Result<Panel, Box<dyn Error>> {
     let empty = |name: &str, arguments: &[&str]| {
         let arguments = [&["-shared", "-fPIC"], arguments].concat();
-        Candidate::new(name, support::compile("empty", &arguments))
+        Candidate::new(name, &support::compile("empty", &arguments))
     };
     let nothing = Candidate::nothing("no preload");
     // One segment, no protection, no symbol: no library can cost less.
     let floor = empty(
         "an empty library",
         &["-nostdlib", "-Wl,-z,norelro,-z,noseparate-code,--build-id=none,--hash-style=gnu"],
-    );
+    )?;
     let candidates: Vec<_> = [&nothing, &floor].into_iter().chain(preloads).collect();
     let environments =
         candidates.iter().map(|candidate| environment(candidate)).collect::<Result<Vec<_>, _>>()?;
 
     let mut samples: Vec<Samples> = candidates.iter().map(|_| Samples::default()).collect();
-    for round in 0..effort.starts {
-        for turn in 0..candidates.len() {
-            let which = (turn + round) % candidates.len();
-            let (microseconds, page_faults) = start(&environments[which])?;
+    let mut order: Vec<_> = (0..candidates.len()).collect();
+    for _ in 0..effort.starts {
+        fastrand::shuffle(&mut order);
+        for &which in &order {
+            let (microseconds, cpu, page_faults) = start(&environments[which])?;
             samples[which].microseconds.push(microseconds);
+            samples[which].cpu.push(cpu);
             samples[which].page_faults.push(page_faults);
         }
     }
 
     let time = |which: usize| median(&samples[which].microseconds);
     let added = |which: usize| time(which) - time(0);
-    let faults = |which: usize| median(&samples[which].page_faults) - median(&samples[0].page_faults);
+    let cpu = |which: usize| median(&samples[which].cpu) - median(&samples[0].cpu);
+    let faults =
+        |which: usize| median(&samples[which].page_faults) - median(&samples[0].page_faults);
     let rows: Vec<_> = (0..candidates.len())
         .map(|which| {
             vec![
@@ -55,12 +60,18 @@ pub fn compare(preloads: &[Candidate], effort: &Effort) -> Result<Panel, Box<dyn
                 format!("{:.1}", time(which)),
                 format!("{:+.1}", added(which)),
                 format!("{:.2}", added(which) / added(1)),
+                format!("{:+.1}", cpu(which)),
+                format!("{:.2}", cpu(which) / cpu(1)),
                 format!("{:+.0}", faults(which)),
             ]
         })
         .collect();
     let title = format!("Start-up: {PROGRAM}, {} starts each", effort.starts);
-    table::print(&title, &["", "µs", "added", "× empty library", "page faults"], &rows);
+    table::print(
+        &title,
+        &["", "µs", "added", "× empty library", "CPU added", "× empty library", "page faults"],
+        &rows,
+    );
 
     let rows = (1..candidates.len())
         .map(|which| Row { name: candidates[which].name.clone(), value: added(which) })
@@ -82,7 +93,7 @@ fn environment(candidate: &Candidate) -> Result<Vec<CString>, std::ffi::NulError
 
 /// From before posix_spawn(3), which copies no page tables, to the end of the process: how many
 /// microseconds, and how many page faults.
-fn start(environment: &[CString]) -> io::Result<(f64, f64)> {
+fn start(environment: &[CString]) -> io::Result<(f64, f64, f64)> {
     let program = CString::new(PROGRAM)?;
     let arguments = [program.as_ptr().cast_mut(), null_mut()];
     let environment: Vec<_> =
@@ -116,5 +127,6 @@ fn start(environment: &[CString]) -> io::Result<(f64, f64)> {
     if status != 0 {
         return Err(io::Error::other(format!("{PROGRAM}: wait status {status}")));
     }
-    Ok((microseconds, usage.ru_minflt as f64))
+    let cpu = |time: libc::timeval| time.tv_sec as f64 * 1e6 + time.tv_usec as f64;
+    Ok((microseconds, cpu(usage.ru_utime) + cpu(usage.ru_stime), usage.ru_minflt as f64))
 }
