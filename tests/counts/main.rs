@@ -26,28 +26,45 @@ const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/counts.md");
 const SETTINGS: [(&str, &str); 4] =
     [("KEEPCNT", "20"), ("KEEPIDLE", "180"), ("KEEPINTVL", "60"), ("TCP_USER_TIMEOUT", "12345")];
 
-/// The calls that are counted: what it is called, more variables, what the probe does before it,
-/// and the call.
-const CALLS: [(&str, &[(&str, &str)], &str, &str); 14] = [
-    ("TCP socket()", &[], "", "socket AF_INET SOCK_STREAM 0"),
-    ("UDP socket()", &[], "", "socket AF_INET SOCK_DGRAM 0"),
-    ("UNIX socket()", &[], "", "socket AF_UNIX SOCK_STREAM 0"),
-    ("socket() that fails", &[], "", "socket AF_INET SOCK_STREAM IPPROTO_UDP"),
-    ("TCP socket(), off", &[("KEEPALIVE", "off")], "", "socket AF_INET SOCK_STREAM 0"),
-    ("TCP connect()", &[], TCP_LISTENER, "connect"),
-    ("TCP connect(), second chance", &[], RAW_LISTENER, "connect"),
-    ("UNIX connect()", &[], UNIX_LISTENER, "connect"),
-    ("TCP accept()", &[], TCP_CONNECTION, "accept"),
-    ("TCP accept4()", &[], TCP_CONNECTION, "accept4"),
-    ("TCP accept(), second chance", &[], RAW_CONNECTION, "accept"),
-    ("setsockopt()", &[], TCP_SOCKET, "set TCP_KEEPIDLE 5"),
-    ("setsockopt(), force", &[("KEEPALIVE", "force")], TCP_SOCKET, "set TCP_KEEPIDLE 5"),
-    (
-        "setsockopt() of another option, force",
-        &[("KEEPALIVE", "force")],
-        TCP_SOCKET,
-        "set TCP_NODELAY 1",
-    ),
+/// A call that is counted.
+struct Call {
+    what: &'static str,
+    /// `KEEPALIVE`, if not the default.
+    mode: Option<&'static str>,
+    /// What tests/hosts/probe.c does before it.
+    before: &'static str,
+    /// The call itself, in its words.
+    call: &'static str,
+}
+
+const fn call(what: &'static str, before: &'static str, call: &'static str) -> Call {
+    Call { what, mode: None, before, call }
+}
+
+const fn call_under(
+    mode: &'static str,
+    what: &'static str,
+    before: &'static str,
+    call: &'static str,
+) -> Call {
+    Call { what, mode: Some(mode), before, call }
+}
+
+const CALLS: [Call; 14] = [
+    call("TCP socket()", "", "socket AF_INET SOCK_STREAM 0"),
+    call("UDP socket()", "", "socket AF_INET SOCK_DGRAM 0"),
+    call("UNIX socket()", "", "socket AF_UNIX SOCK_STREAM 0"),
+    call("socket() that fails", "", "socket AF_INET SOCK_STREAM IPPROTO_UDP"),
+    call_under("off", "TCP socket(), off", "", "socket AF_INET SOCK_STREAM 0"),
+    call("TCP connect()", TCP_LISTENER, "connect"),
+    call("TCP connect(), second chance", RAW_LISTENER, "connect"),
+    call("UNIX connect()", UNIX_LISTENER, "connect"),
+    call("TCP accept()", TCP_CONNECTION, "accept"),
+    call("TCP accept4()", TCP_CONNECTION, "accept4"),
+    call("TCP accept(), second chance", RAW_CONNECTION, "accept"),
+    call("setsockopt()", TCP_SOCKET, "set TCP_KEEPIDLE 5"),
+    call_under("force", "setsockopt(), force", TCP_SOCKET, "set TCP_KEEPIDLE 5"),
+    call_under("force", "setsockopt() of another option, force", TCP_SOCKET, "set TCP_NODELAY 1"),
 ];
 
 const TCP_SOCKET: &str = "socket AF_INET SOCK_STREAM 0";
@@ -168,7 +185,9 @@ fn count_at_start(count: &mut impl FnMut(&str, usize)) {
 /// What one call costs, in a program that has made others before.
 fn count_in_calls(count: &mut impl FnMut(&str, usize)) {
     let probe = support::host("probe").into_os_string().into_string().expect("a path in UTF-8");
-    for (what, variables, before, call) in CALLS {
+    for Call { what, mode, before, call } in CALLS {
+        let mode = mode.map(|mode| ("KEEPALIVE", mode));
+        let variables = mode.as_slice();
         let after = format!("{before} {call}");
         let own = |script: &str| instructions(&probe, Some(variables), script).library;
         count(&format!("{what}: instructions"), own(&after) - own(before));
