@@ -1,12 +1,15 @@
 //! What the library costs in time, beside everything that it can be compared with:
 //!
-//!     cargo bench                         a table, and a plot (target/speed.svg)
+//!     cargo bench                         every table, and a plot (target/speed.svg)
+//!     cargo bench -- start-up socket      some of them
 //!     cargo bench -- --quick              a few seconds, to see that it works
+//!     cargo bench -- --plot FILE          where the plot goes
+//!     cargo bench -- --starts N           more starts of a program, for smaller differences
 //!     cargo bench -- --also NAME=FILE     another preload in the comparison
 //!
 //! Whole processes are compared, so there is one harness for all: in each round everybody takes a
-//! turn, the order changing, so that whatever else the machine does hits all alike; then the
-//! medians. Only ratios within one run mean anything.
+//! turn, in an order that is drawn anew, so that whatever else the machine does hits all alike;
+//! then the medians. Only ratios within one run mean anything.
 
 mod operations;
 mod plot;
@@ -64,8 +67,11 @@ impl Candidate {
 
 /// How much is measured.
 struct Effort {
+    /// Starts of a program.
     starts: usize,
+    /// How often the processes that make calls are replaced by new ones.
     generations: usize,
+    /// How often each of them takes a turn.
     rounds: usize,
 }
 
@@ -81,7 +87,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             Long("bench") => {}
             Long("quick") => effort = Effort { starts: 40, generations: 1, rounds: 4 },
             Long("starts") => effort.starts = arguments.value()?.parse()?,
-            Long("generations") => effort.generations = arguments.value()?.parse()?,
             Long("plot") => plot = arguments.value()?.into(),
             Long("also") => {
                 let value = arguments.value()?.string()?;

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::ffi::CString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::process::Command;
 use std::ptr::{null, null_mut};
 use std::time::Instant;
 
@@ -15,24 +16,26 @@ const PROGRAM: &str = "/bin/true";
 /// What came of the starts with one preload.
 #[derive(Default)]
 struct Samples {
-    microseconds: Vec<f64>,
+    elapsed: Vec<f64>,
     cpu: Vec<f64>,
     page_faults: Vec<f64>,
 }
 
-/// Starts a program behind each of them in turn, and behind libraries that do nothing: the floor.
+/// One start: microseconds by the clock, microseconds of processor time, page faults.
+struct Start {
+    elapsed: f64,
+    cpu: f64,
+    page_faults: f64,
+}
+
+/// Starts a program behind each of them in turn, and behind libraries that do nothing.
 pub fn compare(preloads: &[Candidate], effort: &Effort) -> Result<Panel, Box<dyn Error>> {
-    let empty = |name: &str, arguments: &[&str]| {
-        let arguments = [&["-shared", "-fPIC"], arguments].concat();
-        Candidate::new(name, &support::compile("empty", &arguments))
-    };
-    let nothing = Candidate::nothing("no preload");
-    // One segment, no protection, no symbol: no library can cost less.
-    let floor = empty(
-        "an empty library",
-        &["-nostdlib", "-Wl,-z,norelro,-z,noseparate-code,--build-id=none,--hash-style=gnu"],
-    )?;
-    let candidates: Vec<_> = [&nothing, &floor].into_iter().chain(preloads).collect();
+    let without = Candidate::nothing("no preload");
+    // Two segments, no protection, no symbol, no code: hardly any library can cost less.
+    let smallest = "-Wl,-z,norelro,-z,noseparate-code,--build-id=none,--hash-style=gnu";
+    let floor = empty("the smallest empty library", &["-nostdlib", smallest])?;
+    let as_usual = empty("an empty library, linked as usual", &[])?;
+    let candidates: Vec<_> = [&without, &floor, &as_usual].into_iter().chain(preloads).collect();
     let environments =
         candidates.iter().map(|candidate| environment(candidate)).collect::<Result<Vec<_>, _>>()?;
 
@@ -41,42 +44,65 @@ pub fn compare(preloads: &[Candidate], effort: &Effort) -> Result<Panel, Box<dyn
     for _ in 0..effort.starts {
         fastrand::shuffle(&mut order);
         for &which in &order {
-            let (microseconds, cpu, page_faults) = start(&environments[which])?;
-            samples[which].microseconds.push(microseconds);
-            samples[which].cpu.push(cpu);
-            samples[which].page_faults.push(page_faults);
+            let start = start(&environments[which])?;
+            samples[which].elapsed.push(start.elapsed);
+            samples[which].cpu.push(start.cpu);
+            samples[which].page_faults.push(start.page_faults);
         }
     }
 
-    let time = |which: usize| median(&samples[which].microseconds);
-    let added = |which: usize| time(which) - time(0);
-    let cpu = |which: usize| median(&samples[which].cpu) - median(&samples[0].cpu);
-    let faults =
-        |which: usize| median(&samples[which].page_faults) - median(&samples[0].page_faults);
-    let rows: Vec<_> = (0..candidates.len())
-        .map(|which| {
+    let medians: Vec<_> = samples
+        .iter()
+        .map(|samples| Start {
+            elapsed: median(&samples.elapsed),
+            cpu: median(&samples.cpu),
+            page_faults: median(&samples.page_faults),
+        })
+        .collect();
+    let [nothing, floor] = [&medians[0], &medians[1]];
+    let rows: Vec<_> = candidates
+        .iter()
+        .zip(&medians)
+        .map(|(candidate, start)| {
+            let elapsed = start.elapsed - nothing.elapsed;
+            let cpu = start.cpu - nothing.cpu;
             vec![
-                candidates[which].name.clone(),
-                format!("{:.1}", time(which)),
-                format!("{:+.1}", added(which)),
-                format!("{:.2}", added(which) / added(1)),
-                format!("{:+.1}", cpu(which)),
-                format!("{:.2}", cpu(which) / cpu(1)),
-                format!("{:+.0}", faults(which)),
+                candidate.name.clone(),
+                format!("{:.0}", start.elapsed),
+                format!("{elapsed:+.1}"),
+                format!("{:.2}", elapsed / (floor.elapsed - nothing.elapsed)),
+                format!("{cpu:+.1}"),
+                format!("{:.2}", cpu / (floor.cpu - nothing.cpu)),
+                format!("{:+.0}", start.page_faults - nothing.page_faults),
             ]
         })
         .collect();
     let title = format!("Start-up: {PROGRAM}, {} starts each", effort.starts);
-    table::print(
-        &title,
-        &["", "µs", "added", "× empty library", "CPU added", "× empty library", "page faults"],
-        &rows,
-    );
+    let header =
+        ["", "µs", "added", "× smallest", "CPU µs added", "× smallest", "page faults added"];
+    table::print(&title, &header, &rows);
 
-    let rows = (1..candidates.len())
-        .map(|which| Row { name: candidates[which].name.clone(), value: added(which) })
+    let rows = candidates.iter().zip(&medians).skip(1);
+    let rows = rows
+        .map(|(candidate, start)| Row {
+            name: candidate.name.clone(),
+            value: start.cpu - nothing.cpu,
+        })
         .collect();
-    Ok(Panel { title: format!("added to each start of {PROGRAM}"), unit: "µs", rows })
+    let title = format!("CPU time added to each start of {PROGRAM}");
+    Ok(Panel { title, unit: "µs", rows })
+}
+
+/// A library of a source that is empty.
+fn empty(name: &str, link: &[&str]) -> io::Result<Candidate> {
+    let library = support::scratch("empty.so");
+    support::run(
+        Command::new("cc")
+            .args(["-shared", "-fPIC", "-x", "c", "/dev/null", "-o"])
+            .arg(&library)
+            .args(link),
+    );
+    Candidate::new(name, &library)
 }
 
 /// The same for everybody, but for LD_PRELOAD.
@@ -91,9 +117,9 @@ fn environment(candidate: &Candidate) -> Result<Vec<CString>, std::ffi::NulError
     Ok(environment)
 }
 
-/// From before posix_spawn(3), which copies no page tables, to the end of the process: how many
-/// microseconds, and how many page faults.
-fn start(environment: &[CString]) -> io::Result<(f64, f64, f64)> {
+/// From before posix_spawn(3), which copies no page tables, to the end of the process. Processor
+/// time is the process's own: what other programs do meanwhile is not in it.
+fn start(environment: &[CString]) -> io::Result<Start> {
     let program = CString::new(PROGRAM)?;
     let arguments = [program.as_ptr().cast_mut(), null_mut()];
     let environment: Vec<_> =
@@ -122,11 +148,12 @@ fn start(environment: &[CString]) -> io::Result<(f64, f64, f64)> {
     if unsafe { libc::wait4(child, &mut status, 0, &mut usage) } < 0 {
         return Err(io::Error::last_os_error());
     }
-    let microseconds = begin.elapsed().as_secs_f64() * 1e6;
+    let elapsed = begin.elapsed().as_secs_f64() * 1e6;
 
     if status != 0 {
         return Err(io::Error::other(format!("{PROGRAM}: wait status {status}")));
     }
-    let cpu = |time: libc::timeval| time.tv_sec as f64 * 1e6 + time.tv_usec as f64;
-    Ok((microseconds, cpu(usage.ru_utime) + cpu(usage.ru_stime), usage.ru_minflt as f64))
+    let microseconds = |time: libc::timeval| time.tv_sec as f64 * 1e6 + time.tv_usec as f64;
+    let cpu = microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
+    Ok(Start { elapsed, cpu, page_faults: usage.ru_minflt as f64 })
 }

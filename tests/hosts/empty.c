@@ -1,1 +1,0 @@
-/* Nothing: what remains of a preload's cost when the preload does nothing. */
