@@ -4,9 +4,9 @@ use core::ffi::CStr;
 use core::num::NonZeroUsize;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use libc::c_int;
+use libc::{IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, c_int};
 use once_cell::race::OnceNonZeroUsize;
-use options::{Line, Mode, OPTIONS, TcpOption};
+use options::{Line, Mode, OPTIONS};
 
 use crate::errno::ErrnoGuard;
 use crate::report::{self, Message};
@@ -53,12 +53,15 @@ impl Settings {
         self.0 & DEBUG != 0
     }
 
-    /// The options that were given a value, each with its value.
-    pub fn values(self) -> impl Iterator<Item = (&'static TcpOption, c_int)> {
-        OPTIONS.iter().zip(&VALUES).filter_map(|(option, value)| {
+    /// What a new socket gets: level, number, name and value of each option.
+    pub fn options(self) -> impl Iterator<Item = (c_int, c_int, &'static CStr, c_int)> {
+        let keepalive = (SOL_SOCKET, SO_KEEPALIVE, c"SO_KEEPALIVE", 1);
+        let keepalive = (!self.mode_is(Mode::Skip)).then_some(keepalive);
+        let given = OPTIONS.iter().zip(&VALUES).filter_map(|(option, value)| {
             let value = value.load(Ordering::Relaxed).checked_sub(1)?;
-            Some((option, value as c_int))
-        })
+            Some((IPPROTO_TCP, option.number, option.name, value as c_int))
+        });
+        keepalive.into_iter().chain(given)
     }
 }
 

@@ -11,8 +11,8 @@ const NETWORK: &str = "socket,connect,accept,accept4,getsockopt,setsockopt,bind,
 /// the program does itself (without the library) taken off.
 #[track_caller]
 fn made(variables: &[(&str, &str)], script: &str) -> (usize, usize) {
-    let bare = count(probe_command(script), NETWORK);
-    let preloaded = count(preloaded_command(variables, script), NETWORK);
+    let bare = support::trace(probe_command(script), NETWORK);
+    let preloaded = support::trace(preloaded_command(variables, script), NETWORK);
     let more = |name: &str| calls(&preloaded, name) - calls(&bare, name);
     // "accept" counts accept4(2) too, which is what is called where there is no dlsym.
     for other in ["socket(", "connect(", "accept", "bind(", "listen(", "getsockname("] {
@@ -23,23 +23,6 @@ fn made(variables: &[(&str, &str)], script: &str) -> (usize, usize) {
 
 fn calls(trace: &str, prefix: &str) -> usize {
     trace.lines().filter(|line| line.starts_with(prefix)).count()
-}
-
-/// The trace of a command, which must succeed. The variables are set for the program alone.
-#[track_caller]
-fn count(command: Command, which: &str) -> String {
-    let trace = support::scratch("trace");
-    let mut strace = support::bare("strace");
-    strace.arg("-o").arg(support::inside(&trace)).args(["-e", &format!("trace={which}")]);
-    for (name, value) in command.get_envs() {
-        if let Some(value) = value {
-            let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
-            strace.args(["-E", &format!("{name}={value}")]);
-        }
-    }
-    strace.arg(command.get_program()).args(command.get_args());
-    support::run(&mut strace);
-    std::fs::read_to_string(trace).expect("a trace")
 }
 
 #[test]
@@ -134,7 +117,7 @@ fn a_call_that_fails_costs_nothing_afterwards() {
 fn loading_costs_no_system_call_of_the_librarys_own() {
     // From where the loader is done with the last library.
     let after_loading = |command: Command| {
-        let trace = count(command, "all");
+        let trace = support::trace(command, "all");
         let done = trace.rfind("munmap(").or(trace.rfind("mprotect(")).expect("a loader");
         let calls = trace[done..].lines().skip(1).filter_map(|line| line.split('(').next());
         calls.map(str::to_owned).collect::<Vec<_>>()

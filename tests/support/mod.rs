@@ -308,3 +308,21 @@ pub fn texts(output: &Output) -> (String, String) {
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     (text(&output.stdout), text(&output.stderr))
 }
+
+/// The system calls of a command, which must succeed, a line each: strace(1) of all or of some.
+/// The variables are set for the program alone.
+#[track_caller]
+pub fn trace(command: Command, which: &str) -> String {
+    let file = scratch("trace");
+    let mut strace = bare("strace");
+    strace.arg("-o").arg(inside(&file)).args(["-e", &format!("trace={which}")]);
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
+            strace.args(["-E", &format!("{name}={value}")]);
+        }
+    }
+    strace.arg(command.get_program()).args(command.get_args());
+    run(&mut strace);
+    std::fs::read_to_string(file).expect("a trace")
+}
