@@ -55,7 +55,7 @@ pub fn accepted(fd: c_int, call: &'static str) {
 /// is off does: on means that it has the settings, or that somebody chose others for it.
 fn reason_to_leave(settings: Settings, fd: c_int) -> Option<&'static str> {
     if settings.mode_is(Mode::On) && get(fd, SOL_SOCKET, SO_KEEPALIVE) != Some(0) {
-        Some(" keepalive is on already, left alone")
+        Some(" keepalive is on or cannot be read, left alone")
     } else if is_tcp(fd) {
         None
     } else {

@@ -12,7 +12,7 @@ use libc::{c_char, c_int, c_void, syscall};
 // given a new version there, which an older glibc lacks (and then no program starts). So it is
 // asked for weakly, by the version of the architecture's first glibc, which all later ones keep
 // (glibc: sysdeps/unix/sysv/linux/*/libdl.abilist, since 2.34 libc.abilist).
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
 global_asm!(".symver dlsym, dlsym@GLIBC_2.2.5");
 #[cfg(target_arch = "x86")]
 global_asm!(".symver dlsym, dlsym@GLIBC_2.0");
@@ -23,7 +23,7 @@ global_asm!(".symver dlsym, dlsym@GLIBC_2.17");
 #[cfg(target_arch = "riscv64")]
 global_asm!(".symver dlsym, dlsym@GLIBC_2.27");
 #[cfg(not(any(
-    target_arch = "x86_64",
+    all(target_arch = "x86_64", target_pointer_width = "64"),
     target_arch = "x86",
     target_arch = "arm",
     target_arch = "aarch64",
@@ -55,6 +55,17 @@ pub fn dlsym() -> Option<Dlsym> {
     }
     // SAFETY: the word above; nobody writes to it once the loader has.
     unsafe { DLSYM }
+}
+
+/// Whether an address lies in this library's own text: behind its ELF header, which the linker
+/// names, and before the word above, which is in its data.
+pub fn is_ours(address: usize) -> bool {
+    unsafe extern "C" {
+        static __ehdr_start: u8;
+        #[link_name = "libkeepalive_dlsym"]
+        static DLSYM: u8;
+    }
+    ((&raw const __ehdr_start) as usize..(&raw const DLSYM) as usize).contains(&address)
 }
 
 /// fstat(2) by the system call: glibc had no function of that name before 2.33.

@@ -2,8 +2,8 @@
 //! another preload behind ours.
 //!
 //! dlsym(3) finds it, by `RTLD_NEXT`. Where there is none, or no dlsym (before glibc 2.34 a
-//! program that does not load libdl has none), the system call itself is made. That passes no
-//! other preload by: one that hooks needs dlsym as well, and brings it.
+//! program that does not load libdl has none), the system call itself is made. Without dlsym no
+//! other preload is passed by: one that hooks needs it as well, and brings it.
 
 use core::num::NonZeroUsize;
 
@@ -105,7 +105,8 @@ fn find(address: &OnceNonZeroUsize, name: &'static str, system_call: usize) -> u
         // which is what `RTLD_NEXT` is relative to.
         unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr().cast()) as usize }
     });
-    let found = if found == 0 { system_call } else { found };
+    // Ours: another preload hooks dlsym and passes it on, so that `RTLD_NEXT` was relative to it.
+    let found = if found == 0 || arch::is_ours(found) { system_call } else { found };
     // Refused when another thread was first.
     let _ = address.set(NonZeroUsize::new(found).unwrap_or(NonZeroUsize::MIN));
     found
@@ -132,7 +133,8 @@ unsafe fn cancellable(
 
     let mut old = 0;
     // SAFETY: `old` outlives the call. Up to the second call there is nothing but the system
-    // call, so that being cancelled anywhere leaves nothing undone.
+    // call: being cancelled between the two leaves no lock and no state, though a connection
+    // accepted in that very moment is lost, as it was in glibc.
     unsafe { pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &raw mut old) };
     // SAFETY: the caller's promise.
     let result = unsafe { syscall(number, fd, address, length, flags) };

@@ -119,7 +119,7 @@ fn read(report: bool) -> NonZeroUsize {
 /// A variable of the environment, if it is set, getenv(3).
 fn variable(name: &CStr) -> Option<&'static [u8]> {
     // SAFETY: the name ends in NUL. It is load time, or the constructor of another library
-    // runs: nobody changes the environment yet.
+    // runs: whoever changes the environment then while others run may crash without us as well.
     let text = unsafe { libc::getenv(name.as_ptr()) };
     if text.is_null() {
         return None;
