@@ -13,6 +13,7 @@ all      cpython and tokio
 Debian: python3 libpython3.11-testsuite (on Debian 12)
 """
 
+import collections
 import glob
 import json
 import os
@@ -133,11 +134,12 @@ def compare(name, run, suites, environment):
         as_expected = as_expected and reason is not None
         print(f"{name}: {test}: without {without.get(test)}, with {with_library.get(test)}"
               f" ({'expected: ' + reason if reason else 'NOT expected'})")
-    passed = [list(outcomes.values()).count("passed") + list(outcomes.values()).count("ok")
-              for outcomes in (without, with_library)]
-    print(f"{name}: {len(without)} tests, passed without {passed[0]}, with {passed[1]}, "
-          f"differences {len(differences)} ({middle - start:.0f} s without, "
-          f"{end - middle:.0f} s with)", flush=True)
+    def counts(outcomes):
+        return ", ".join(f"{count} {outcome}" for outcome, count in
+                         sorted(collections.Counter(outcomes.values()).items()))
+    print(f"{name}: {len(without)} tests; without: {counts(without)}; with: "
+          f"{counts(with_library)}; differences {len(differences)} "
+          f"({middle - start:.0f} s without, {end - middle:.0f} s with)", flush=True)
     # It must have been in the way: a library that is not loaded differs nowhere.
     missing = {test for (suite, test) in EXPECTED if suite == name} - set(differences)
     for test in missing:
