@@ -89,8 +89,8 @@ pub fn compare(preloads: &[Candidate], effort: &Effort) -> Result<Panel, Box<dyn
             value: start.cpu - nothing.cpu,
         })
         .collect();
-    let title = format!("CPU time added to each start of {PROGRAM}");
-    Ok(Panel { title, unit: "µs", rows })
+    let title = format!("Added to each start of {PROGRAM}");
+    Ok(Panel { title, unit: "µs of CPU time", rows })
 }
 
 /// A library of a source that is empty.
