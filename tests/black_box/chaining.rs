@@ -56,6 +56,28 @@ fn a_stream_of_another_protocol_is_left_alone() {
     assert_eq!(last_line(&support::stdout(&mut command)), default());
 }
 
+/// Programs that look at graphics calls do so: `RTLD_NEXT` is then relative to them, and the next
+/// definition that the library is told is its own.
+#[test]
+fn a_preload_that_hooks_dlsym_and_passes_it_on_does_no_harm() {
+    let hooking = support::compile("hooks_dlsym", &["-shared", "-fPIC"]);
+    for order in [[hooking.clone(), support::library()], [support::library(), hooking]] {
+        let script = "socket AF_INET SOCK_STREAM 0 show";
+        let mut command = preloaded_command(&settings_and(&[]), script);
+        command.env("LD_PRELOAD", order.map(|path| path.display().to_string()).join(":"));
+        assert_eq!(last_line(&support::stdout(&mut command)), SET);
+    }
+}
+
+/// dlsym takes the loader's lock and may allocate: nothing for a signal handler.
+#[test]
+fn no_call_looks_anything_up_once_the_program_runs() {
+    // The program's own dlsym stands before every other, if the program exports it.
+    let program = support::compile("counts_dlsym", &["-rdynamic"]);
+    let mut command = support::preloaded(&program);
+    assert_eq!(support::stdout(command.env("KEEPALIVE", "force")), "0 lookups\n");
+}
+
 /// As an unprivileged container image might: both ways of naming it at once.
 #[test]
 fn the_library_loaded_twice_does_its_work() {

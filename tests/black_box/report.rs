@@ -1,8 +1,9 @@
 //! What the library writes, and where it must not.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
@@ -110,17 +111,28 @@ fn debug_says_which_option_was_refused_and_why() {
     );
 }
 
-/// Under inetd, descriptor 2 is the connection.
-#[test]
-fn nothing_is_written_to_an_inet_socket() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+/// Runs a program whose stderr is a TCP connection to this address; what arrives at the peer.
+fn written_to_a_connection(address: &str) -> String {
+    let listener = TcpListener::bind(address).expect("a listener");
     let stderr = TcpStream::connect(listener.local_addr().expect("its address")).expect("a peer");
     let (mut peer, _) = listener.accept().expect("a connection");
     let variables = [DEBUG, ("KEEPCNT", "bad")];
     run_with_stderr(preloaded_command(&variables, "socket AF_INET SOCK_STREAM 0"), stderr);
     let mut received = String::new();
     peer.read_to_string(&mut received).expect("the end");
-    assert_eq!(received, "");
+    received
+}
+
+/// Under inetd, descriptor 2 is the connection.
+#[test]
+fn nothing_is_written_to_an_inet_socket() {
+    assert_eq!(written_to_a_connection("127.0.0.1:0"), "");
+}
+
+#[test]
+#[ignore = "needs IPv6 on the loopback interface"]
+fn nothing_is_written_to_an_inet6_socket() {
+    assert_eq!(written_to_a_connection("[::1]:0"), "");
 }
 
 /// Under systemd, descriptor 2 is the journal's socket.
@@ -133,9 +145,24 @@ fn a_unix_socket_gets_the_report() {
     assert_eq!(received, "libkeepalive: KEEPALIVE=bad: not on, off, skip or force; on applies\n");
 }
 
+/// The reading and the writing end of a pipe.
+fn pipe() -> (OwnedFd, OwnedFd) {
+    let mut ends = [-1; 2];
+    // SAFETY: there is room for two descriptors.
+    assert_eq!(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
+    // SAFETY: both are new and nobody else's.
+    let own = |fd| unsafe { OwnedFd::from_raw_fd(fd) };
+    (own(ends[0]), own(ends[1]))
+}
+
+fn set_status_flags(file: &impl AsRawFd, flags: libc::c_int) {
+    // SAFETY: no memory is involved.
+    assert_eq!(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags) }, 0);
+}
+
 #[test]
 fn a_pipe_that_nobody_reads_kills_nobody() {
-    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let (reader, writer) = pipe();
     drop(reader);
     let variables = [DEBUG, ("KEEPCNT", "bad")];
     run_with_stderr(preloaded_command(&variables, "socket AF_INET SOCK_STREAM 0"), writer);
@@ -146,10 +173,12 @@ fn a_pipe_that_nobody_reads_kills_nobody() {
 
 #[test]
 fn a_pipe_that_is_full_blocks_nobody() {
-    use std::io::Write;
-    let (_reader, mut writer) = std::io::pipe().expect("a pipe");
-    // What a pipe takes at first, pipe(7).
-    writer.write_all(&[b' '; 65536]).expect("room");
+    let (_reader, writer) = pipe();
+    // Both ends of the full pipe block: it is the fill alone that must not.
+    set_status_flags(&writer, libc::O_NONBLOCK);
+    let mut writer = File::from(writer);
+    while writer.write(&[b' '; 4096]).is_ok() {}
+    set_status_flags(&writer, 0);
     let variables = [DEBUG, ("KEEPCNT", "bad")];
     // Set behind timeout(1): with the library in front of it, it would hang as well.
     let mut command = support::bare("timeout");
@@ -166,8 +195,6 @@ fn nothing_is_written_to_a_socket_that_got_descriptor_2() {
     let connecting = "close 2 socket AF_INET SOCK_STREAM 0 connect \
                       socket AF_INET SOCK_DGRAM 0 accept received";
     let script = format!("{listening} {connecting}");
-    let shown = preloaded(&settings_and(&[("KEEPALIVE", "force")]), &script);
-    assert!(shown.contains("socket = 2\n") && shown.ends_with("received = 0 bytes\n"), "{shown}");
 
     // Closed by the program itself, and closed before it was started.
     let (shown, _) = support::run(&mut preloaded_command(&settings_and(&[DEBUG]), &script));

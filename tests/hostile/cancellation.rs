@@ -1,7 +1,7 @@
 //! Threads that are cancelled, and calls that are interrupted.
 
 use crate::support::{host, is_musl, stdout};
-use crate::{SERVED, UNSERVED, with, without};
+use crate::{SERVED, unserved, with, without};
 
 /// What tests/hosts/cancellation.c prints when every thread has been cancelled, and has
 /// cleaned up.
@@ -50,6 +50,6 @@ fn interrupted_calls_return_or_go_on_as_the_program_asked() {
              connected: {options}\n"
         )
     };
-    assert_eq!(stdout(&mut without(&program)), report(UNSERVED));
+    assert_eq!(stdout(&mut without(&program)), report(&unserved()));
     assert_eq!(stdout(&mut with(&program)), report(SERVED));
 }

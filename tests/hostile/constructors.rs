@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::support::{compile, host, is_musl, library, run, stdout};
-use crate::{SERVED, UNSERVED, with, without};
+use crate::{SERVED, unserved, with, without};
 
 /// What tests/hosts/constructor.c prints when every socket has these options.
 fn report(options: &str) -> String {
@@ -28,7 +28,7 @@ pub fn second_first(first: &Path, second: &Path) -> String {
 fn sockets_of_an_earlier_constructor_have_the_settings() {
     let program = host("probe");
     let constructor = shared_library();
-    let expected = report(UNSERVED);
+    let expected = report(&unserved());
     assert_eq!(run(without(&program).env("LD_PRELOAD", &constructor)).0, expected);
 
     let preloads = second_first(&library(), &constructor);
@@ -62,7 +62,7 @@ fn sockets_of_a_constructor_of_the_programs_own_library_have_the_settings() {
     let constructor = shared_library();
     let linked = constructor.to_str().expect("a path of ours");
     let program = compile("linked/trivial", &["-Wl,--no-as-needed", linked]);
-    assert_eq!(run(&mut without(&program)).0, report(UNSERVED));
+    assert_eq!(run(&mut without(&program)).0, report(&unserved()));
     assert_eq!(run(&mut with(&program)).0, report(SERVED));
 }
 
@@ -75,7 +75,8 @@ fn a_socket_before_every_constructor_takes_nothing_from_the_later_ones() {
         return;
     }
     let program = host("preinit");
-    assert_eq!(stdout(&mut without(&program)), format!("preinit: {UNSERVED}\nmain: {UNSERVED}\n"));
+    let unserved = unserved();
+    assert_eq!(stdout(&mut without(&program)), format!("preinit: {unserved}\nmain: {unserved}\n"));
     let (report, stderr) = run(with(&program).env("TCP_USER_TIMEOUT", "never"));
     let (preinit, main) = report.split_once('\n').expect("two lines");
     assert!(preinit.starts_with("preinit: SO_KEEPALIVE=1 "), "{report}");

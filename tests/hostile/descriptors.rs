@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::support::{host, inside, run, scratch, stdout};
-use crate::{SERVED, UNSERVED, figure, with, without};
+use crate::{SERVED, figure, unserved, with, without};
 
 /// What tests/hosts/descriptors.c reports.
 fn descriptors(mut command: Command, how: &str) -> String {
@@ -54,7 +54,7 @@ fn where_no_descriptor_is_left_calls_fail_as_usual() {
              opened=15\n"
         )
     };
-    assert_eq!(stdout(&mut without(host("exhausted"))), report(UNSERVED));
+    assert_eq!(stdout(&mut without(host("exhausted"))), report(&unserved()));
     assert_eq!(stdout(&mut with(host("exhausted"))), report(SERVED));
 }
 
@@ -65,6 +65,6 @@ fn a_program_in_an_empty_root_directory_is_served() {
     std::fs::create_dir(&root).expect("a directory");
     let report = |options: &str| format!("created: {options}\naccepted: {options}\n");
     let root = inside(&root);
-    assert_eq!(stdout(without(host("chroot")).arg(&root)), report(UNSERVED));
+    assert_eq!(stdout(without(host("chroot")).arg(&root)), report(&unserved()));
     assert_eq!(stdout(with(host("chroot")).arg(&root)), report(SERVED));
 }

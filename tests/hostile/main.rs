@@ -25,8 +25,15 @@ const VALUES: [(&str, &str); 3] = [("KEEPCNT", "20"), ("KEEPIDLE", "180"), ("KEE
 /// The options of a socket that has been given [`VALUES`].
 const SERVED: &str = "SO_KEEPALIVE=1 TCP_KEEPCNT=20 TCP_KEEPIDLE=180 TCP_KEEPINTVL=60";
 
-/// The options of a socket that has been left alone.
-const UNSERVED: &str = "SO_KEEPALIVE=0 TCP_KEEPCNT=9 TCP_KEEPIDLE=7200 TCP_KEEPINTVL=75";
+/// The options of a socket that has been left alone: this machine's defaults.
+fn unserved() -> String {
+    let mut probe = support::bare(support::host("probe"));
+    let shown = support::stdout(probe.args(["socket", "AF_INET", "SOCK_STREAM", "0", "show"]));
+    let shown = shown.lines().last().and_then(|shown| shown.split_once(" TCP_USER_TIMEOUT"));
+    let (unserved, _) = shown.expect("the options of a socket");
+    assert!(unserved.starts_with("SO_KEEPALIVE=0 "), "{unserved}");
+    unserved.to_owned()
+}
 
 /// A program without the library.
 fn without(program: impl AsRef<OsStr>) -> Command {

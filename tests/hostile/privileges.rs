@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, id};
 
 use crate::support::{self, built_library, host, inside, is_foreign, outside, stdout};
-use crate::{SERVED, UNSERVED, VALUES};
+use crate::{SERVED, VALUES, unserved};
 
 /// A program in a directory that every user can reach, with a copy of the library.
 struct Program {
@@ -63,7 +63,7 @@ fn a_setuid_program_ignores_the_library_silently() {
 
     let setuid = std::fs::Permissions::from_mode(0o4755);
     std::fs::set_permissions(program.file("probe"), setuid).expect("setuid");
-    assert_eq!(program.socket_of_nobody(), report(UNSERVED));
+    assert_eq!(program.socket_of_nobody(), report(&unserved()));
 }
 
 #[test]
@@ -78,5 +78,5 @@ fn a_program_with_file_capabilities_ignores_the_library_silently() {
 
     let mut setcap = Command::new("setcap");
     support::run(setcap.arg("cap_net_bind_service+ep").arg(program.file("probe")));
-    assert_eq!(program.socket_of_nobody(), report(UNSERVED));
+    assert_eq!(program.socket_of_nobody(), report(&unserved()));
 }
