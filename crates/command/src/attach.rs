@@ -1,0 +1,4 @@
+//! show
+pub fn attach(_: &crate::cli::AttachArgs) -> std::process::ExitCode {
+    todo!()
+}

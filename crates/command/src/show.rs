@@ -1,0 +1,4 @@
+//! show
+pub fn show(_: &crate::cli::ShowArgs) -> std::process::ExitCode {
+    todo!()
+}
