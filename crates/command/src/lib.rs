@@ -7,6 +7,8 @@ mod attach;
 pub mod cli;
 mod diag;
 mod findings;
+mod inspect;
+mod json;
 mod library;
 mod process;
 mod program;
