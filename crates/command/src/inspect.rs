@@ -139,10 +139,8 @@ fn look(duplicate: &Duplicate, number: i32, entry: Option<&Entry>) -> Option<Soc
     let protocol = duplicate.protocol()?;
     let options = duplicate.options().ok();
     let info = duplicate.info().ok();
-    let state = entry.map_or_else(
-        || info.map_or(State::CLOSED, |info: Info| info.state),
-        |entry| entry.state,
-    );
+    let state = entry
+        .map_or_else(|| info.map_or(State::CLOSED, |info: Info| info.state), |entry| entry.state);
     let info = info.filter(|_| state.is_connection());
     let timer = entry.and_then(|entry| entry.timer);
     Some(Socket {
@@ -180,7 +178,8 @@ pub fn why(target: &Target, error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => Refusal::of(target).to_string(),
         Some(libc::ENOSYS) => {
-            "this kernel has no pidfd_getfd(2) (Linux 5.6 does), or a seccomp filter hides it".into()
+            "this kernel has no pidfd_getfd(2) (Linux 5.6 does), or a seccomp filter hides it"
+                .into()
         }
         Some(libc::EMFILE) => "no descriptor is left for this command (ulimit -n)".into(),
         _ => error.to_string(),

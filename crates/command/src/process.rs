@@ -41,12 +41,10 @@ impl Target {
     /// effects when the duplicate is closed: a device may act on that.)
     pub fn sockets(&self) -> io::Result<Vec<(i32, u64)>> {
         let mut sockets = Vec::new();
-        for descriptor in self.process.fd().map_err(io_error)? {
-            // What was closed since the directory was read is not an error.
-            if let Ok(descriptor) = descriptor {
-                if let FDTarget::Socket(inode) = descriptor.target {
-                    sockets.push((descriptor.fd, inode));
-                }
+        // What was closed since the directory was read is not an error.
+        for descriptor in self.process.fd().map_err(io_error)?.flatten() {
+            if let FDTarget::Socket(inode) = descriptor.target {
+                sockets.push((descriptor.fd, inode));
             }
         }
         Ok(sockets)

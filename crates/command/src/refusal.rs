@@ -72,11 +72,8 @@ fn explain(facts: &Facts) -> Refusal {
     }
     if facts.may_trace {
         // The capability counts for what is inside of one's own user namespace.
-        let refuser = if facts.in_user_namespace {
-            Refusal::UserNamespace
-        } else {
-            Refusal::SecurityModule
-        };
+        let refuser =
+            if facts.in_user_namespace { Refusal::UserNamespace } else { Refusal::SecurityModule };
         return refuser;
     }
     if !facts.same_user {

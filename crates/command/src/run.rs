@@ -30,11 +30,11 @@ pub fn run(arguments: &RunArgs) -> ExitCode {
 }
 
 fn start(arguments: &RunArgs) -> Result<Infallible, Failure> {
-    let name = &arguments.command[0];
+    let name = Path::new(&arguments.command[0]);
     let settings = Settings::new(&arguments.settings);
     let library = Library::find(arguments.library.as_deref())
         .map_err(|message| Failure(RUN_FAILED, message))?;
-    let program = program::find(name).map_err(|error| {
+    let program = program::find(name.as_os_str()).map_err(|error| {
         let status =
             if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_START };
         Failure(status, format!("{}: {}", name.display(), reason(&error)))
@@ -111,7 +111,8 @@ fn exec(
     environment: &[(OsString, OsString)],
 ) -> Result<Infallible, Failure> {
     let text = |text: &OsStr| {
-        let has_nul = |_| Failure(RUN_FAILED, format!("{}: a NUL byte in it", text.display()));
+        let has_nul =
+            |_| Failure(RUN_FAILED, format!("{}: a NUL byte in it", Path::new(text).display()));
         CString::new(text.as_bytes()).map_err(has_nul)
     };
     let path = text(program.as_os_str())?;

@@ -84,7 +84,11 @@ pub fn show(arguments: &ShowArgs) -> ExitCode {
     } else if is_summary {
         summary(defaults.as_ref(), &chosen, not_inspected)
     } else {
-        chosen.iter().map(|(process, sockets)| page(process, sockets)).collect::<Vec<_>>().join("\n")
+        chosen
+            .iter()
+            .map(|(process, sockets)| page(process, sockets))
+            .collect::<Vec<_>>()
+            .join("\n")
     };
     // A closed pipe is the reader's choice: head(1), less(1).
     let written = anstream::stdout().write_all(text.as_bytes());
@@ -133,12 +137,23 @@ fn page(process: &Inspected, sockets: &[&Socket]) -> String {
 fn table_of(sockets: &[&Socket]) -> Table {
     let mut table = new_table();
     table.set_header([
-        "FD", "STATE", "LOCAL", "REMOTE", "KEEPALIVE", "IDLE", "EVERY", "COUNT", "USER TIMEOUT",
-        "SILENT", "TIMER",
+        "FD",
+        "STATE",
+        "LOCAL",
+        "REMOTE",
+        "KEEPALIVE",
+        "IDLE",
+        "EVERY",
+        "COUNT",
+        "USER TIMEOUT",
+        "SILENT",
+        "TIMER",
     ]);
     for socket in sockets {
         let value = |option: usize| socket.options.and_then(|options| options.values[option]);
-        let seconds = |option| value(option).map_or("?".into(), time::show_seconds);
+        // A socket that can be looked into, but has no such option.
+        let unknown = if socket.options.is_some() { "n/a" } else { "?" };
+        let seconds = |option| value(option).map_or(unknown.into(), time::show_seconds);
         let address = |address: Option<std::net::SocketAddr>| {
             address.map_or("-".into(), |address| address.to_string())
         };
@@ -156,11 +171,11 @@ fn table_of(sockets: &[&Socket]) -> Table {
             },
             Cell::new(seconds(KEEPIDLE)),
             Cell::new(seconds(KEEPINTVL)),
-            Cell::new(value(KEEPCNT).map_or("?".into(), |number| number.to_string())),
+            Cell::new(value(KEEPCNT).map_or(unknown.into(), |number| number.to_string())),
             Cell::new(match value(USER_TIMEOUT) {
                 Some(0) => "-".into(),
                 Some(limit) => time::show_milliseconds(limit),
-                None => "?".into(),
+                None => unknown.into(),
             }),
             Cell::new(silent),
             Cell::new(socket.timer.as_ref().map_or("-".into(), |timer| describe(timer, socket))),
@@ -233,7 +248,13 @@ fn summary(
         text.push('\n');
         let mut table = new_table();
         table.set_header([
-            "PID", "PROCESS", "SOCKETS", "KEEPALIVE ON", "OFF", "FIRST PROBE AFTER", "LIBRARY",
+            "PID",
+            "PROCESS",
+            "SOCKETS",
+            "KEEPALIVE ON",
+            "OFF",
+            "FIRST PROBE AFTER",
+            "LIBRARY",
         ]);
         for column in [0, 2, 3, 4] {
             if let Some(column) = table.column_mut(column) {

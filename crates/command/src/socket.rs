@@ -36,6 +36,7 @@ pub enum Protocol {
 pub struct State(pub u8);
 
 impl State {
+    #[cfg(test)]
     pub const ESTABLISHED: Self = Self(1);
     pub const CLOSED: Self = Self(7);
     pub const LISTEN: Self = Self(10);
