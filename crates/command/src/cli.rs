@@ -39,78 +39,86 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start a program with keepalive on every TCP socket it opens
+    ///
+    /// Sets the variables of libkeepalive, puts the library in front of LD_PRELOAD (what is there
+    /// stays) and turns into PROGRAM: the same process, so that signals, job control and the exit
+    /// status are PROGRAM's own. Values that are not given stay as the environment has them, or
+    /// else the kernel's. TIME is written 90, 90s, 5m or 1h.
     Run(RunArgs),
     /// Show the TCP sockets of running processes and what keepalive they have
+    ///
+    /// For each process: whether libkeepalive is loaded in it; for each of its TCP sockets: state,
+    /// addresses, keepalive and its times, how long the peer has been silent, the timer that runs
+    /// and when it fires; and in words what is wrong. Without arguments: the kernel's defaults, and
+    /// one line for each process that may be looked into. The processes are neither stopped nor
+    /// changed. Needs the rights of ptrace(2): one's own processes, or root.
     Show(ShowArgs),
     /// Set keepalive on the open TCP sockets of running processes, without a restart
+    ///
+    /// The options are set on a duplicate of each socket, pidfd_getfd(2): the process is not
+    /// stopped and does not notice. Listening sockets are set too: what they accept afterwards
+    /// inherits it. Connections that a process opens later are not covered. Sockets for which the
+    /// program chose times of its own stay as they are, unless --force is given. Needs the rights
+    /// of ptrace(2): one's own processes, or root. TIME is written 90, 90s, 5m or 1h.
     Attach(AttachArgs),
 }
 
 /// What to set: the same for `run` and `attach`.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Settings (TIME is 90, 90s, 5m or 1h)")]
 pub struct SettingsArgs {
     /// Choose all four values below so that a dead peer is noticed within this time
     ///
     /// Half of the time the connection may be idle, then five probes are sent (fewer below
     /// 15 s); sent data may stay unacknowledged as long. --verbose prints what was chosen. From
     /// 3 s to 20 h.
-    #[arg(long, value_name = "TIME", value_parser = dead_after,
+    #[arg(help_heading = "Settings", long, value_name = "TIME", value_parser = dead_after,
         conflicts_with_all = ["idle", "interval", "count", "user_timeout"])]
     pub dead_after: Option<Duration>,
 
     /// Idle time before the first probe, TCP_KEEPIDLE: 1 s to 32767 s
-    #[arg(long, value_name = "TIME", value_parser = |text: &str| seconds(&OPTIONS[KEEPIDLE], text))]
+    #[arg(help_heading = "Settings", long, value_name = "TIME", value_parser = |text: &str| seconds(&OPTIONS[KEEPIDLE], text))]
     pub idle: Option<u32>,
 
     /// Time between probes, TCP_KEEPINTVL: 1 s to 32767 s
-    #[arg(long, value_name = "TIME", value_parser = |text: &str| seconds(&OPTIONS[KEEPINTVL], text))]
+    #[arg(help_heading = "Settings", long, value_name = "TIME", value_parser = |text: &str| seconds(&OPTIONS[KEEPINTVL], text))]
     pub interval: Option<u32>,
 
     /// Unanswered probes after which the connection is dead, TCP_KEEPCNT: 1 to 127
-    #[arg(long, value_name = "N", value_parser = count)]
+    #[arg(help_heading = "Settings", long, value_name = "N", value_parser = count)]
     pub count: Option<u32>,
 
     /// How long sent data may stay unacknowledged, TCP_USER_TIMEOUT; 0 is the kernel's default
     ///
     /// Keepalive sends no probe while data is unacknowledged: then this decides, or else the
     /// kernel's retransmissions, about a quarter of an hour. With a user timeout the kernel no
-    /// longer counts probes: an idle connection ends at the first probe due after this time. 1 ms
-    /// is the unit.
-    #[arg(long, value_name = "TIME", value_parser = user_timeout)]
+    /// longer counts probes: an idle connection ends at the first probe due after this time. To
+    /// the millisecond: 500ms.
+    #[arg(help_heading = "Settings", long, value_name = "TIME", value_parser = user_timeout)]
     pub user_timeout: Option<u32>,
 
     /// Have the last word: also over what the program sets itself
-    #[arg(long, conflicts_with = "skip")]
+    #[arg(help_heading = "Settings", long, conflicts_with = "skip")]
     pub force: bool,
 
     /// Set the times only; whether keepalive is on is left to the program
-    #[arg(long)]
+    #[arg(help_heading = "Settings", long)]
     pub skip: bool,
 
     /// One line on stderr for each socket: what was set, or why not
-    #[arg(long)]
+    #[arg(help_heading = "Settings", long)]
     pub debug: bool,
 
     /// Say which values and which library are used
-    #[arg(short, long)]
+    #[arg(help_heading = "Settings", short, long)]
     pub verbose: bool,
 }
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "\
-Start a program with keepalive on every TCP socket it opens.
-
-Sets the variables of libkeepalive, puts the library in front of LD_PRELOAD (what is there stays) \
-and turns into PROGRAM: the same process, so that signals, job control and the exit status are \
-PROGRAM's own. Values that are not given stay as the environment has them, or else the kernel's.",
-    after_help = "\
+#[command(after_help = "\
 Exit status: PROGRAM's own; 125 if this command fails, or if the preload cannot work in PROGRAM \
 (statically linked, Go, setuid, another architecture) without --anyway; 126 if PROGRAM cannot be \
-started; 127 if it is not found."
-)]
+started; 127 if it is not found.")]
 pub struct RunArgs {
     /// What to set.
     #[command(flatten)]
@@ -135,19 +143,9 @@ pub struct RunArgs {
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "\
-Show the TCP sockets of running processes and what keepalive they have.
-
-For each process: whether libkeepalive is loaded in it; for each of its TCP sockets: state, \
-addresses, keepalive and its times, the timer that runs and when it fires; and in words what is \
-wrong. Without arguments: the kernel's defaults, and one line for each process that may be looked \
-into. The processes are neither stopped nor changed. Needs the rights of ptrace(2): one's own \
-processes, or root.",
-    after_help = "\
+#[command(after_help = "\
 Exit status: 0; 1 if a process is not there or may not be looked into; 2 for a mistake in the \
-arguments. Colour only on a terminal, and never where NO_COLOR is set."
-)]
+arguments. Colour only on a terminal, and never where NO_COLOR is set.")]
 pub struct ShowArgs {
     /// Every TCP socket, those that listen or are not connected too
     #[arg(short, long)]
@@ -168,19 +166,9 @@ pub struct ShowArgs {
 
 /// Arguments of `attach`.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "\
-Set keepalive on the open TCP sockets of running processes, without a restart.
-
-The options are set on a duplicate of each socket, pidfd_getfd(2): the process is not stopped and \
-does not notice. Listening sockets are set too: what they accept afterwards inherits it. \
-Connections that a process opens later are not covered. Sockets for which the program chose times \
-of its own stay as they are, unless --force is given. Needs the rights of ptrace(2): one's own \
-processes, or root.",
-    after_help = "\
+#[command(after_help = "\
 Exit status: 0, also if a process or socket vanished meanwhile; 1 if a process is not there or \
-may not be changed, or a socket refused; 2 for a mistake in the arguments."
-)]
+may not be changed, or a socket refused; 2 for a mistake in the arguments.")]
 pub struct AttachArgs {
     /// What to set.
     #[command(flatten)]

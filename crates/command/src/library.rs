@@ -1,9 +1,12 @@
 //! The preload library: where it is, and how it comes to stand in front of LD_PRELOAD.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use object::{Object, ReadCache};
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use crate::program::{self, Machine};
@@ -23,45 +26,56 @@ pub struct Library {
 impl Library {
     /// The library at `given`, or else the first in the places where it may be.
     pub fn find(given: Option<&Path>) -> Result<Self, String> {
-        let path = match given {
-            Some(path) => path.to_owned(),
-            None => {
-                let places = places();
-                places.iter().find(|path| path.exists()).cloned().ok_or_else(|| {
-                    let list: Vec<_> =
-                        places.iter().map(|path| format!("\n  {}", path.display())).collect();
-                    format!(
-                        "{FILE_NAME} is not in any of these places:{}\n\
-                         --library PATH says where it is",
-                        list.concat()
-                    )
-                })?
+        match given {
+            Some(path) => {
+                Self::at(path).map_err(|why| format!("the library {}: {why}", path.display()))
             }
+            None => Self::among(&places()),
+        }
+    }
+
+    /// The first of these files that is the library.
+    fn among(places: &[PathBuf]) -> Result<Self, String> {
+        let mut tried = String::new();
+        for path in places {
+            match Self::at(path) {
+                Ok(library) => return Ok(library),
+                Err(why) => tried += &format!("\n  {}: {why}", path.display()),
+            }
+        }
+        Err(format!("{FILE_NAME} was not found:{tried}\n--library PATH says where it is"))
+    }
+
+    /// The library at this path, if a program could load it from there.
+    fn at(path: &Path) -> Result<Self, String> {
+        let words = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => "no such file".into(),
+            io::ErrorKind::PermissionDenied => {
+                "no permission to read it, nor will the program have it".into()
+            }
+            _ => error.to_string(),
         };
-        let fault = |why: String| format!("the library {}: {why}", path.display());
         // The loader looks at it from wherever the program is by then.
-        let path = std::path::absolute(&path).map_err(|error| fault(error.to_string()))?;
-        let machine = match program::read_elf(&path) {
-            Ok(Some(elf)) => elf.machine,
-            Ok(None) => return Err(fault("not a shared library".into())),
-            Err(error) => {
-                return Err(fault(format!("{error}: the program could not load it either")));
-            }
+        let path = std::path::absolute(path).map_err(words)?;
+        let Some(elf) = program::read_elf(&path).map_err(words)? else {
+            return Err("not a shared library".into());
         };
+        // Debian's libkeepalive0 is /usr/lib/libkeepalive.so, and knows no more than socket(2).
+        if !exports_all_hooks(&path).map_err(words)? {
+            return Err("another library: libkeepalive 0.3 has this name too".into());
+        }
         if let Some(byte) = separator_in(path.as_os_str()) {
-            return Err(fault(format!(
+            return Err(format!(
                 "LD_PRELOAD cannot name a path with {byte:?} in it: put the library elsewhere"
-            )));
+            ));
         }
         let flags = statvfs(&path).map_or(StatVfsMountFlags::empty(), |system| system.f_flag);
         if flags.contains(StatVfsMountFlags::NOEXEC) {
-            return Err(fault(
-                "it is on a file system mounted noexec, from which no program can load it: \
-                 put the library elsewhere"
-                    .into(),
-            ));
+            return Err("it is on a file system mounted noexec, from which no program can load \
+                        it: put the library elsewhere"
+                .into());
         }
-        Ok(Self { path, machine })
+        Ok(Self { path, machine: elf.machine })
     }
 
     /// The value for LD_PRELOAD: the library, then what is there already.
@@ -76,6 +90,16 @@ impl Library {
         }
         value
     }
+}
+
+/// Whether a library has the hooks of this release.
+fn exports_all_hooks(path: &Path) -> io::Result<bool> {
+    let data = ReadCache::new(File::open(path)?);
+    let file = object::File::parse(&data).map_err(io::Error::other)?;
+    let exports: Vec<_> = file.exports().and_then(Iterator::collect).map_err(io::Error::other)?;
+    let has =
+        |hook: &str| exports.iter().any(|export| export.name().name() == Some(hook.as_bytes()));
+    Ok(["socket", "connect", "accept", "accept4", "setsockopt"].into_iter().all(has))
 }
 
 /// What ld.so(8) would not take as part of a name: it separates, or begins `$ORIGIN` and the like.
@@ -123,6 +147,16 @@ mod tests {
             in_front_of(Some(OsStr::new("/a.so:/l/libkeepalive.so"))),
             "/l/libkeepalive.so:/a.so"
         );
+    }
+
+    #[test]
+    fn every_place_is_named_and_other_libraries_of_this_name_are_passed_by() {
+        let other = std::env::current_exe().expect("a path");
+        let places = ["/nonexistent/libkeepalive.so".into(), other.clone()];
+        let error = Library::among(&places).expect_err("neither");
+        assert!(error.contains("\n  /nonexistent/libkeepalive.so: no such file\n"), "{error}");
+        assert!(error.contains(&format!("\n  {}: another library", other.display())), "{error}");
+        assert!(error.contains("--library PATH"), "{error}");
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use procfs::ProcError;
-use procfs::process::{FDTarget, Process};
+use procfs::process::Process;
+use rustix::fs::{Dir, Mode, OFlags, readlinkat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -40,12 +41,26 @@ impl Target {
     /// Its sockets of every kind: descriptor and inode. (Duplicating anything else could have
     /// effects when the duplicate is closed: a device may act on that.)
     pub fn sockets(&self) -> io::Result<Vec<(i32, u64)>> {
+        let path = format!("/proc/{}/fd", self.pid);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(path, flags, Mode::empty())?;
         let mut sockets = Vec::new();
-        // What was closed since the directory was read is not an error.
-        for descriptor in self.process.fd().map_err(io_error)?.flatten() {
-            if let FDTarget::Socket(inode) = descriptor.target {
-                sockets.push((descriptor.fd, inode));
-            }
+        let mut link = Vec::with_capacity(64);
+        for entry in Dir::read_from(&directory)? {
+            let name = entry?.file_name().to_owned();
+            let Ok(number) = name.to_string_lossy().parse() else { continue };
+            link = match readlinkat(&directory, &name, link) {
+                Ok(link) => link.into_bytes(),
+                // Closed since the directory was read.
+                Err(Errno::NOENT) => Vec::with_capacity(64),
+                // The directory may be listed, but not what is in it.
+                Err(error) => return Err(error.into()),
+            };
+            sockets.extend(socket_inode(&link).map(|inode| (number, inode)));
+        }
+        // One that has ended, but was not waited for, has no descriptors any more.
+        if sockets.is_empty() && self.process.stat().map_err(io_error)?.state == 'Z' {
+            return Err(Errno::SRCH.into());
         }
         Ok(sockets)
     }
@@ -86,9 +101,11 @@ impl Target {
         self.process.status().map_err(io_error)
     }
 
-    /// The owner of its /proc directory: root if the process is not dumpable.
-    pub fn directory_owner(&self) -> io::Result<u32> {
-        self.process.uid().map_err(io_error)
+    /// The owner of what /proc keeps from others: root if the process is not dumpable.
+    pub fn owner_of_descriptors(&self) -> io::Result<u32> {
+        use std::os::unix::fs::MetadataExt;
+
+        Ok(std::fs::metadata(format!("/proc/{}/fd", self.pid))?.uid())
     }
 }
 
@@ -142,6 +159,12 @@ pub fn all() -> io::Result<Vec<Target>> {
 /// Whether an error means that the process or the socket is there no longer.
 pub fn vanished(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT | libc::EBADF))
+}
+
+/// The inode in `socket:[123]`, which is what a descriptor of a socket links to.
+fn socket_inode(link: &[u8]) -> Option<u64> {
+    let inode = link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(inode).ok()?.parse().ok()
 }
 
 /// procfs's errors, as the system's.

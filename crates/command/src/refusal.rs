@@ -17,6 +17,8 @@ struct Facts {
     yama: Option<u8>,
     /// Whether this process has CAP_SYS_PTRACE, in its own user namespace at least.
     may_trace: bool,
+    /// Whether this process may read directories that are another user's.
+    may_search: bool,
     /// Whether this process is in another user namespace than the first.
     in_user_namespace: bool,
     /// Whether all user and group identifiers of the target are this process's real ones.
@@ -40,6 +42,8 @@ pub enum Refusal {
     Capabilities,
     /// It made itself, or the kernel made it, not dumpable.
     NotDumpable,
+    /// The caller has CAP_SYS_PTRACE, but may not read another user's /proc/PID/fd.
+    Directory,
     /// It is outside of the caller's user namespace.
     UserNamespace,
     /// The Yama security module, at this level.
@@ -71,6 +75,9 @@ fn explain(facts: &Facts) -> Refusal {
         return Refusal::Yama(3);
     }
     if facts.may_trace {
+        if !facts.may_search && !(facts.same_user && facts.is_dumpable) {
+            return Refusal::Directory;
+        }
         // The capability counts for what is inside of one's own user namespace.
         let refuser =
             if facts.in_user_namespace { Refusal::UserNamespace } else { Refusal::SecurityModule };
@@ -97,7 +104,8 @@ impl fmt::Display for Refusal {
             Self::OtherUser(owner) => {
                 let user = User::from_uid(Uid::from_raw(*owner)).ok().flatten();
                 let name = user.map_or_else(|| format!("user {owner}"), |user| user.name);
-                write!(f, "it runs as {name}: do this as {name}, or as root (sudo keepalive ...)")
+                let or_root = if *owner == 0 { "" } else { ", or as root" };
+                write!(f, "it runs as {name}: do this as {name}{or_root} (sudo keepalive ...)")
             }
             Self::Capabilities => f.write_str(
                 "it has capabilities that you do not have (getpcaps(8) lists them): do this as \
@@ -106,6 +114,10 @@ impl fmt::Display for Refusal {
             Self::NotDumpable => f.write_str(
                 "it is not dumpable (prctl(2), PR_SET_DUMPABLE: ssh-agent and other keepers of \
                  secrets, programs that changed their user): do this as root (sudo keepalive ...)",
+            ),
+            Self::Directory => f.write_str(
+                "CAP_SYS_PTRACE alone does not let you list its descriptors: that takes \
+                 CAP_DAC_READ_SEARCH too (setcap cap_sys_ptrace,cap_dac_read_search+ep)",
             ),
             Self::UserNamespace => f.write_str(
                 "it is outside of this user namespace: do this outside of the container, as the \
@@ -149,13 +161,16 @@ fn facts(target: &Target) -> std::io::Result<Facts> {
     Ok(Facts {
         yama: yama.and_then(|level| level.trim().parse().ok()),
         may_trace: own.effective.contains(CapabilitySet::SYS_PTRACE),
+        may_search: own
+            .effective
+            .intersects(CapabilitySet::DAC_READ_SEARCH | CapabilitySet::DAC_OVERRIDE),
         in_user_namespace: !std::fs::read_to_string("/proc/self/uid_map").is_ok_and(whole),
         same_user: [status.ruid, status.euid, status.suid].iter().all(|id| *id == uid)
             && [status.rgid, status.egid, status.sgid].iter().all(|id| *id == gid),
         owner: status.euid,
         has_more_capabilities: status.capprm & !effective != 0,
-        // The owner of /proc/PID is then not the process's user, but root (proc(5)).
-        is_dumpable: target.directory_owner()? == status.euid,
+        // The owner is otherwise not the process's user, but root (proc(5)).
+        is_dumpable: target.owner_of_descriptors()? == status.euid,
         filtered: !may_duplicate_own(),
     })
 }
@@ -176,6 +191,7 @@ mod tests {
     const PLAIN: Facts = Facts {
         yama: None,
         may_trace: false,
+        may_search: false,
         in_user_namespace: false,
         same_user: true,
         owner: 1000,
@@ -199,6 +215,8 @@ mod tests {
             (Facts { yama: Some(3), same_user: false, ..PLAIN }, Refusal::Yama(3)),
             (Facts { yama: Some(0), ..PLAIN }, Refusal::SecurityModule),
             (Facts { yama: Some(2), may_trace: true, ..PLAIN }, Refusal::SecurityModule),
+            (Facts { may_trace: true, same_user: false, ..PLAIN }, Refusal::Directory),
+            (Facts { may_trace: true, is_dumpable: false, ..PLAIN }, Refusal::Directory),
             (Facts { filtered: true, may_trace: true, ..PLAIN }, Refusal::Filter),
             (PLAIN, Refusal::SecurityModule),
         ];
