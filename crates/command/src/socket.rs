@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use options::OPTIONS;
 use rustix::io::{self, Errno};
-use rustix::net::{AddressFamily, SocketType, ipproto, sockopt};
+use rustix::net::{SocketType, ipproto, sockopt};
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 
 /// The options of a socket that concern keepalive.
@@ -97,23 +97,16 @@ impl Duplicate {
         pidfd_getfd(process, number, PidfdGetfdFlags::empty()).map(Self)
     }
 
-    /// The protocol, if this is a TCP socket. (`SO_KEEPALIVE` exists for every kind of socket,
-    /// and a raw one can have TCP's protocol number.)
+    /// The protocol, if this is a TCP socket. (`SO_KEEPALIVE` exists for every kind of socket;
+    /// and of the kinds that have TCP's protocol number, only TCP's own are streams: raw ones and
+    /// Bluetooth's are not.)
     pub fn protocol(&self) -> Option<Protocol> {
-        let socket = self.0.as_fd();
-        let is_stream = sockopt::socket_type(socket) == Ok(SocketType::STREAM);
-        let is_internet = matches!(
-            sockopt::socket_domain(socket),
-            Ok(AddressFamily::INET | AddressFamily::INET6)
-        );
-        if !is_stream || !is_internet {
-            return None;
-        }
-        match sockopt::socket_protocol(socket) {
-            Ok(Some(ipproto::TCP)) => Some(Protocol::Tcp),
-            Ok(Some(ipproto::MPTCP)) => Some(Protocol::Mptcp),
-            _ => None,
-        }
+        let protocol = match sockopt::socket_protocol(&self.0) {
+            Ok(Some(ipproto::TCP)) => Protocol::Tcp,
+            Ok(Some(ipproto::MPTCP)) => Protocol::Mptcp,
+            _ => return None,
+        };
+        (sockopt::socket_type(&self.0) == Ok(SocketType::STREAM)).then_some(protocol)
     }
 
     /// The inode by which the kernel's other interfaces know the socket.

@@ -8,6 +8,7 @@ mod load;
 mod manuals;
 mod refusals;
 mod run;
+mod silent;
 mod targets;
 mod terminal;
 
