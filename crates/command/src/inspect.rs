@@ -104,7 +104,7 @@ impl Inspector {
         let mut trouble = match &network.sockets {
             Ok(_) => None,
             Err(error) => Some(format!(
-                "its network namespace cannot be looked into, so its timers are unknown: {error}"
+                "its network namespace cannot be entered, so its timers are unknown: {error}"
             )),
         };
         let mut sockets: Vec<Option<Socket>> = Vec::new();

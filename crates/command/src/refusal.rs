@@ -75,7 +75,8 @@ fn explain(facts: &Facts) -> Refusal {
         return Refusal::Yama(3);
     }
     if facts.may_trace {
-        if !facts.may_search && !(facts.same_user && facts.is_dumpable) {
+        let is_own = facts.same_user && facts.is_dumpable;
+        if !(facts.may_search || is_own) {
             return Refusal::Directory;
         }
         // The capability counts for what is inside of one's own user namespace.

@@ -133,55 +133,70 @@ fn page(process: &Inspected, sockets: &[&Socket]) -> String {
     text
 }
 
-/// The sockets of a process, one a line.
+/// The sockets of a process, one a line; on a terminal too narrow for that, the two addresses
+/// one above the other.
 fn table_of(sockets: &[&Socket]) -> Table {
+    let table = table_with(sockets, false);
+    let content: usize = table.column_max_content_widths().iter().map(|w| usize::from(*w)).sum();
+    let padding = 2 * table.column_max_content_widths().len();
+    match table.width() {
+        Some(width) if content + padding > width.into() => table_with(sockets, true),
+        _ => table,
+    }
+}
+
+fn table_with(sockets: &[&Socket], is_narrow: bool) -> Table {
     let mut table = new_table();
-    table.set_header([
-        "FD",
-        "STATE",
-        "LOCAL",
-        "REMOTE",
-        "KEEPALIVE",
-        "IDLE",
-        "EVERY",
-        "COUNT",
-        "USER TIMEOUT",
-        "SILENT",
-        "TIMER",
-    ]);
+    let header: &[&str] = if is_narrow {
+        &["FD", "STATE", "LOCAL, REMOTE", "ON"]
+    } else {
+        &["FD", "STATE", "LOCAL", "REMOTE", "KEEPALIVE"]
+    };
+    let times = ["IDLE", "EVERY", "COUNT", "USER\nTIMEOUT", "SILENT", "TIMER"];
+    table.set_header([header, &times].concat());
     for socket in sockets {
-        let value = |option: usize| socket.options.and_then(|options| options.values[option]);
-        // A socket that can be looked into, but has no such option.
-        let unknown = if socket.options.is_some() { "n/a" } else { "?" };
-        let seconds = |option| value(option).map_or(unknown.into(), time::show_seconds);
-        let address = |address: Option<std::net::SocketAddr>| {
-            address.map_or("-".into(), |address| address.to_string())
-        };
+        let [local, remote] =
+            [socket.local, socket.remote].map(|address| Some(address?.to_string()));
         let numbers: Vec<_> = socket.descriptors.iter().map(i32::to_string).collect();
+        let mut cells = vec![Cell::new(numbers.join(",")), Cell::new(socket.state.short())];
+        if is_narrow {
+            let both: Vec<_> = local.into_iter().chain(remote).collect();
+            cells.push(Cell::new(both.join("\n")));
+        } else {
+            cells.extend([local, remote].map(|address| Cell::new(address.unwrap_or("-".into()))));
+        }
+        cells.extend(option_cells(socket));
         let silent = socket.info.map_or("-".into(), |info| time::show(info.silent_for));
-        table.add_row([
-            Cell::new(numbers.join(",")),
-            Cell::new(socket.state.short()),
-            Cell::new(address(socket.local)),
-            Cell::new(address(socket.remote)),
-            match socket.options.map(|options| options.keepalive) {
-                Some(true) => Cell::new("on").fg(Color::Green),
-                Some(false) => Cell::new("off").fg(Color::Red),
-                None => Cell::new("?"),
-            },
-            Cell::new(seconds(KEEPIDLE)),
-            Cell::new(seconds(KEEPINTVL)),
-            Cell::new(value(KEEPCNT).map_or(unknown.into(), |number| number.to_string())),
-            Cell::new(match value(USER_TIMEOUT) {
-                Some(0) => "-".into(),
-                Some(limit) => time::show_milliseconds(limit),
-                None => unknown.into(),
-            }),
-            Cell::new(silent),
-            Cell::new(socket.timer.as_ref().map_or("-".into(), |timer| describe(timer, socket))),
-        ]);
+        let timer = socket.timer.as_ref().map_or("-".into(), |timer| describe(timer, socket));
+        cells.extend([Cell::new(silent), Cell::new(timer)]);
+        table.add_row(cells);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, if is_narrow { 1 } else { 2 }));
     }
     table
+}
+
+/// Keepalive and its times.
+fn option_cells(socket: &Socket) -> [Cell; 5] {
+    let value = |option: usize| socket.options.and_then(|options| options.values[option]);
+    // A socket that can be looked into, but has no such option.
+    let unknown = if socket.options.is_some() { "n/a" } else { "?" };
+    let or_unknown = |text: Option<String>| Cell::new(text.unwrap_or(unknown.into()));
+    [
+        match socket.options.map(|options| options.keepalive) {
+            Some(true) => Cell::new("on").fg(Color::Green),
+            Some(false) => Cell::new("off").fg(Color::Red),
+            None => Cell::new("?"),
+        },
+        or_unknown(value(KEEPIDLE).map(time::show_seconds)),
+        or_unknown(value(KEEPINTVL).map(time::show_seconds)),
+        or_unknown(value(KEEPCNT).map(|number| number.to_string())),
+        or_unknown(value(USER_TIMEOUT).map(|limit| match limit {
+            0 => "-".into(),
+            limit => time::show_milliseconds(limit),
+        })),
+    ]
 }
 
 /// A timer, as ss(8) prints it, in words.

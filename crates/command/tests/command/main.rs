@@ -4,11 +4,12 @@
 #[path = "../../../../tests/support/mod.rs"]
 mod support;
 
+mod dead_peers;
 mod load;
 mod manuals;
 mod refusals;
 mod run;
-mod silent;
+
 mod targets;
 mod terminal;
 

@@ -154,6 +154,23 @@ fn a_process_outside_of_the_user_namespace() {
 }
 
 #[test]
+#[ignore = "needs root: becomes another user, who makes namespaces"]
+fn one_s_own_container_may_be_looked_into_but_for_its_timers() {
+    let public = Public::new("container");
+    let mut command = bare("unshare");
+    as_nobody(&mut command).args(["-U", "-r", "--net", "sh", "-c"]);
+    command.arg("ip link set lo up; exec \"$0\"").arg(&public.program);
+    let target = Target::start(&mut command);
+    let (stdout, _) = run(&mut public.keepalive("attach --idle 60", &target));
+    assert!(stdout.contains("3 sockets changed"), "{stdout}");
+    let output = support::finish(&mut public.keepalive("show", &target));
+    let (stdout, stderr) = support::texts(&output);
+    assert!(stderr.contains("its network namespace cannot be entered"), "{stderr}");
+    let row = stdout.lines().find(|line| line.contains("ESTAB")).expect("a connection");
+    assert!(row.contains("on") && row.contains("60s"), "{stdout}");
+}
+
+#[test]
 #[ignore = "needs root: looks into another process"]
 fn a_seccomp_filter() {
     let filtered = support::host("without_pidfd_getfd");
