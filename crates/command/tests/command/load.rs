@@ -5,6 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use expectrl::{Expect, Regex};
+
 use crate::support::{bare, run};
 use crate::{Target, keepalive};
 
@@ -155,7 +157,7 @@ fn bar_is_drawn(pid: u32) {
     let mut command = bare("strace");
     command.args(["-o", "/dev/null", env!("CARGO_BIN_EXE_keepalive")]);
     command.args(["attach", "--force", "--dead-after", "3m", &pid.to_string()]);
-    let mut session = rexpect::session::spawn_command(command, Some(20_000)).expect("a terminal");
-    session.exp_regex(r"\d+/10001 sockets, .* left").expect("a bar");
-    session.exp_string("10001 sockets changed").expect("the report");
+    let mut session = crate::terminal::on_terminal(command);
+    session.expect(Regex(r"\d+/10001 sockets, .* left")).expect("a bar");
+    session.expect("10001 sockets changed").expect("the report");
 }

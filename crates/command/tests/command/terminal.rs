@@ -1,11 +1,22 @@
 //! The command on a terminal.
 
-use rexpect::session::{PtySession, spawn_command};
+use std::process::Command;
+use std::time::Duration;
+
+use expectrl::session::OsSession;
+use expectrl::{ControlCode, Expect, Regex, Session};
 
 use crate::support;
 
+/// A program on a terminal of its own, from which answers come within ten seconds.
+pub fn on_terminal(command: Command) -> OsSession {
+    let mut session = Session::spawn(command).expect("a terminal");
+    session.set_expect_timeout(Some(Duration::from_secs(10)));
+    session
+}
+
 /// An interactive shell with job control, in which `run` is the start of the command line.
-fn shell() -> PtySession {
+fn shell() -> OsSession {
     let mut command = support::bare("bash");
     command.args(["--norc", "--noprofile", "-i"]).env("PS1", "ready> ");
     let run = format!(
@@ -14,8 +25,8 @@ fn shell() -> PtySession {
         support::built_library().display()
     );
     command.env("run", run);
-    let mut session = spawn_command(command, Some(10_000)).expect("a terminal");
-    session.exp_string("ready> ").expect("a prompt");
+    let mut session = on_terminal(command);
+    session.expect("ready> ").expect("a prompt");
     session
 }
 
@@ -26,28 +37,28 @@ fn the_program_is_stopped_continued_and_interrupted_as_a_job() {
     let line = "$run sh -c 'trap \"echo cau''ght; exit 5\" INT; echo sta''rted; \
                 while :; do sleep 0.1; done'";
     shell.send_line(line).expect("sent");
-    shell.exp_string("started").expect("it runs");
-    shell.send_control('z').expect("sent");
-    shell.exp_string("Stopped").expect("it stops");
-    shell.exp_string("ready> ").expect("a prompt");
+    shell.expect("started").expect("it runs");
+    shell.send(ControlCode::Substitute).expect("sent");
+    shell.expect("Stopped").expect("it stops");
+    shell.expect("ready> ").expect("a prompt");
     shell.send_line("fg").expect("sent");
-    shell.exp_string("run sh -c").expect("it goes on");
-    shell.send_control('c').expect("sent");
-    shell.exp_string("caught").expect("the program's own handler ran");
-    shell.exp_string("ready> ").expect("a prompt");
+    shell.expect("run sh -c").expect("it goes on");
+    shell.send(ControlCode::EndOfText).expect("sent");
+    shell.expect("caught").expect("the program's own handler ran");
+    shell.expect("ready> ").expect("a prompt");
     shell.send_line("echo status $?.").expect("sent");
-    shell.exp_string("status 5.").expect("the program's exit status");
+    shell.expect("status 5.").expect("the program's exit status");
 }
 
 #[test]
 fn an_interrupt_that_is_not_caught_is_seen_by_the_shell() {
     let mut shell = shell();
     shell.send_line("$run sh -c 'echo sta''rted; exec sleep 100'").expect("sent");
-    shell.exp_string("started").expect("it runs");
-    shell.send_control('c').expect("sent");
-    shell.exp_string("ready> ").expect("a prompt");
+    shell.expect("started").expect("it runs");
+    shell.send(ControlCode::EndOfText).expect("sent");
+    shell.expect("ready> ").expect("a prompt");
     shell.send_line("echo status $?.").expect("sent");
-    shell.exp_string("status 130.").expect("killed by SIGINT");
+    shell.expect("status 130.").expect("killed by SIGINT");
 }
 
 #[test]
@@ -56,9 +67,9 @@ fn exec_keeps_the_process() {
     shell
         .send_line("bash -c 'echo shell $$.; exec $run sh -c \"echo program \\$\\$.\"'")
         .expect("sent");
-    let (_, before) = shell.exp_regex("shell \\d+\\.").expect("the shell's number");
-    let (_, after) = shell.exp_regex("program \\d+\\.").expect("the program's number");
-    assert_eq!(before.replace("shell", ""), after.replace("program", ""));
+    let before = shell.expect(Regex("shell \\d+\\.")).expect("the shell's number");
+    let after = shell.expect(Regex("program \\d+\\.")).expect("the program's number");
+    assert_eq!(before[0].strip_prefix(b"shell"), after[0].strip_prefix(b"program"));
 }
 
 /// What `show --all` prints on a terminal of so many columns.
@@ -70,7 +81,8 @@ fn shown(columns: u16, before: &str) -> String {
     let line =
         format!("stty cols {columns}; {before} {command} show --all {pid}; echo sta''tus $?.");
     shell.send_line(&line).expect("sent");
-    let printed = shell.exp_string("status 0.").expect("success");
+    let printed = shell.expect("status 0.").expect("success");
+    let printed = String::from_utf8_lossy(printed.before()).into_owned();
     let begin = printed.find(&format!("target ({pid})")).expect("the page");
     let begin = printed[..begin].rfind('\n').map_or(0, |newline| newline + 1);
     printed[begin..].to_owned()
