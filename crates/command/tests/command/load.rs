@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use expectrl::{Expect, Regex};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 
 use crate::support::{bare, run};
 use crate::{Target, keepalive};
@@ -32,11 +34,12 @@ fn serve(mut connection: TcpStream) -> std::io::Result<()> {
 fn traffic(meanwhile: impl FnOnce(&AtomicUsize)) -> Traffic {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
-    let end = AtomicBool::new(false);
+    let (end, client_ended) = (AtomicBool::new(false), AtomicBool::new(false));
     let (connections, slow) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            while !end.load(Ordering::Relaxed) {
+            // Until the client has ended, which may begin one more connection.
+            while !client_ended.load(Ordering::Relaxed) {
                 let (connection, _) = listener.accept().expect("a connection");
                 serve(connection).expect("nothing is reset");
             }
@@ -62,9 +65,11 @@ fn traffic(meanwhile: impl FnOnce(&AtomicUsize)) -> Traffic {
         });
         meanwhile(&connections);
         end.store(true, Ordering::Relaxed);
-        client.join().expect("nothing was lost");
+        let result = client.join();
+        client_ended.store(true, Ordering::Relaxed);
         // The one that accept() waits for.
         let _ = TcpStream::connect(address);
+        result.expect("nothing was lost");
     });
     Traffic {
         connections: connections.into_inner(),
@@ -83,19 +88,17 @@ fn nothing_is_lost_or_delayed_while_connections_open_and_close() {
             let before = connections.load(Ordering::Relaxed);
             let idle = 60 + round;
             let (said, _) = run(&mut keepalive(&format!("attach --force --idle {idle} {own}")));
-            // Connections came and went meanwhile.
             reports.push((said, connections.load(Ordering::Relaxed) - before));
         }
     });
     let changed = reports.iter().filter(|(said, _)| said.contains("connected")).count();
     assert!(changed > 20, "connections were open and changed: {reports:?}");
-    assert!(reports.iter().all(|(_, meanwhile)| *meanwhile > 0), "{reports:?}");
+    let busy = reports.iter().filter(|(_, meanwhile)| *meanwhile > 0).count();
+    assert!(busy > 20, "connections came and went meanwhile: {reports:?}");
     assert!(attached.connections > 500, "{attached:?}");
     // On a busy machine some are slow all by themselves.
-    assert!(
-        attached.slower_than_a_retransmission <= calm.slower_than_a_retransmission + 1,
-        "{calm:?} {attached:?}"
-    );
+    let by_themselves = 5 + 3 * calm.slower_than_a_retransmission;
+    assert!(attached.slower_than_a_retransmission <= by_themselves, "{calm:?} {attached:?}");
 }
 
 /// Accepts as many connections as it is told, then waits.
@@ -126,13 +129,13 @@ fn ten_thousand_sockets() {
         .collect();
     assert_eq!(target.answer(), "all ok");
 
+    // Processor time: how long one waits for it depends on what else the machine does.
     let timed = |arguments: String| {
-        let begin = Instant::now();
+        let before = processor_time_of_children();
         let (said, _) = run(&mut keepalive(&arguments));
-        (begin.elapsed(), said)
+        (processor_time_of_children() - before, said)
     };
     let pid = target.pid();
-    let (nothing, _) = timed("--version".into());
     let (attach, said) = timed(format!("attach --dead-after 2m {pid}"));
     assert!(said.contains("10001 sockets changed (10000 connected, 1 listening)"), "{said}");
     let (again, said) = timed(format!("attach --dead-after 2m {pid}"));
@@ -141,23 +144,31 @@ fn ten_thousand_sockets() {
     assert!(said.lines().count() > NUMBER, "{}", said.lines().count());
     let (json, _) = timed(format!("show --json {pid}"));
     println!(
-        "10,000 sockets: attach {attach:.1?}, again {again:.1?}, show {show:.1?}, show --json \
-         {json:.1?}; keepalive --version {nothing:.1?}"
+        "10,000 sockets: attach {attach} ms, again {again} ms, show {show} ms, show --json {json} ms"
     );
     bar_is_drawn(pid);
-    // Unoptimised, on a busy machine; the figures of the release are in docs/command.md.
+    // Unoptimised, and other tests' children are counted too; the release's figures are in
+    // docs/command.md.
     for time in [attach, again, show, json] {
-        assert!(time < Duration::from_secs(10), "{time:?}");
+        assert!(time < 20_000, "{time} ms");
     }
     drop(connections);
+}
+
+/// What all children that have ended took of the processors, in milliseconds.
+fn processor_time_of_children() -> i64 {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("always");
+    (usage.user_time() + usage.system_time()).num_milliseconds()
 }
 
 /// On a terminal, and when it takes longer than a second: strace(1) sees to that.
 fn bar_is_drawn(pid: u32) {
     let mut command = bare("strace");
-    command.args(["-o", "/dev/null", env!("CARGO_BIN_EXE_keepalive")]);
+    let slow = ["--seccomp-bpf", "-f", "-e", "inject=pidfd_getfd:delay_enter=200"];
+    command.args(slow).args(["-o", "/dev/null", env!("CARGO_BIN_EXE_keepalive")]);
     command.args(["attach", "--force", "--dead-after", "3m", &pid.to_string()]);
     let mut session = crate::terminal::on_terminal(command);
+    session.set_expect_timeout(Some(Duration::from_secs(60)));
     session.expect(Regex(r"\d+/10001 sockets, .* left")).expect("a bar");
     session.expect("10001 sockets changed").expect("the report");
 }
