@@ -167,6 +167,7 @@ fn a_go_program_is_refused() {
 }
 
 #[test]
+#[cfg(target_arch = "x86_64")]
 fn a_program_for_another_architecture_is_refused() {
     let object = support::scratch("other.o");
     let program = support::scratch("other");
