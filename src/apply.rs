@@ -21,12 +21,12 @@ const NOT_TCP: &str = " not TCP, left alone";
 
 /// A socket has been created: if it is TCP, it gets the settings.
 pub fn created(fd: c_int, domain: c_int, kind: c_int, protocol: c_int) {
-    let _errno = ErrnoGuard::new();
     let settings = Settings::get();
     let is_tcp = matches!(domain, AF_INET | AF_INET6)
         && kind & SOCK_TYPE_MASK == SOCK_STREAM
         && matches!(protocol, 0 | IPPROTO_TCP | IPPROTO_MPTCP);
-    if !settings.mode_is(Mode::Off) {
+    if !settings.mode_is(Mode::Off) && (is_tcp || settings.debug()) {
+        let _errno = ErrnoGuard::new();
         let reason_to_leave = if is_tcp { None } else { Some(NOT_TCP) };
         apply(settings, fd, "socket() = ", reason_to_leave);
     }
@@ -63,26 +63,20 @@ fn reason_to_leave(settings: Settings, fd: c_int) -> Option<&'static str> {
     }
 }
 
-/// The program has changed an option of a socket: under `force` the operator's value is put back.
-pub fn changed(fd: c_int, level: c_int, name: c_int) {
-    let settings = Settings::get();
-    if settings.mode_is(Mode::Force) {
-        put_back(settings, fd, level, name);
-    }
+/// Whether the operator has the last word.
+pub fn is_forced() -> bool {
+    Settings::get().mode_is(Mode::Force)
 }
 
-#[inline(never)]
-fn put_back(settings: Settings, fd: c_int, level: c_int, name: c_int) {
+/// Under `force` the program has changed an option of a socket: the operator's value is put back.
+pub fn changed(fd: c_int, level: c_int, name: c_int) {
     let _errno = ErrnoGuard::new();
-    if level == SOL_SOCKET && name == SO_KEEPALIVE {
-        if is_tcp(fd) {
-            set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-        }
-    } else if level == IPPROTO_TCP {
-        for (option, value) in settings.values() {
-            if option.number == name {
-                set(fd, IPPROTO_TCP, name, value);
-            }
+    let settings = Settings::get();
+    let chosen = settings.options().find(|option| (option.0, option.1) == (level, name));
+    if let Some((.., value)) = chosen {
+        // A socket of any kind has SO_KEEPALIVE.
+        if level == IPPROTO_TCP || is_tcp(fd) {
+            set(fd, level, name, value);
         }
     }
 }
@@ -101,18 +95,12 @@ fn apply(settings: Settings, fd: c_int, call: &str, reason_to_leave: Option<&str
         Some(_) => {}
         None => {
             let mut nothing_to_set = true;
-            let mut set = |level, number, name, value| {
+            for (level, number, name, value) in settings.options() {
                 nothing_to_set = false;
                 let errno = set(fd, level, number, value);
                 if debug {
                     line.outcome(name, value, errno);
                 }
-            };
-            if !settings.mode_is(Mode::Skip) {
-                set(SOL_SOCKET, SO_KEEPALIVE, c"SO_KEEPALIVE", 1);
-            }
-            for (option, value) in settings.values() {
-                set(IPPROTO_TCP, option.number, option.name, value);
             }
             if debug && nothing_to_set {
                 line.text(" nothing to set");
@@ -140,7 +128,9 @@ fn get(fd: c_int, level: c_int, name: c_int) -> Option<c_int> {
     (result == 0).then_some(value)
 }
 
-/// Sets an option by setsockopt(2): 0, or errno.
+/// Sets an option by setsockopt(2): 0, or errno. (Always inlined: behind a system call the
+/// processor does not foresee returns, so that one return more costs 10 ns: docs/speed.md.)
+#[inline(always)]
 fn set(fd: c_int, level: c_int, name: c_int, value: c_int) -> c_int {
     let length = size_of::<c_int>() as socklen_t;
     // SAFETY: `value` is read for `length` bytes during the call.

@@ -88,7 +88,11 @@ pub unsafe extern "C" fn setsockopt(
     value: *const c_void,
     length: socklen_t,
 ) -> c_int {
-    // SAFETY: the caller's arguments, for the function it meant.
+    if !apply::is_forced() {
+        // SAFETY: the caller's arguments, for the function it meant.
+        return unsafe { next::setsockopt(fd, level, name, value, length) };
+    }
+    // SAFETY: as above.
     let result = unsafe { next::setsockopt(fd, level, name, value, length) };
     if result == 0 {
         apply::changed(fd, level, name);

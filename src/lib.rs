@@ -19,8 +19,10 @@ ctor::declarative::ctor! {
     /// up (dlsym takes the loader's lock).
     #[ctor(unsafe)]
     fn load() {
-        settings::Settings::get();
+        // In this order: a page fault less. The first access to our memory is a write; a read
+        // would map the page of zeros, and the write after it replace that.
         next::look_up_all();
+        settings::Settings::load();
     }
 }
 

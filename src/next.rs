@@ -106,7 +106,9 @@ fn find(address: &OnceNonZeroUsize, name: &'static str, system_call: usize) -> u
         unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr().cast()) as usize }
     });
     let found = if found == 0 { system_call } else { found };
-    address.get_or_init(|| NonZeroUsize::new(found).unwrap_or(NonZeroUsize::MIN)).get()
+    // Refused when another thread was first.
+    let _ = address.set(NonZeroUsize::new(found).unwrap_or(NonZeroUsize::MIN));
+    found
 }
 
 /// Makes a blocking system call of up to four arguments a cancellation point, as the C library's

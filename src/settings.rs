@@ -2,11 +2,11 @@
 
 use core::ffi::CStr;
 use core::num::NonZeroUsize;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
-use libc::c_int;
+use libc::{IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, c_int};
 use once_cell::race::OnceNonZeroUsize;
-use options::{Line, Mode, OPTIONS, TcpOption};
+use options::{Line, Mode, OPTIONS};
 
 use crate::errno::ErrnoGuard;
 use crate::report::{self, Message};
@@ -26,10 +26,16 @@ static VALUES: [AtomicU32; OPTIONS.len()] = [const { AtomicU32::new(0) }; OPTION
 pub struct Settings(usize);
 
 impl Settings {
-    /// The settings. The environment is read here if it has not been: at load, by our
-    /// constructor, or when a constructor that runs before ours calls a hook.
+    /// Reads the environment and reports what cannot be used: to be called once, at load.
+    pub fn load() {
+        STATE.get_or_init(|| read(true));
+    }
+
+    /// The settings. Until they have been loaded, while the constructors run that come before
+    /// ours, each call reads the environment anew, since there may not be one yet: glibc makes
+    /// it after it has called what a program put into its `DT_PREINIT_ARRAY`.
     pub fn get() -> Self {
-        Self(STATE.get_or_init(read).get())
+        Self(STATE.get().unwrap_or_else(|| read(false)).get())
     }
 
     /// Whether this is the mode.
@@ -47,23 +53,24 @@ impl Settings {
         self.0 & DEBUG != 0
     }
 
-    /// The options that were given a value, each with its value.
-    pub fn values(self) -> impl Iterator<Item = (&'static TcpOption, c_int)> {
-        OPTIONS.iter().zip(&VALUES).filter_map(|(option, value)| {
+    /// What a new socket gets: level, number, name and value of each option.
+    pub fn options(self) -> impl Iterator<Item = (c_int, c_int, &'static CStr, c_int)> {
+        let keepalive = (SOL_SOCKET, SO_KEEPALIVE, c"SO_KEEPALIVE", 1);
+        let keepalive = (!self.mode_is(Mode::Skip)).then_some(keepalive);
+        let given = OPTIONS.iter().zip(&VALUES).filter_map(|(option, value)| {
             let value = value.load(Ordering::Relaxed).checked_sub(1)?;
-            Some((option, value as c_int))
-        })
+            Some((IPPROTO_TCP, option.number, option.name, value as c_int))
+        });
+        keepalive.into_iter().chain(given)
     }
 }
 
 /// Reads the environment. Threads that come before our constructor may do so at the same time:
-/// all of them store the same, and one of them reports.
+/// all of them store the same.
 #[cold]
-fn read() -> NonZeroUsize {
-    static REPORTED: AtomicBool = AtomicBool::new(false);
-
+#[inline(never)]
+fn read(report: bool) -> NonZeroUsize {
     let _errno = ErrnoGuard::new();
-    let report = !REPORTED.swap(true, Ordering::Relaxed);
     let unusable = |name: &CStr, text: &[u8], accepted: &str, instead: &str| {
         if report {
             let mut line = Message::new();
@@ -88,11 +95,14 @@ fn read() -> NonZeroUsize {
                 name = option.name;
                 given = variable(name);
             }
-            let Some(text) = given else { continue };
-            match option.parse(text) {
-                Some(number) => value.store(number as u32 + 1, Ordering::Relaxed),
-                None => unusable(name, text, option.accepted, "the system default stays"),
-            }
+            let number = given.and_then(|text| {
+                let number = option.parse(text);
+                if number.is_none() {
+                    unusable(name, text, option.accepted, "the system default stays");
+                }
+                number
+            });
+            value.store(number.map_or(0, |number| number as u32 + 1), Ordering::Relaxed);
         }
         if let Some(text) = variable(c"KEEPALIVE_DEBUG") {
             if text == b"1" {
@@ -114,10 +124,12 @@ fn variable(name: &CStr) -> Option<&'static [u8]> {
     if text.is_null() {
         return None;
     }
+    // Counted here, and with an end that the compiler does not take for that of strlen(3): one
+    // symbol less for the loader to look up at every start. No string that execve(2) passes on
+    // is longer (MAX_ARG_STRLEN: 32 pages, of at most 64 KiB).
     let mut length = 0;
-    // SAFETY: a string of the environment ends in NUL, and stays while `read` runs. (Counted
-    // here because strlen(3) would be one more symbol to look up at every start.)
-    while unsafe { *text.add(length) } != 0 {
+    // SAFETY: a string of the environment ends in NUL, and stays while `read` runs.
+    while length < 32 << 16 && unsafe { *text.add(length) } != 0 {
         length += 1;
     }
     // SAFETY: as above; `length` bytes have been read.

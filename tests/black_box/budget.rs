@@ -11,8 +11,8 @@ const NETWORK: &str = "socket,connect,accept,accept4,getsockopt,setsockopt,bind,
 /// the program does itself (without the library) taken off.
 #[track_caller]
 fn made(variables: &[(&str, &str)], script: &str) -> (usize, usize) {
-    let bare = count(probe_command(script), NETWORK);
-    let preloaded = count(preloaded_command(variables, script), NETWORK);
+    let bare = support::trace(probe_command(script), NETWORK);
+    let preloaded = support::trace(preloaded_command(variables, script), NETWORK);
     let more = |name: &str| calls(&preloaded, name) - calls(&bare, name);
     // "accept" counts accept4(2) too, which is what is called where there is no dlsym.
     for other in ["socket(", "connect(", "accept", "bind(", "listen(", "getsockname("] {
@@ -23,23 +23,6 @@ fn made(variables: &[(&str, &str)], script: &str) -> (usize, usize) {
 
 fn calls(trace: &str, prefix: &str) -> usize {
     trace.lines().filter(|line| line.starts_with(prefix)).count()
-}
-
-/// The trace of a command, which must succeed. The variables are set for the program alone.
-#[track_caller]
-fn count(command: Command, which: &str) -> String {
-    let trace = support::scratch("trace");
-    let mut strace = support::bare("strace");
-    strace.arg("-o").arg(support::inside(&trace)).args(["-e", &format!("trace={which}")]);
-    for (name, value) in command.get_envs() {
-        if let Some(value) = value {
-            let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
-            strace.args(["-E", &format!("{name}={value}")]);
-        }
-    }
-    strace.arg(command.get_program()).args(command.get_args());
-    support::run(&mut strace);
-    std::fs::read_to_string(trace).expect("a trace")
 }
 
 #[test]
@@ -117,13 +100,24 @@ fn setsockopt_costs_nothing_without_force_and_with_it_what_is_put_back() {
     assert_eq!(made(&force, other), (0, 0));
 }
 
+#[test]
+#[ignore = "needs strace"]
+fn a_call_that_fails_costs_nothing_afterwards() {
+    let listening = "socket AF_INET SOCK_STREAM|SOCK_NONBLOCK 0 listen";
+    let force = settings_and(&[("KEEPALIVE", "force")]);
+    let failing =
+        format!("{listening} accept accept4 socket 99 1 0 set TCP_KEEPIDLE 0 set TCP_KEEPCNT 128");
+    assert_eq!(made(&SETTINGS, &failing), made(&SETTINGS, listening));
+    assert_eq!(made(&force, &failing), made(&force, listening));
+}
+
 /// A seccomp-sandboxed program may die on a system call that it does not expect.
 #[test]
 #[ignore = "needs strace"]
 fn loading_costs_no_system_call_of_the_librarys_own() {
     // From where the loader is done with the last library.
     let after_loading = |command: Command| {
-        let trace = count(command, "all");
+        let trace = support::trace(command, "all");
         let done = trace.rfind("munmap(").or(trace.rfind("mprotect(")).expect("a loader");
         let calls = trace[done..].lines().skip(1).filter_map(|line| line.split('(').next());
         calls.map(str::to_owned).collect::<Vec<_>>()

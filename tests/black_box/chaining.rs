@@ -2,7 +2,7 @@
 //! calls and prints what reaches it.
 
 use crate::support;
-use crate::{SET, last_line, preloaded_command, settings_and};
+use crate::{SET, default, last_line, preloaded_command, settings_and};
 
 /// What the tracer printed of setsockopt(2), and what the probe printed, with both preloaded.
 #[track_caller]
@@ -45,6 +45,15 @@ fn a_preload_in_front_of_the_library_sees_what_the_program_sets() {
     let (set, shown) = with_tracer(true, &settings_and(&[("KEEPALIVE", "force")]), SCRIPT);
     assert_eq!(set, ["setsockopt(3, IPPROTO_TCP, TCP_KEEPIDLE, 5) = 0"]);
     assert_eq!(last_line(&shown), SET);
+}
+
+/// Not every kernel has another protocol than TCP for SOCK_STREAM: a preload stands in for it.
+#[test]
+fn a_stream_of_another_protocol_is_left_alone() {
+    let another = support::compile("any_protocol", &["-shared", "-fPIC", "-ldl"]);
+    let mut command = preloaded_command(&settings_and(&[]), "socket AF_INET SOCK_STREAM 132 show");
+    command.env("LD_PRELOAD", format!("{}:{}", support::library().display(), another.display()));
+    assert_eq!(last_line(&support::stdout(&mut command)), default());
 }
 
 /// As an unprivileged container image might: both ways of naming it at once.

@@ -74,6 +74,18 @@ fn a_call_that_succeeds_leaves_errno_alone() {
     same_in_every_mode(script, "accept4 = ");
 }
 
+#[test]
+fn the_flags_given_to_accept4_arrive() {
+    for domain in ["AF_INET", "AF_UNIX"] {
+        let script = format!(
+            "socket {domain} SOCK_STREAM 0 listen socket {domain} SOCK_STREAM 0 connect accept4 flags \
+             socket {domain} SOCK_STREAM 0 connect accept flags"
+        );
+        same_in_every_mode(&script, "FD_CLOEXEC=1 O_NONBLOCK=1\n");
+        same_in_every_mode(&script, "FD_CLOEXEC=0 O_NONBLOCK=0\n");
+    }
+}
+
 /// MPTCP refuses TCP_USER_TIMEOUT: a failure of the library's own, on the way of a call that
 /// succeeds.
 #[test]

@@ -151,9 +151,11 @@ fn a_pipe_that_is_full_blocks_nobody() {
     // What a pipe takes at first, pipe(7).
     writer.write_all(&[b' '; 65536]).expect("room");
     let variables = [DEBUG, ("KEEPCNT", "bad")];
+    // Set behind timeout(1): with the library in front of it, it would hang as well.
     let mut command = support::bare("timeout");
-    command.arg("10").arg(support::host("probe")).args(["socket", "AF_INET", "SOCK_STREAM", "0"]);
-    command.env("LD_PRELOAD", support::library()).envs(variables);
+    command.args(["10", "env"]).args(variables.map(|(name, value)| format!("{name}={value}")));
+    command.arg(format!("LD_PRELOAD={}", support::library().display()));
+    command.arg(support::host("probe")).args(["socket", "AF_INET", "SOCK_STREAM", "0"]);
     run_with_stderr(command, writer);
 }
 

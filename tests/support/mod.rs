@@ -3,14 +3,23 @@
 //!
 //! `KEEPALIVE_TEST_SYSTEM` chooses where the programs are built and run: unset, this machine;
 //! `musl`, this machine with musl (Debian: musl-tools); or the root directory of another system
-//! that has a C compiler (root only; Debian: debootstrap --include=gcc,libc6-dev).
+//! that has a C compiler (root only; Debian: debootstrap --include=g++,libc6-dev). There,
+//! `KEEPALIVE_TEST_TARGET` names another architecture to compile for (`aarch64-linux-gnu`), and
+//! `KEEPALIVE_TEST_EMULATOR` what runs the programs then (`/usr/bin/qemu-aarch64-static`).
 //! `KEEPALIVE_TEST_LIBRARY` names another library file to test than the one built here: how a
 //! test is seen to fail.
 
 // Each suite is a crate of its own and uses what it needs.
 #![allow(dead_code)]
 
-use std::ffi::OsStr;
+pub mod document;
+pub mod namespace;
+pub mod outside;
+pub mod postgres;
+pub mod running;
+
+use std::env::consts::ARCH;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -37,6 +46,26 @@ pub fn is_native() -> bool {
     matches!(*SYSTEM, System::Native)
 }
 
+/// Whether the programs run on musl.
+pub fn is_musl() -> bool {
+    matches!(*SYSTEM, System::Musl)
+}
+
+/// What runs the programs of another architecture.
+fn emulator() -> Option<OsString> {
+    std::env::var_os("KEEPALIVE_TEST_EMULATOR")
+}
+
+/// Whether the programs are of another architecture than the system's own.
+pub fn is_foreign() -> bool {
+    std::env::var_os("KEEPALIVE_TEST_TARGET").is_some()
+}
+
+/// Whether the programs run under an emulator, which knows no seccomp.
+pub fn is_emulated() -> bool {
+    emulator().is_some()
+}
+
 /// A directory of this process's, inside the system that is tested. Removed when it ends.
 static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
     let parent = match &*SYSTEM {
@@ -58,6 +87,14 @@ static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
 pub fn inside(path: &Path) -> PathBuf {
     match &*SYSTEM {
         System::Root(root) => Path::new("/").join(path.strip_prefix(root).unwrap_or(path)),
+        _ => path.to_owned(),
+    }
+}
+
+/// A path of the programs', as this process sees it.
+pub fn outside(path: &Path) -> PathBuf {
+    match &*SYSTEM {
+        System::Root(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
         _ => path.to_owned(),
     }
 }
@@ -130,26 +167,41 @@ pub fn host(name: &str) -> PathBuf {
     compile(name, &[])
 }
 
-/// As [`host`], with more arguments for the compiler, always the same for one name.
+/// As [`host`], with more arguments for the compiler. A name `DIRECTORY/NAME` keeps it apart from
+/// what is compiled with other arguments.
 pub fn compile(name: &str, arguments: &[&str]) -> PathBuf {
+    let (directory, name) = name.rsplit_once('/').unwrap_or((".", name));
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hosts");
     let source = ["c", "cc"]
-        .map(|extension| sources.join(name).with_extension(extension))
+        .map(|extension| PathBuf::from(name).with_extension(extension))
         .into_iter()
-        .find(|path| path.exists())
+        .find(|file| sources.join(file).exists())
         .unwrap_or_else(|| panic!("tests/hosts/{name}.c does not exist"));
-    let program = DIRECTORY.join(name);
+    let is_cpp = source.extension() == Some(OsStr::new("cc"));
+    let directory = DIRECTORY.join(directory);
+    std::fs::create_dir_all(&directory).expect("a directory for test programs");
+    let program = directory.join(name);
     if program.exists() {
         return inside(&program);
     }
-    let (mut compiler, source) = match &*SYSTEM {
-        System::Native if source.extension() == Some(OsStr::new("cc")) => {
-            (Command::new("c++"), source)
+    let mut compiler = match &*SYSTEM {
+        System::Native => Command::new(if is_cpp { "c++" } else { "cc" }),
+        System::Musl => {
+            let mut compiler = Command::new("musl-gcc");
+            // The kernel's headers, which musl does not bring, after its own.
+            compiler.args(["-idirafter", "/usr/include"]);
+            compiler.arg("-idirafter").arg(format!("/usr/include/{ARCH}-linux-gnu"));
+            compiler
         }
-        System::Native => (Command::new("cc"), source),
-        System::Musl => (Command::new("musl-gcc"), source),
-        System::Root(root) => (in_root("/usr/bin/cc", root), into_system(&source)),
+        System::Root(root) => {
+            let compiler = match std::env::var("KEEPALIVE_TEST_TARGET") {
+                Err(_) => if is_cpp { "c++" } else { "cc" }.to_string(),
+                Ok(target) => format!("{target}-{}", if is_cpp { "g++" } else { "gcc" }),
+            };
+            in_root(Path::new("/usr/bin").join(compiler), root)
+        }
     };
+    let source = in_system(&sources).join(source);
     // Built under a name of its own and renamed: tests run side by side and share programs.
     let part = scratch(name);
     let output = compiler
@@ -157,11 +209,25 @@ pub fn compile(name: &str, arguments: &[&str]) -> PathBuf {
         .arg(inside(&part))
         .arg(source)
         .args(arguments)
+        // Where dlsym is not in the C library itself, whoever needs it has libdl, and no other.
+        .args(["-Wl,--as-needed", "-ldl"])
         .output()
         .expect("a C compiler (Debian: gcc libc6-dev)");
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     std::fs::rename(&part, &program).expect("the program");
     inside(&program)
+}
+
+/// Copies the programs' sources into a foreign root, where there is one; their directory as the
+/// compiler sees it.
+fn in_system(sources: &Path) -> PathBuf {
+    if !matches!(*SYSTEM, System::Root(_)) {
+        return sources.to_owned();
+    }
+    for file in std::fs::read_dir(sources).expect("tests/hosts") {
+        into_system(&file.expect("tests/hosts").path());
+    }
+    inside(&DIRECTORY)
 }
 
 /// A command that runs below another root directory.
@@ -181,10 +247,14 @@ fn in_root(program: impl AsRef<OsStr>, root: &Path) -> Command {
 
 /// A program with nothing of ours in its environment.
 pub fn bare(program: impl AsRef<OsStr>) -> Command {
+    let started = emulator().unwrap_or_else(|| program.as_ref().to_owned());
     let mut command = match &*SYSTEM {
-        System::Root(root) => in_root(program, root),
-        _ => Command::new(program),
+        System::Root(root) => in_root(started, root),
+        _ => Command::new(started),
     };
+    if is_emulated() {
+        command.arg(program);
+    }
     for name in VARIABLES.iter().chain(&["LD_PRELOAD"]) {
         command.env_remove(name);
     }
@@ -238,4 +308,22 @@ pub fn finish(command: &mut Command) -> Output {
 pub fn texts(output: &Output) -> (String, String) {
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     (text(&output.stdout), text(&output.stderr))
+}
+
+/// The system calls of a command, which must succeed, a line each: strace(1) of all or of some.
+/// The variables are set for the program alone.
+#[track_caller]
+pub fn trace(command: Command, which: &str) -> String {
+    let file = scratch("trace");
+    let mut strace = bare("strace");
+    strace.arg("-o").arg(inside(&file)).args(["-e", &format!("trace={which}")]);
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
+            strace.args(["-E", &format!("{name}={value}")]);
+        }
+    }
+    strace.arg(command.get_program()).args(command.get_args());
+    run(&mut strace);
+    std::fs::read_to_string(file).expect("a trace")
 }

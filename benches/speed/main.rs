@@ -1,0 +1,122 @@
+//! What the library costs in time, beside everything that it can be compared with:
+//!
+//!     cargo bench                         every table, and a plot (target/speed.svg)
+//!     cargo bench -- start-up socket      some of them
+//!     cargo bench -- --quick              a few seconds, to see that it works
+//!     cargo bench -- --plot FILE          where the plot goes
+//!     cargo bench -- --starts N           more starts of a program, for smaller differences
+//!     cargo bench -- --also NAME=FILE     another preload in the comparison
+//!
+//! Whole processes are compared, so there is one harness for all: in each round everybody takes a
+//! turn, in an order that is drawn anew, so that whatever else the machine does hits all alike;
+//! then the medians. Only ratios within one run mean anything.
+
+mod operations;
+mod plot;
+mod start_up;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+mod table;
+
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lexopt::prelude::*;
+
+/// What the preloads are told, each in its own words; everybody gets all of them.
+const SETTINGS: [(&str, &str); 7] = [
+    ("KEEPCNT", "20"),
+    ("KEEPIDLE", "180"),
+    ("KEEPINTVL", "60"),
+    ("DD_TCP_KEEPALIVE_PROBES", "20"),
+    ("DD_TCP_KEEPALIVE_TIME", "180"),
+    ("DD_TCP_KEEPALIVE_INTVL", "60"),
+    ("DD_EVAL_ENVIRONMENT_ONCE", "yes"),
+];
+
+/// The peers: name, Debian package, file.
+const PEERS: [(&str, &str, &str); 2] = [
+    ("libdontdie", "libdontdie0", "libdontdie.so.0"),
+    ("libkeepalive 0.3", "libkeepalive0", "libkeepalive.so.0"),
+];
+
+/// Where their packages put them.
+const PLACES: [&str; 3] = ["/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
+
+/// One of those that are compared.
+struct Candidate {
+    name: String,
+    /// What is preloaded, if anything.
+    preload: Option<PathBuf>,
+}
+
+impl Candidate {
+    /// A copy of a library, in one directory with all the others: opening a file costs more the
+    /// longer its path is, by microseconds.
+    fn new(name: &str, library: &Path) -> io::Result<Self> {
+        let preload = support::scratch("preload.so");
+        std::fs::copy(library, &preload)?;
+        Ok(Self { name: name.to_owned(), preload: Some(preload) })
+    }
+
+    fn nothing(name: &str) -> Self {
+        Self { name: name.to_owned(), preload: None }
+    }
+}
+
+/// How much is measured.
+struct Effort {
+    /// Starts of a program.
+    starts: usize,
+    /// How often the processes that make calls are replaced by new ones.
+    generations: usize,
+    /// How often each of them takes a turn.
+    rounds: usize,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut effort = Effort { starts: 4000, generations: 20, rounds: 40 };
+    let mut plot = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("speed.svg");
+    let mut also = Vec::new();
+    let mut parts = Vec::new();
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            // What cargo bench itself passes.
+            Long("bench") => {}
+            Long("quick") => effort = Effort { starts: 40, generations: 1, rounds: 4 },
+            Long("starts") => effort.starts = arguments.value()?.parse()?,
+            Long("plot") => plot = arguments.value()?.into(),
+            Long("also") => {
+                let value = arguments.value()?.string()?;
+                let (name, file) = value.split_once('=').ok_or("--also NAME=FILE")?;
+                also.push(Candidate::new(name, Path::new(file))?);
+            }
+            Value(part) if part == operations::WORKER => return operations::work(&mut arguments),
+            Value(part) => parts.push(part.string()?),
+            _ => return Err(argument.unexpected().into()),
+        }
+    }
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
+
+    let mut preloads = vec![Candidate::new("libkeepalive", &support::built_library())?];
+    preloads.append(&mut also);
+    for (name, package, file) in PEERS {
+        match PLACES.iter().map(|place| Path::new(place).join(file)).find(|file| file.exists()) {
+            Some(file) => preloads.push(Candidate::new(name, &file)?),
+            None => println!("{name}: not installed, skipped (Debian: {package})"),
+        }
+    }
+
+    let mut panels = Vec::new();
+    if wanted("start-up") {
+        panels.push(start_up::compare(&preloads, &effort)?);
+    }
+    for operation in operations::ALL.iter().filter(|operation| wanted(operation.name)) {
+        panels.extend(operations::compare(operation, &preloads, &effort)?);
+    }
+    std::fs::write(&plot, plot::svg(&panels))?;
+    println!("\nPlot: {}", plot.display());
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! Which values do the sockets of real programs end up with? Seen from outside, without the
+//! library, under `on` and under `force`; and beside it what the programs set themselves.
+//! The table is kept in docs/programs.md, and the test fails when that differs.
+//!
+//! Needs root, and Debian's packages curl, default-jdk-headless, git, golang-go, haproxy, iproute2,
+//! memcached, netcat-openbsd, nginx-light, nodejs, openssh-client, openssh-server, perl, php-cli,
+//! postgresql, python3-requests, redis-server, rsync, ruby, socat, strace, systemd, wget, zookeeper:
+//!
+//!     cargo test --test programs -- --ignored --nocapture
+//!
+//! `KEEPALIVE_TEST_WRITE_DOCUMENTS=1` writes the table instead of comparing it.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cases;
+mod fixtures;
+mod stage;
+mod trace;
+
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cases::{CASES, Case};
+use fixtures::fixtures;
+use stage::Setting;
+use support::document;
+
+/// How many runs at a time. Most of a run is waiting.
+const WORKERS: usize = 8;
+
+/// Each row's last four cells.
+const SETTINGS: [Setting; 4] = [Setting::Traced, Setting::NoLibrary, Setting::On, Setting::Force];
+
+#[test]
+#[ignore = "needs root: network namespaces; and the programs of the table"]
+fn the_table_of_programs_is_up_to_date() {
+    let fixtures = fixtures();
+    let found = table(&fixtures);
+    println!("{found}");
+    if document::is_to_be_written() {
+        document::write("programs.md", &found);
+    }
+    let documented = document::read("programs.md");
+    let changed = diff(&documented, &found);
+    assert!(documented == found, "docs/programs.md differs (- it has, + was seen):\n{changed}");
+}
+
+fn table(fixtures: &Path) -> String {
+    let runs: Vec<(&Case, Setting)> =
+        CASES.iter().flat_map(|case| SETTINGS.map(|setting| (case, setting))).collect();
+    let cells = in_parallel(&runs, |(case, setting)| stage::play(case, *setting, fixtures));
+
+    let mut text = String::new();
+    let mut line = |cells: &[&str]| writeln!(text, "| {} |", cells.join(" | ")).expect("memory");
+    line(&["program", "socket", "what it sets itself", "no library", "`on`", "`force`"]);
+    line(&["---"; 6]);
+    for (case, cells) in CASES.iter().zip(cells.chunks(SETTINGS.len())) {
+        let [itself, without, on, force] = cells else { unreachable!("one cell for each setting") };
+        line(&[case.program, case.socket, itself, without, on, force]);
+    }
+    text
+}
+
+/// The result for each item, in their order.
+fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) -> String + Sync) -> Vec<String> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut results = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else { return results };
+            results.push((index, work(item)));
+        }
+    };
+    let mut results: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(worker)).collect();
+        let ended: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
+        let result = |ended: std::thread::Result<_>| match ended {
+            Ok(results) => results,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        ended.into_iter().flat_map(result).collect()
+    });
+    results.sort();
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// The lines that only one of two texts has.
+fn diff(before: &str, after: &str) -> String {
+    let only_in = |sign: &'static str, text: &str, other: &str| -> String {
+        let lines = text.lines().filter(|line| !other.lines().any(|it| it == *line));
+        lines.map(|line| format!("{sign} {line}\n")).collect()
+    };
+    only_in("-", before, after) + &only_in("+", after, before)
+}
