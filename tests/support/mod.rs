@@ -110,7 +110,8 @@ pub fn scratch(name: &str) -> PathBuf {
 static BUILD: LazyLock<PathBuf> = LazyLock::new(|| {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shipped");
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--lib", "--examples", "--quiet", "--target-dir"])
+        .args(["build", "--release", "--package", "libkeepalive", "--lib", "--examples"])
+        .args(["--quiet", "--target-dir"])
         .arg(&target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()

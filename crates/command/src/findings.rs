@@ -1,0 +1,153 @@
+//! What is wrong with a socket, in words.
+
+use crate::diag::{Timer, TimerKind};
+use crate::settings::{KEEPCNT, KEEPIDLE, USER_TIMEOUT};
+use crate::socket::{Info, Options, State};
+use crate::time;
+
+/// The times after which middleboxes forget an idle connection, in seconds: the shortest of the
+/// well-known ones (Azure's load balancer, 4 min), and the longest (many a firewall, 30 min).
+const FORGOTTEN_FIRST: u32 = 240;
+const FORGOTTEN_LAST: u32 = 1800;
+
+/// So many retransmissions take at least six seconds: not a single lost segment.
+const RETRANSMISSIONS: u8 = 5;
+
+/// What is wrong, the worst first.
+pub fn findings(
+    state: State,
+    options: Option<&Options>,
+    info: Option<&Info>,
+    timer: Option<&Timer>,
+) -> Vec<String> {
+    let mut findings = Vec::new();
+    let Some(options) = options else { return findings };
+    if state.is_connection() {
+        findings.extend(unanswered(options, info));
+        findings.extend(unacknowledged(options, timer));
+    }
+    findings.extend(unattended(state, options));
+    findings
+}
+
+/// Probes that nobody answers.
+fn unanswered(options: &Options, info: Option<&Info>) -> Option<String> {
+    let info = info?;
+    if info.unanswered_probes == 0 || !options.keepalive {
+        return None;
+    }
+    let of = match (options.values[USER_TIMEOUT], options.values[KEEPCNT]) {
+        // With a user timeout the kernel does not count.
+        (None | Some(0), Some(count)) => format!(" of {count}"),
+        _ => String::new(),
+    };
+    Some(format!(
+        "{}{of} probes unanswered, not heard for {}: the peer may be gone",
+        info.unanswered_probes,
+        time::show(info.silent_for)
+    ))
+}
+
+/// Data that nobody acknowledges.
+fn unacknowledged(options: &Options, timer: Option<&Timer>) -> Option<String> {
+    let timer = timer?;
+    let is_bounded = options.values[USER_TIMEOUT].is_some_and(|limit| limit > 0);
+    if timer.kind != TimerKind::Retransmission
+        || timer.retransmissions < RETRANSMISSIONS
+        || is_bounded
+    {
+        return None;
+    }
+    Some(format!(
+        "data sent {} times and not acknowledged: keepalive rests meanwhile, and without a user \
+         timeout the kernel tries for about 15 min",
+        timer.retransmissions
+    ))
+}
+
+/// Keepalive off, or too late.
+fn unattended(state: State, options: &Options) -> Option<String> {
+    if state == State::CLOSED {
+        return None;
+    }
+    if !options.keepalive {
+        let what = if state == State::LISTEN {
+            "keepalive off, also on the connections it accepts unless the program sets it"
+        } else {
+            "keepalive off: that the peer is gone is never noticed while the connection is idle"
+        };
+        return Some(what.into());
+    }
+    let idle = options.values[KEEPIDLE]?;
+    if idle > FORGOTTEN_LAST {
+        return Some(format!(
+            "keepalive on, but first probe only after {}; most firewalls forget after 5–30 min",
+            time::show_seconds(idle)
+        ));
+    }
+    (idle > FORGOTTEN_FIRST).then(|| {
+        format!(
+            "keepalive on, first probe after {}; some load balancers forget sooner (Azure 4 min, \
+             AWS 350 s)",
+            time::show_seconds(idle)
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn options(keepalive: bool, idle: u32, user_timeout: u32) -> Options {
+        Options { keepalive, values: [Some(9), Some(idle), Some(75), Some(user_timeout)] }
+    }
+
+    fn words(state: State, options: &Options) -> String {
+        findings(state, Some(options), None, None).join("; ")
+    }
+
+    #[test]
+    fn keepalive_off_or_late_is_pointed_out() {
+        let connected = State::ESTABLISHED;
+        assert_eq!(
+            words(connected, &options(true, 7200, 0)),
+            "keepalive on, but first probe only after 2h; most firewalls forget after 5–30 min"
+        );
+        assert!(words(connected, &options(true, 600, 0)).contains("Azure"));
+        assert!(words(connected, &options(false, 60, 0)).starts_with("keepalive off: that"));
+        assert!(words(State::LISTEN, &options(false, 60, 0)).contains("accepts"));
+        assert_eq!(words(connected, &options(true, 240, 0)), "");
+        assert_eq!(words(State::CLOSED, &options(false, 7200, 0)), "");
+    }
+
+    #[test]
+    fn a_peer_that_does_not_answer_is_pointed_out() {
+        let info = Info {
+            state: State::ESTABLISHED,
+            unanswered_probes: 2,
+            silent_for: Duration::from_secs(90),
+            unacknowledged: 0,
+        };
+        let words = |timeout| {
+            findings(State::ESTABLISHED, Some(&options(true, 60, timeout)), Some(&info), None)
+        };
+        assert_eq!(words(0), ["2 of 9 probes unanswered, not heard for 90s: the peer may be gone"]);
+        assert_eq!(words(9), ["2 probes unanswered, not heard for 90s: the peer may be gone"]);
+    }
+
+    #[test]
+    fn data_that_is_not_acknowledged_is_pointed_out_where_nothing_bounds_it() {
+        let timer = |retransmissions| Timer {
+            kind: TimerKind::Retransmission,
+            expires_in: Duration::ZERO,
+            retransmissions,
+        };
+        let words = |timeout, count| {
+            let options = options(true, 60, timeout);
+            findings(State::ESTABLISHED, Some(&options), None, Some(&timer(count))).len()
+        };
+        assert_eq!([words(0, 5), words(0, 4), words(1, 5)], [1, 0, 0]);
+    }
+}

@@ -1,0 +1,122 @@
+//! `show --json`: the schema is in docs/command.md, and only ever grows.
+
+use serde::Serialize;
+
+use crate::diag::{Defaults, Timer, TimerKind};
+use crate::inspect::{Inspected, Socket};
+use crate::settings::{KEEPCNT, KEEPIDLE, KEEPINTVL, USER_TIMEOUT};
+use crate::socket::Protocol;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    version: u32,
+    kernel: Option<Kernel>,
+    processes: Vec<Process<'a>>,
+    not_inspected: usize,
+}
+
+#[derive(Serialize)]
+struct Kernel {
+    tcp_keepalive_time: u32,
+    tcp_keepalive_intvl: u32,
+    tcp_keepalive_probes: u32,
+}
+
+#[derive(Serialize)]
+struct Process<'a> {
+    pid: i32,
+    name: &'a str,
+    library: Option<String>,
+    trouble: Option<&'a str>,
+    sockets: Vec<TcpSocket<'a>>,
+}
+
+#[derive(Serialize)]
+struct TcpSocket<'a> {
+    descriptors: &'a [i32],
+    inode: u64,
+    protocol: &'static str,
+    state: &'static str,
+    local: Option<String>,
+    remote: Option<String>,
+    keepalive: Option<bool>,
+    idle_s: Option<u32>,
+    interval_s: Option<u32>,
+    count: Option<u32>,
+    user_timeout_ms: Option<u32>,
+    timer: Option<RunningTimer>,
+    unanswered_probes: Option<u8>,
+    unacknowledged_segments: Option<u32>,
+    silent_for_ms: Option<u128>,
+    findings: &'a [String],
+}
+
+#[derive(Serialize)]
+struct RunningTimer {
+    kind: &'static str,
+    expires_in_ms: u128,
+    retransmissions: u8,
+}
+
+/// The document.
+pub fn document(
+    defaults: Option<&Defaults>,
+    processes: &[(&Inspected, Vec<&Socket>)],
+    not_inspected: usize,
+) -> serde_json::Result<String> {
+    let kernel = defaults.map(|defaults| Kernel {
+        tcp_keepalive_time: defaults[KEEPIDLE],
+        tcp_keepalive_intvl: defaults[KEEPINTVL],
+        tcp_keepalive_probes: defaults[KEEPCNT],
+    });
+    let processes = processes.iter().map(|(process, sockets)| Process {
+        pid: process.target.pid,
+        name: &process.target.name,
+        library: process.library.as_ref().map(|path| path.display().to_string()),
+        trouble: process.trouble.as_deref(),
+        sockets: sockets.iter().copied().map(socket).collect(),
+    });
+    serde_json::to_string_pretty(&Document {
+        version: 1,
+        kernel,
+        processes: processes.collect(),
+        not_inspected,
+    })
+}
+
+fn socket(socket: &Socket) -> TcpSocket<'_> {
+    let value = |option: usize| socket.options.and_then(|options| options.values[option]);
+    TcpSocket {
+        descriptors: &socket.descriptors,
+        inode: socket.inode,
+        protocol: match socket.protocol {
+            Protocol::Tcp => "tcp",
+            Protocol::Mptcp => "mptcp",
+        },
+        state: socket.state.name(),
+        local: socket.local.map(|address| address.to_string()),
+        remote: socket.remote.map(|address| address.to_string()),
+        keepalive: socket.options.map(|options| options.keepalive),
+        idle_s: value(KEEPIDLE),
+        interval_s: value(KEEPINTVL),
+        count: value(KEEPCNT),
+        user_timeout_ms: value(USER_TIMEOUT),
+        timer: socket.timer.as_ref().map(timer),
+        unanswered_probes: socket.info.map(|info| info.unanswered_probes),
+        unacknowledged_segments: socket.info.map(|info| info.unacknowledged),
+        silent_for_ms: socket.info.map(|info| info.silent_for.as_millis()),
+        findings: &socket.findings,
+    }
+}
+
+fn timer(timer: &Timer) -> RunningTimer {
+    RunningTimer {
+        kind: match timer.kind {
+            TimerKind::Retransmission => "retransmission",
+            TimerKind::Keepalive => "keepalive",
+            TimerKind::ZeroWindowProbe => "zero-window-probe",
+        },
+        expires_in_ms: timer.expires_in.as_millis(),
+        retransmissions: timer.retransmissions,
+    }
+}

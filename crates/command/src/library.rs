@@ -1,0 +1,169 @@
+//! The preload library: where it is, and how it comes to stand in front of LD_PRELOAD.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use object::{Object, ReadCache};
+use rustix::fs::{StatVfsMountFlags, statvfs};
+
+use crate::program::{self, Machine};
+
+/// The library's file name.
+const FILE_NAME: &str = "libkeepalive.so";
+
+/// The library that is put in front.
+#[derive(Debug)]
+pub struct Library {
+    /// Its absolute path.
+    pub path: PathBuf,
+    /// What it was compiled for.
+    pub machine: Machine,
+}
+
+impl Library {
+    /// The library at `given`, or else the first in the places where it may be.
+    pub fn find(given: Option<&Path>) -> Result<Self, String> {
+        match given {
+            Some(path) => {
+                Self::at(path).map_err(|why| format!("the library {}: {why}", path.display()))
+            }
+            None => Self::among(&places()),
+        }
+    }
+
+    /// The first of these files that is the library.
+    fn among(places: &[PathBuf]) -> Result<Self, String> {
+        let mut tried = String::new();
+        for path in places {
+            match Self::at(path) {
+                Ok(library) => return Ok(library),
+                Err(why) => tried += &format!("\n  {}: {why}", path.display()),
+            }
+        }
+        Err(format!("{FILE_NAME} was not found:{tried}\n--library PATH says where it is"))
+    }
+
+    /// The library at this path, if a program could load it from there.
+    fn at(path: &Path) -> Result<Self, String> {
+        let words = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => "no such file".into(),
+            io::ErrorKind::PermissionDenied => {
+                "no permission to read it, nor will the program have it".into()
+            }
+            _ => error.to_string(),
+        };
+        // The loader looks at it from wherever the program is by then.
+        let path = std::path::absolute(path).map_err(words)?;
+        let Some(elf) = program::read_elf(&path).map_err(words)? else {
+            return Err("not a shared library".into());
+        };
+        // Debian's libkeepalive0 is /usr/lib/libkeepalive.so, and knows no more than socket(2).
+        if !exports_all_hooks(&path).map_err(words)? {
+            return Err("another library: libkeepalive 0.3 has this name too".into());
+        }
+        if let Some(byte) = separator_in(path.as_os_str()) {
+            return Err(format!(
+                "LD_PRELOAD cannot name a path with {byte:?} in it: put the library elsewhere"
+            ));
+        }
+        let flags = statvfs(&path).map_or(StatVfsMountFlags::empty(), |system| system.f_flag);
+        if flags.contains(StatVfsMountFlags::NOEXEC) {
+            return Err("it is on a file system mounted noexec, from which no program can load \
+                        it: put the library elsewhere"
+                .into());
+        }
+        Ok(Self { path, machine: elf.machine })
+    }
+
+    /// The value for LD_PRELOAD: the library, then what is there already.
+    pub fn in_front_of(&self, preloads: Option<&OsStr>) -> OsString {
+        let mut value = self.path.clone().into_os_string();
+        let is_separator = |byte: &u8| matches!(byte, b' ' | b':');
+        for preload in preloads.unwrap_or_default().as_bytes().split(is_separator) {
+            if !preload.is_empty() && preload != self.path.as_os_str().as_bytes() {
+                value.push(":");
+                value.push(OsStr::from_bytes(preload));
+            }
+        }
+        value
+    }
+}
+
+/// Whether a library has the hooks of this release.
+fn exports_all_hooks(path: &Path) -> io::Result<bool> {
+    let data = ReadCache::new(File::open(path)?);
+    let file = object::File::parse(&data).map_err(io::Error::other)?;
+    let exports: Vec<_> = file.exports().and_then(Iterator::collect).map_err(io::Error::other)?;
+    let has =
+        |hook: &str| exports.iter().any(|export| export.name().name() == Some(hook.as_bytes()));
+    Ok(["socket", "connect", "accept", "accept4", "setsockopt"].into_iter().all(has))
+}
+
+/// What ld.so(8) would not take as part of a name: it separates, or begins `$ORIGIN` and the like.
+fn separator_in(path: &OsStr) -> Option<char> {
+    let found = path.as_bytes().iter().find(|byte| matches!(byte, b' ' | b':' | b'$'));
+    found.map(|byte| char::from(*byte))
+}
+
+/// Where the library may be, best first.
+fn places() -> Vec<PathBuf> {
+    let mut directories = Vec::new();
+    if let Ok(command) = std::env::current_exe() {
+        if let Some(directory) = command.parent() {
+            directories.push(directory.to_owned());
+            directories.extend(directory.parent().map(|parent| parent.join("lib")));
+        }
+    }
+    let architecture = match std::env::consts::ARCH {
+        "x86" => "i386",
+        other => other,
+    };
+    directories.push(format!("/usr/lib/{architecture}-linux-gnu").into());
+    directories.extend(["/usr/local/lib", "/usr/lib64", "/usr/lib"].map(PathBuf::from));
+    let mut places: Vec<_> = directories.iter().map(|path| path.join(FILE_NAME)).collect();
+    places.dedup();
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_library_comes_first_and_what_was_there_stays() {
+        let machine = Machine { number: object::elf::EM_X86_64, is_64: true, is_big_endian: false };
+        let library = Library { path: "/l/libkeepalive.so".into(), machine };
+        let in_front_of = |preloads| library.in_front_of(preloads);
+        assert_eq!(in_front_of(None), "/l/libkeepalive.so");
+        assert_eq!(in_front_of(Some(OsStr::new(""))), "/l/libkeepalive.so");
+        assert_eq!(
+            in_front_of(Some(OsStr::new("/a.so b.so:/c.so"))),
+            "/l/libkeepalive.so:/a.so:b.so:/c.so"
+        );
+        assert_eq!(
+            in_front_of(Some(OsStr::new("/a.so:/l/libkeepalive.so"))),
+            "/l/libkeepalive.so:/a.so"
+        );
+    }
+
+    #[test]
+    fn every_place_is_named_and_other_libraries_of_this_name_are_passed_by() {
+        let other = std::env::current_exe().expect("a path");
+        let places = ["/nonexistent/libkeepalive.so".into(), other.clone()];
+        let error = Library::among(&places).expect_err("neither");
+        assert!(error.contains("\n  /nonexistent/libkeepalive.so: no such file\n"), "{error}");
+        assert!(error.contains(&format!("\n  {}: another library", other.display())), "{error}");
+        assert!(error.contains("--library PATH"), "{error}");
+    }
+
+    #[test]
+    fn a_path_that_the_loader_would_split_is_found_out() {
+        assert_eq!(separator_in(OsStr::new("/a b/c")), Some(' '));
+        assert_eq!(separator_in(OsStr::new("/a:b")), Some(':'));
+        assert_eq!(separator_in(OsStr::new("/$LIB/a")), Some('$'));
+        assert_eq!(separator_in(OsStr::new("/usr/lib/a.so")), None);
+    }
+}

@@ -1,0 +1,285 @@
+//! Programs: where they are, and what keeps a preload from working in them.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use object::elf::{self, FileHeader32, FileHeader64};
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Endianness, FileKind, ReadCache, ReadRef};
+use rustix::fs::{Access, StatVfsMountFlags, access, getxattr, statvfs};
+use rustix::io::Errno;
+
+/// The file that execvp(3) would start.
+pub fn find(name: &OsStr) -> io::Result<PathBuf> {
+    if name.as_bytes().contains(&b'/') {
+        return Ok(name.into());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
+    let mut refused = None;
+    for directory in std::env::split_paths(&path) {
+        let file = directory.join(name);
+        if !file.is_file() {
+            continue;
+        }
+        match access(&file, Access::EXEC_OK) {
+            Ok(()) => return Ok(file),
+            Err(error) => refused = Some(error),
+        }
+    }
+    Err(refused.unwrap_or(Errno::NOENT).into())
+}
+
+/// What an ELF file was compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// `e_machine`.
+    pub number: elf::Machine,
+    /// Its class.
+    pub is_64: bool,
+    /// Its byte order.
+    pub is_big_endian: bool,
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match (self.number, self.is_64) {
+            (elf::EM_X86_64, true) => "x86-64",
+            (elf::EM_X86_64, false) => "x32",
+            (elf::EM_386, _) => "i386",
+            (elf::EM_AARCH64, _) => "arm64",
+            (elf::EM_ARM, _) => "arm",
+            (elf::EM_RISCV, true) => "riscv64",
+            (elf::EM_PPC64, _) => "ppc64",
+            (elf::EM_S390, true) => "s390x",
+            _ => {
+                return write!(
+                    f,
+                    "machine {:?}, {} bits",
+                    self.number,
+                    if self.is_64 { 64 } else { 32 }
+                );
+            }
+        };
+        f.write_str(name)
+    }
+}
+
+/// What is asked of an ELF file.
+#[derive(Clone, Copy, Debug)]
+pub struct Elf {
+    /// What it was compiled for.
+    pub machine: Machine,
+    /// Whether it names a dynamic loader.
+    is_dynamic: bool,
+    /// Whether Go built it.
+    is_go: bool,
+}
+
+/// The ELF file at `path`; None if it is another kind of file.
+pub fn read_elf(path: &Path) -> io::Result<Option<Elf>> {
+    let data = ReadCache::new(File::open(path)?);
+    let elf = match FileKind::parse(&data) {
+        Ok(FileKind::Elf32) => parse::<FileHeader32<Endianness>, _>(&data),
+        Ok(FileKind::Elf64) => parse::<FileHeader64<Endianness>, _>(&data),
+        _ => return Ok(None),
+    };
+    elf.map(Some).map_err(io::Error::other)
+}
+
+fn parse<'data, H, R>(data: R) -> object::Result<Elf>
+where
+    H: FileHeader<Endian = Endianness>,
+    R: ReadRef<'data>,
+{
+    let header = H::parse(data)?;
+    let endian = header.endian()?;
+    let machine = Machine {
+        number: header.e_machine(endian),
+        is_64: header.is_class_64(),
+        is_big_endian: header.is_big_endian(),
+    };
+    let mut elf = Elf { machine, is_dynamic: false, is_go: false };
+    for segment in header.program_headers(endian, data)? {
+        elf.is_dynamic |= segment.p_type(endian) == elf::PT_INTERP;
+        // The build identifier, which survives strip(1).
+        if let Some(mut notes) = segment.notes(endian, data)? {
+            while let Some(note) = notes.next()? {
+                elf.is_go |= note.name() == b"Go";
+            }
+        }
+    }
+    let sections = header.sections(endian, data)?;
+    elf.is_go |= sections.section_by_name(endian, b".go.buildinfo").is_some();
+    Ok(elf)
+}
+
+/// Why a preload cannot work in a program.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// No dynamic loader ever runs in it.
+    Static,
+    /// Its system calls do not go through the C library.
+    Go,
+    /// The kernel starts it in secure mode.
+    Secure(&'static str),
+    /// The loader would refuse the library.
+    Machine {
+        /// What the program was compiled for.
+        program: Machine,
+        /// What the library was compiled for.
+        library: Machine,
+    },
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Static => f.write_str(
+                "is statically linked: no loader runs in it that could load the library",
+            ),
+            Self::Go => f.write_str(
+                "is written in Go, which makes its system calls itself, past every library",
+            ),
+            Self::Secure(what) => write!(
+                f,
+                "is {what}: the loader ignores preloads outside the system's library directories"
+            ),
+            Self::Machine { program, library } => write!(
+                f,
+                "is a program for {program}, the library is for {library}: --library PATH names \
+                 one that fits"
+            ),
+        }
+    }
+}
+
+/// The deepest nesting of interpreters that the kernel follows (fs/exec.c).
+const INTERPRETERS_MAX: usize = 5;
+
+/// What keeps a preload for `library` from working in the program at `path`, and in which file
+/// that was found: the program itself, or the interpreter that its `#!` line names, or the one
+/// that env(1) is asked for there. A file that cannot be read is for the kernel to judge.
+pub fn obstacle(path: &Path, library: Machine) -> Option<(PathBuf, Obstacle)> {
+    let mut path = path.to_owned();
+    for _ in 0..=INTERPRETERS_MAX {
+        if let Ok(Some(elf)) = read_elf(&path) {
+            return elf_obstacle(&path, &elf, library).map(|obstacle| (path, obstacle));
+        }
+        let (interpreter, argument) = read_shebang(&path)?;
+        path = interpreter;
+        if path.file_name() == Some(OsStr::new("env")) {
+            path = find(&program_of_env(&argument)?).ok()?;
+        }
+    }
+    None
+}
+
+fn elf_obstacle(path: &Path, elf: &Elf, library: Machine) -> Option<Obstacle> {
+    if elf.machine != library {
+        return Some(Obstacle::Machine { program: elf.machine, library });
+    }
+    if elf.is_go {
+        return Some(Obstacle::Go);
+    }
+    if !elf.is_dynamic && !is_loader(path) {
+        return Some(Obstacle::Static);
+    }
+    secure_mode(path).map(Obstacle::Secure)
+}
+
+/// The dynamic loader itself, started as a program, honours LD_PRELOAD though it names no loader.
+fn is_loader(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    name.starts_with(b"ld") && name.windows(3).any(|window| window == b".so")
+}
+
+/// Whether the kernel would start a file in secure mode (AT_SECURE, getauxval(3)), and why.
+fn secure_mode(path: &Path) -> Option<&'static str> {
+    let file = path.metadata().ok()?;
+    let ignored = statvfs(path)
+        .is_ok_and(|system| system.f_flag.contains(StatVfsMountFlags::NOSUID))
+        || rustix::thread::no_new_privs().unwrap_or(false);
+    if ignored {
+        return None;
+    }
+    let mode = file.permissions().mode();
+    if mode & libc::S_ISUID != 0 && file.uid() != rustix::process::getuid().as_raw() {
+        return Some("setuid");
+    }
+    let runs_as_group = libc::S_ISGID | libc::S_IXGRP;
+    if mode & runs_as_group == runs_as_group && file.gid() != rustix::process::getgid().as_raw() {
+        return Some("setgid");
+    }
+    let mut capabilities = [0; 64];
+    let has_capabilities = getxattr(path, c"security.capability", &mut capabilities).is_ok();
+    // Root gains nothing by them.
+    (has_capabilities && !rustix::process::getuid().is_root()).then_some("given file capabilities")
+}
+
+/// The interpreter that a script names in its `#!` line, and the rest of that line.
+fn read_shebang(path: &Path) -> Option<(PathBuf, Vec<u8>)> {
+    // As much as the kernel reads (BINPRM_BUF_SIZE).
+    let mut start = Vec::new();
+    File::open(path).ok()?.take(256).read_to_end(&mut start).ok()?;
+    parse_shebang(&start)
+}
+
+fn parse_shebang(start: &[u8]) -> Option<(PathBuf, Vec<u8>)> {
+    let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?.trim_ascii();
+    let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
+    let (interpreter, argument) = line.split_at(end);
+    if interpreter.is_empty() {
+        return None;
+    }
+    Some((OsString::from_vec(interpreter.to_vec()).into(), argument.trim_ascii().to_vec()))
+}
+
+/// The program that env(1) starts when a `#!` line gives it this argument: past options
+/// (`-S`, `-i`) and assignments.
+fn program_of_env(argument: &[u8]) -> Option<OsString> {
+    let mut words = argument.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let program = words.find(|word| !word.starts_with(b"-") && !word.contains(&b'='))?;
+    Some(OsString::from_vec(program.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interpreter_is_the_first_word_of_the_line() {
+        let parse = |text: &str| {
+            parse_shebang(text.as_bytes())
+                .map(|(path, rest)| (path, String::from_utf8(rest).expect("UTF-8")))
+        };
+        assert_eq!(parse("#!/bin/sh\nx"), Some(("/bin/sh".into(), "".into())));
+        assert_eq!(parse("#! /bin/sh -e \n"), Some(("/bin/sh".into(), "-e".into())));
+        assert_eq!(parse("#!/bin/sh"), Some(("/bin/sh".into(), "".into())));
+        assert_eq!(parse("#!\n"), None);
+        assert_eq!(parse("echo"), None);
+    }
+
+    #[test]
+    fn env_s_program_is_past_its_options() {
+        let program = |text: &str| program_of_env(text.as_bytes());
+        assert_eq!(program("python3"), Some("python3".into()));
+        assert_eq!(program("-S perl -w"), Some("perl".into()));
+        assert_eq!(program("-S -i A=b node --x"), Some("node".into()));
+        assert_eq!(program(""), None);
+    }
+
+    #[test]
+    fn this_very_program_can_be_preloaded_into() {
+        let program = std::env::current_exe().expect("a path");
+        let machine = read_elf(&program).expect("readable").expect("ELF").machine;
+        assert_eq!(obstacle(&program, machine), None);
+        let other = Machine { number: elf::EM_S390, ..machine };
+        let found = obstacle(&program, other).map(|(_, obstacle)| obstacle);
+        assert_eq!(found, Some(Obstacle::Machine { program: machine, library: other }));
+    }
+}

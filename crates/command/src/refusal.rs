@@ -1,0 +1,241 @@
+//! Why one process may not look into another: the kernel only says EPERM or EACCES, whichever of
+//! ptrace(2)'s many conditions was not met.
+
+use std::fmt;
+
+use nix::unistd::{Uid, User};
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+use rustix::thread::CapabilitySet;
+
+use crate::process::Target;
+
+/// What decides about access (kernel/ptrace.c, `__ptrace_may_access` with
+/// PTRACE_MODE_ATTACH_REALCREDS; security/commoncap.c; security/yama/yama_lsm.c).
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Facts {
+    /// /proc/sys/kernel/yama/ptrace_scope; None without Yama.
+    yama: Option<u8>,
+    /// Whether this process has CAP_SYS_PTRACE, in its own user namespace at least.
+    may_trace: bool,
+    /// Whether this process may read directories that are another user's.
+    may_search: bool,
+    /// Whether this process is in another user namespace than the first.
+    in_user_namespace: bool,
+    /// Whether all user and group identifiers of the target are this process's real ones.
+    same_user: bool,
+    /// The user that the target runs as.
+    owner: u32,
+    /// Whether the target holds capabilities that this process does not.
+    has_more_capabilities: bool,
+    /// Whether the target is dumpable, prctl(2).
+    is_dumpable: bool,
+    /// Whether this process may not even duplicate a descriptor of its own.
+    filtered: bool,
+}
+
+/// Why access was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It runs as somebody else.
+    OtherUser(u32),
+    /// It runs with capabilities that the caller does not have.
+    Capabilities,
+    /// It made itself, or the kernel made it, not dumpable.
+    NotDumpable,
+    /// The caller has CAP_SYS_PTRACE, but may not read another user's /proc/PID/fd.
+    Directory,
+    /// It is outside of the caller's user namespace.
+    UserNamespace,
+    /// The Yama security module, at this level.
+    Yama(u8),
+    /// A seccomp filter of the caller's.
+    Filter,
+    /// None of the above: another security module.
+    SecurityModule,
+}
+
+impl Refusal {
+    /// Why access to the process was refused.
+    pub fn of(target: &Target) -> Self {
+        match facts(target) {
+            Ok(facts) => explain(&facts),
+            Err(_) => Self::SecurityModule,
+        }
+    }
+}
+
+/// The condition that was not met. The order is the kernel's where it matters: what root lifts
+/// comes before what root does not.
+fn explain(facts: &Facts) -> Refusal {
+    if facts.filtered {
+        return Refusal::Filter;
+    }
+    // Refuses everybody, whatever else is true.
+    if facts.yama == Some(3) {
+        return Refusal::Yama(3);
+    }
+    if facts.may_trace {
+        let is_own = facts.same_user && facts.is_dumpable;
+        if !(facts.may_search || is_own) {
+            return Refusal::Directory;
+        }
+        // The capability counts for what is inside of one's own user namespace.
+        let refuser =
+            if facts.in_user_namespace { Refusal::UserNamespace } else { Refusal::SecurityModule };
+        return refuser;
+    }
+    if !facts.same_user {
+        Refusal::OtherUser(facts.owner)
+    } else if facts.has_more_capabilities {
+        Refusal::Capabilities
+    } else if !facts.is_dumpable {
+        Refusal::NotDumpable
+    } else if facts.in_user_namespace {
+        Refusal::UserNamespace
+    } else if let Some(level @ 1..=2) = facts.yama {
+        Refusal::Yama(level)
+    } else {
+        Refusal::SecurityModule
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherUser(owner) => {
+                let user = User::from_uid(Uid::from_raw(*owner)).ok().flatten();
+                let name = user.map_or_else(|| format!("user {owner}"), |user| user.name);
+                let or_root = if *owner == 0 { "" } else { ", or as root" };
+                write!(f, "it runs as {name}: do this as {name}{or_root} (sudo keepalive ...)")
+            }
+            Self::Capabilities => f.write_str(
+                "it has capabilities that you do not have (getpcaps(8) lists them): do this as \
+                 root (sudo keepalive ...)",
+            ),
+            Self::NotDumpable => f.write_str(
+                "it is not dumpable (prctl(2), PR_SET_DUMPABLE: ssh-agent and other keepers of \
+                 secrets, programs that changed their user): do this as root (sudo keepalive ...)",
+            ),
+            Self::Directory => f.write_str(
+                "CAP_SYS_PTRACE alone does not let you list its descriptors: that takes \
+                 CAP_DAC_READ_SEARCH too (setcap cap_sys_ptrace,cap_dac_read_search+ep)",
+            ),
+            Self::UserNamespace => f.write_str(
+                "it is outside of this user namespace: do this outside of the container, as the \
+                 process's user or as root",
+            ),
+            Self::Yama(1) => f.write_str(
+                "Yama lets only ancestors look into a process \
+                 (/proc/sys/kernel/yama/ptrace_scope is 1): do this as root (sudo keepalive ...)",
+            ),
+            Self::Yama(3) => f.write_str(
+                "Yama lets nobody look into a process, not even root, until the next boot \
+                 (/proc/sys/kernel/yama/ptrace_scope is 3): only `keepalive run`, at the \
+                 program's next start, is left",
+            ),
+            Self::Yama(level) => write!(
+                f,
+                "Yama lets only root look into a process (/proc/sys/kernel/yama/ptrace_scope is \
+                 {level}): do this as root (sudo keepalive ...)"
+            ),
+            Self::Filter => f.write_str(
+                "a seccomp filter forbids pidfd_getfd(2) to this command (containers have one): \
+                 do this outside of the container, or give the container CAP_SYS_PTRACE",
+            ),
+            Self::SecurityModule => f.write_str(
+                "a security module (AppArmor, SELinux) or the container's settings forbid it: \
+                 the kernel's log (dmesg, ausearch) may say which; do this outside of the \
+                 container, or as root",
+            ),
+        }
+    }
+}
+
+fn facts(target: &Target) -> std::io::Result<Facts> {
+    let status = target.status()?;
+    let uid = rustix::process::getuid().as_raw();
+    let gid = rustix::process::getgid().as_raw();
+    let own = rustix::thread::capabilities(None)?;
+    let effective = own.effective.bits();
+    let yama = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").ok();
+    let whole = |map: String| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]);
+    Ok(Facts {
+        yama: yama.and_then(|level| level.trim().parse().ok()),
+        may_trace: own.effective.contains(CapabilitySet::SYS_PTRACE),
+        may_search: own
+            .effective
+            .intersects(CapabilitySet::DAC_READ_SEARCH | CapabilitySet::DAC_OVERRIDE),
+        in_user_namespace: !std::fs::read_to_string("/proc/self/uid_map").is_ok_and(whole),
+        same_user: [status.ruid, status.euid, status.suid].iter().all(|id| *id == uid)
+            && [status.rgid, status.egid, status.sgid].iter().all(|id| *id == gid),
+        owner: status.euid,
+        has_more_capabilities: status.capprm & !effective != 0,
+        // The owner is otherwise not the process's user, but root (proc(5)).
+        is_dumpable: target.owner_of_descriptors()? == status.euid,
+        filtered: !may_duplicate_own(),
+    })
+}
+
+/// Whether pidfd_getfd(2) works where no permission is needed: on this process itself.
+fn may_duplicate_own() -> bool {
+    let Ok(own) = pidfd_open(getpid(), PidfdFlags::empty()) else { return false };
+    // Of the descriptors, this very handle is there for certain.
+    use std::os::fd::AsRawFd;
+    pidfd_getfd(&own, own.as_raw_fd(), PidfdGetfdFlags::empty()).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An ordinary process of the same user, on a machine without Yama.
+    const PLAIN: Facts = Facts {
+        yama: None,
+        may_trace: false,
+        may_search: false,
+        in_user_namespace: false,
+        same_user: true,
+        owner: 1000,
+        has_more_capabilities: false,
+        is_dumpable: true,
+        filtered: false,
+    };
+
+    #[test]
+    fn each_condition_by_itself() {
+        let cases = [
+            (Facts { same_user: false, owner: 7, ..PLAIN }, Refusal::OtherUser(7)),
+            (Facts { has_more_capabilities: true, ..PLAIN }, Refusal::Capabilities),
+            (Facts { is_dumpable: false, ..PLAIN }, Refusal::NotDumpable),
+            (Facts { in_user_namespace: true, ..PLAIN }, Refusal::UserNamespace),
+            (Facts { in_user_namespace: true, may_trace: true, ..PLAIN }, Refusal::UserNamespace),
+            (Facts { yama: Some(1), ..PLAIN }, Refusal::Yama(1)),
+            (Facts { yama: Some(2), ..PLAIN }, Refusal::Yama(2)),
+            (Facts { yama: Some(3), ..PLAIN }, Refusal::Yama(3)),
+            (Facts { yama: Some(3), may_trace: true, ..PLAIN }, Refusal::Yama(3)),
+            (Facts { yama: Some(3), same_user: false, ..PLAIN }, Refusal::Yama(3)),
+            (Facts { yama: Some(0), ..PLAIN }, Refusal::SecurityModule),
+            (Facts { yama: Some(2), may_trace: true, ..PLAIN }, Refusal::SecurityModule),
+            (Facts { may_trace: true, same_user: false, ..PLAIN }, Refusal::Directory),
+            (Facts { may_trace: true, is_dumpable: false, ..PLAIN }, Refusal::Directory),
+            (Facts { filtered: true, may_trace: true, ..PLAIN }, Refusal::Filter),
+            (PLAIN, Refusal::SecurityModule),
+        ];
+        for (facts, refusal) in cases {
+            assert_eq!(explain(&facts), refusal, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_setcap_program_is_not_dumpable_either_and_the_cause_is_named() {
+        let facts = Facts { has_more_capabilities: true, is_dumpable: false, ..PLAIN };
+        assert_eq!(explain(&facts), Refusal::Capabilities);
+    }
+
+    #[test]
+    fn yama_s_levels_say_what_to_do() {
+        assert!(Refusal::Yama(1).to_string().contains("ancestors"));
+        assert!(Refusal::Yama(2).to_string().contains("ptrace_scope is 2): do this as root"));
+        assert!(Refusal::Yama(3).to_string().contains("not even root"));
+    }
+}

@@ -1,0 +1,153 @@
+//! `keepalive run`: turn into a program with the library in front of it.
+
+use std::convert::Infallible;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::process::ExitCode;
+
+use nix::errno::Errno;
+use options::{Mode, OPTIONS};
+
+use crate::cli::RunArgs;
+use crate::library::Library;
+use crate::settings::Settings;
+use crate::{RUN_FAILED, complain, program, startup};
+
+/// The program is there but cannot be started: as env(1).
+const CANNOT_START: u8 = 126;
+/// The program is not there: as env(1).
+const NOT_FOUND: u8 = 127;
+
+/// A failure: the exit status, and what is said about it.
+struct Failure(u8, String);
+
+/// Turns into the program; returns only if that failed.
+pub fn run(arguments: &RunArgs) -> ExitCode {
+    let Err(Failure(status, message)) = start(arguments);
+    complain(message);
+    ExitCode::from(status)
+}
+
+fn start(arguments: &RunArgs) -> Result<Infallible, Failure> {
+    let name = Path::new(&arguments.command[0]);
+    let settings = Settings::new(&arguments.settings);
+    let library = Library::find(arguments.library.as_deref())
+        .map_err(|message| Failure(RUN_FAILED, message))?;
+    let program = program::find(name.as_os_str()).map_err(|error| {
+        let status =
+            if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_START };
+        Failure(status, format!("{}: {}", name.display(), reason(&error)))
+    })?;
+    if let Some((file, obstacle)) = program::obstacle(&program, library.machine) {
+        let through = if file == program {
+            String::new()
+        } else {
+            format!("{}: its interpreter ", name.display())
+        };
+        let what = format!("{through}{} {obstacle}", file.display());
+        if !arguments.anyway {
+            return Err(Failure(
+                RUN_FAILED,
+                format!(
+                    "{what}\nStart it without this command, then `keepalive attach` can set its \
+                     open and listening sockets; --anyway starts it all the same, for the \
+                     programs that it starts itself."
+                ),
+            ));
+        }
+        complain(format!("{what}; starting it anyway"));
+    }
+    if arguments.settings.verbose {
+        complain(format!("{}; library {}", settings.describe(), library.path.display()));
+    }
+    let environment =
+        environment(std::env::vars_os(), &settings, arguments.settings.debug, &library);
+    exec(&program, &arguments.command, &environment)
+}
+
+/// The environment, with what the library is to read.
+fn environment(
+    inherited: impl Iterator<Item = (OsString, OsString)>,
+    settings: &Settings,
+    debug: bool,
+    library: &Library,
+) -> Vec<(OsString, OsString)> {
+    let mut environment: Vec<_> = inherited.collect();
+    let mut set = |name: &str, value: OsString| {
+        environment.retain(|(inherited, _)| inherited != name);
+        environment.push((name.into(), value));
+    };
+    for (option, value) in OPTIONS.iter().zip(settings.values) {
+        // The short name, where there is one: it is the one that wins.
+        let name = option.short_name.unwrap_or(option.name).to_string_lossy();
+        if let Some(value) = value {
+            set(&name, value.to_string().into());
+        }
+    }
+    match settings.mode {
+        Mode::Force => set("KEEPALIVE", "force".into()),
+        Mode::Skip => set("KEEPALIVE", "skip".into()),
+        // Somebody asks for it here and now: an `off` from elsewhere is overruled.
+        _ if is_off(std::env::var_os("KEEPALIVE")) => set("KEEPALIVE", "on".into()),
+        _ => {}
+    }
+    if debug {
+        set("KEEPALIVE_DEBUG", "1".into());
+    }
+    set("LD_PRELOAD", library.in_front_of(std::env::var_os("LD_PRELOAD").as_deref()));
+    environment
+}
+
+fn is_off(value: Option<OsString>) -> bool {
+    value.is_some_and(|value| Mode::parse(value.as_bytes()) == Some(Mode::Off))
+}
+
+/// execvpe(3), with what the Rust runtime changed put back. (A file that is neither a program
+/// nor begins with `#!` is for the shell.)
+fn exec(
+    program: &Path,
+    arguments: &[OsString],
+    environment: &[(OsString, OsString)],
+) -> Result<Infallible, Failure> {
+    let text = |text: &OsStr| {
+        let has_nul =
+            |_| Failure(RUN_FAILED, format!("{}: a NUL byte in it", Path::new(text).display()));
+        CString::new(text.as_bytes()).map_err(has_nul)
+    };
+    let path = text(program.as_os_str())?;
+    let arguments =
+        arguments.iter().map(|argument| text(argument)).collect::<Result<Vec<_>, _>>()?;
+    let variable = |(name, value): &(OsString, OsString)| {
+        let mut both = name.clone().into_vec();
+        both.push(b'=');
+        both.extend(value.as_bytes());
+        text(OsStr::from_bytes(&both))
+    };
+    let environment = environment.iter().map(variable).collect::<Result<Vec<_>, _>>()?;
+
+    startup::restore();
+    let Err(mut error) = nix::unistd::execve(&path, &arguments, &environment);
+    if error == Errno::ENOEXEC {
+        let mut through_shell = vec![c"/bin/sh".to_owned(), path];
+        through_shell.extend(arguments.into_iter().skip(1));
+        let Err(shell_error) = nix::unistd::execve(c"/bin/sh", &through_shell, &environment);
+        error = shell_error;
+    }
+    let status = if error == Errno::ENOENT { NOT_FOUND } else { CANNOT_START };
+    let what = if error == Errno::ENOENT && program.exists() {
+        "the interpreter or loader that it names does not exist".into()
+    } else {
+        reason(&error.into())
+    };
+    Err(Failure(status, format!("{}: {what}", program.display())))
+}
+
+/// An error in the words that shells use.
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "no such program".into(),
+        std::io::ErrorKind::PermissionDenied => "not an executable file, or not for you".into(),
+        _ => error.to_string(),
+    }
+}

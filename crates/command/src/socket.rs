@@ -1,0 +1,222 @@
+//! One TCP socket of another process, through a duplicate of its descriptor: pidfd_getfd(2).
+//!
+//! A duplicate is held no longer than the few calls on it take: while it is open, a close(2) of
+//! the process's own does not end the connection yet.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use options::OPTIONS;
+use rustix::io::{self, Errno};
+use rustix::net::{SocketType, ipproto, sockopt};
+use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
+
+/// The options of a socket that concern keepalive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// `SO_KEEPALIVE`.
+    pub keepalive: bool,
+    /// The value of each of [`options::OPTIONS`]; None where the socket has no such option
+    /// (MPTCP has no `TCP_USER_TIMEOUT`).
+    pub values: [Option<u32>; OPTIONS.len()],
+}
+
+/// Which protocol a socket speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// TCP itself.
+    Tcp,
+    /// Multipath TCP.
+    Mptcp,
+}
+
+/// The state of a connection; the numbers are the kernel's (include/net/tcp_states.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State(pub u8);
+
+impl State {
+    #[cfg(test)]
+    pub const ESTABLISHED: Self = Self(1);
+    pub const CLOSED: Self = Self(7);
+    pub const LISTEN: Self = Self(10);
+
+    /// ss(8)'s abbreviation, and tcp(7)'s name in lower case.
+    fn names(self) -> (&'static str, &'static str) {
+        match self.0 {
+            1 => ("ESTAB", "established"),
+            2 => ("SYN-SENT", "syn-sent"),
+            3 | 12 => ("SYN-RECV", "syn-recv"),
+            4 => ("FIN-WAIT-1", "fin-wait-1"),
+            5 => ("FIN-WAIT-2", "fin-wait-2"),
+            6 => ("TIME-WAIT", "time-wait"),
+            7 => ("UNCONN", "closed"),
+            8 => ("CLOSE-WAIT", "close-wait"),
+            9 => ("LAST-ACK", "last-ack"),
+            10 => ("LISTEN", "listen"),
+            11 => ("CLOSING", "closing"),
+            _ => ("?", "unknown"),
+        }
+    }
+
+    /// As ss(8) abbreviates it.
+    pub fn short(self) -> &'static str {
+        self.names().0
+    }
+
+    /// As RFC 9293 names it, in lower case.
+    pub fn name(self) -> &'static str {
+        self.names().1
+    }
+
+    /// Whether there is a peer that could be gone.
+    pub fn is_connection(self) -> bool {
+        self != Self::LISTEN && self != Self::CLOSED
+    }
+}
+
+/// What the kernel tells of a connection (TCP_INFO, tcp(7)).
+#[derive(Clone, Copy, Debug)]
+pub struct Info {
+    /// Its state.
+    pub state: State,
+    /// Probes since the peer was last heard.
+    pub unanswered_probes: u8,
+    /// How long the peer has not been heard: neither data nor an acknowledgment.
+    pub silent_for: Duration,
+    /// Segments sent and not yet acknowledged.
+    pub unacknowledged: u32,
+}
+
+/// A duplicate of another process's socket.
+pub struct Duplicate(OwnedFd);
+
+impl Duplicate {
+    /// The socket that is descriptor `number` of the process.
+    pub fn of(process: BorrowedFd<'_>, number: i32) -> io::Result<Self> {
+        pidfd_getfd(process, number, PidfdGetfdFlags::empty()).map(Self)
+    }
+
+    /// The protocol, if this is a TCP socket. (`SO_KEEPALIVE` exists for every kind of socket;
+    /// and of the kinds that have TCP's protocol number, only TCP's own are streams: raw ones and
+    /// Bluetooth's are not.)
+    pub fn protocol(&self) -> Option<Protocol> {
+        let protocol = match sockopt::socket_protocol(&self.0) {
+            Ok(Some(ipproto::TCP)) => Protocol::Tcp,
+            Ok(Some(ipproto::MPTCP)) => Protocol::Mptcp,
+            _ => return None,
+        };
+        (sockopt::socket_type(&self.0) == Ok(SocketType::STREAM)).then_some(protocol)
+    }
+
+    /// The inode by which the kernel's other interfaces know the socket.
+    pub fn inode(&self) -> io::Result<u64> {
+        rustix::fs::fstat(&self.0).map(|file| file.st_ino)
+    }
+
+    /// The options.
+    pub fn options(&self) -> io::Result<Options> {
+        let socket = self.0.as_fd();
+        let keepalive = sockopt::socket_keepalive(socket)?;
+        let mut values = [None; OPTIONS.len()];
+        for (value, access) in values.iter_mut().zip(&ACCESS) {
+            *value = match (access.get)(socket) {
+                Ok(number) => Some(number),
+                Err(error) if does_not_exist(error) => None,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(Options { keepalive, values })
+    }
+
+    /// Sets one of [`options::OPTIONS`].
+    pub fn set(&self, option: usize, value: u32) -> io::Result<()> {
+        (ACCESS[option].set)(self.0.as_fd(), value)
+    }
+
+    /// Sets `SO_KEEPALIVE`.
+    pub fn set_keepalive(&self) -> io::Result<()> {
+        sockopt::set_socket_keepalive(&self.0, true)
+    }
+
+    /// The local address.
+    pub fn local(&self) -> Option<SocketAddr> {
+        rustix::net::getsockname(&self.0).ok()?.try_into().ok()
+    }
+
+    /// The remote address, if there is one.
+    pub fn remote(&self) -> Option<SocketAddr> {
+        rustix::net::getpeername(&self.0).ok()??.try_into().ok()
+    }
+
+    /// What the kernel tells of the connection.
+    pub fn info(&self) -> io::Result<Info> {
+        let raw = tcp_info(self.0.as_fd())?;
+        let silent_for = raw.tcpi_last_data_recv.min(raw.tcpi_last_ack_recv);
+        Ok(Info {
+            state: State(raw.tcpi_state),
+            unanswered_probes: raw.tcpi_probes,
+            silent_for: Duration::from_millis(silent_for.into()),
+            unacknowledged: raw.tcpi_unacked,
+        })
+    }
+}
+
+/// Whether an option does not exist for a kind of socket.
+pub fn does_not_exist(error: Errno) -> bool {
+    matches!(error, Errno::NOPROTOOPT | Errno::OPNOTSUPP)
+}
+
+/// How one of [`options::OPTIONS`] is read and set.
+struct Access {
+    get: fn(BorrowedFd<'_>) -> io::Result<u32>,
+    set: fn(BorrowedFd<'_>, u32) -> io::Result<()>,
+}
+
+/// In the order of [`options::OPTIONS`].
+const ACCESS: [Access; OPTIONS.len()] = [
+    Access {
+        get: |socket| sockopt::tcp_keepcnt(socket),
+        set: |socket, value| sockopt::set_tcp_keepcnt(socket, value),
+    },
+    Access {
+        get: |socket| sockopt::tcp_keepidle(socket).map(seconds),
+        set: |socket, value| sockopt::set_tcp_keepidle(socket, Duration::from_secs(value.into())),
+    },
+    Access {
+        get: |socket| sockopt::tcp_keepintvl(socket).map(seconds),
+        set: |socket, value| sockopt::set_tcp_keepintvl(socket, Duration::from_secs(value.into())),
+    },
+    Access {
+        get: |socket| sockopt::tcp_user_timeout(socket),
+        set: |socket, value| sockopt::set_tcp_user_timeout(socket, value),
+    },
+];
+
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// `getsockopt(TCP_INFO)`, which no crate of ours has.
+fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<libc::tcp_info> {
+    use std::os::fd::AsRawFd;
+
+    // SAFETY: a structure of integers, for which zero is a value.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut length = size_of_val(&info) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes (older ones know fewer fields).
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &mut length,
+        )
+    };
+    if result == 0 {
+        Ok(info)
+    } else {
+        Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL))
+    }
+}

@@ -1,0 +1,157 @@
+//! The command as people use it: real programs under it, real sockets of theirs looked at from
+//! outside, real refusals.
+
+#[path = "../../../../tests/support/mod.rs"]
+mod support;
+
+mod dead_peers;
+mod load;
+mod manuals;
+mod refusals;
+mod run;
+
+mod targets;
+mod terminal;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+
+/// The command, with nothing of ours in its environment.
+fn keepalive(arguments: &str) -> Command {
+    let mut command = support::bare(env!("CARGO_BIN_EXE_keepalive"));
+    command.args(arguments.split_whitespace());
+    command
+}
+
+/// `keepalive run`, with the library that ships.
+fn keepalive_run(arguments: &str) -> Command {
+    let mut command = keepalive("run --library");
+    command.arg(support::built_library()).args(arguments.split_whitespace());
+    command
+}
+
+/// A source file of a program that is looked into.
+fn source(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hosts").join(name)
+}
+
+/// A program like tests/hosts/target.c, running; killed when dropped.
+struct Target {
+    child: Child,
+    answers: BufReader<ChildStdout>,
+    port: u16,
+}
+
+impl Target {
+    #[track_caller]
+    fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let answers = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut target = Self { child, answers, port: 0 };
+        let ready = target.answer();
+        let port = ready.strip_prefix("ready ").and_then(|port| port.parse().ok());
+        target.port = port.unwrap_or_else(|| panic!("{command:?}: {ready:?}"));
+        target
+    }
+
+    fn answer(&mut self) -> String {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("text");
+        line.trim_end().into()
+    }
+
+    /// A line on its stdin, and its answer.
+    #[track_caller]
+    fn ask(&mut self, what: &str) {
+        let stdin = self.child.stdin.as_mut().expect("a pipe");
+        writeln!(stdin, "{what}").expect("it lives");
+        assert_eq!(self.answer(), format!("{what} ok"));
+    }
+
+    /// One more connection, which it accepts.
+    fn connect(&mut self) -> TcpStream {
+        let connection = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
+        self.ask("accept");
+        connection
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// tests/hosts/target.c.
+fn c_target() -> Target {
+    Target::start(&mut support::bare(support::host("target")))
+}
+
+/// What `show --all --json` tells of a process's sockets.
+#[track_caller]
+fn sockets(pid: u32) -> Vec<Value> {
+    let text = support::stdout(&mut keepalive(&format!("show --all --json {pid}")));
+    let document: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(document["version"], 1);
+    let sockets = document["processes"][0]["sockets"].as_array().expect("an array").clone();
+    assert!(!sockets.is_empty(), "{text}");
+    sockets
+}
+
+/// Runs a command that must fail: its exit status and what it said.
+#[track_caller]
+fn failure(command: &mut Command) -> (i32, String) {
+    let output = support::finish(command);
+    let (stdout, stderr) = support::texts(&output);
+    assert!(!output.status.success(), "{command:?}: {stdout}{stderr}");
+    (output.status.code().unwrap_or(-1), stderr)
+}
+
+/// Nobody: an ordinary user.
+const NOBODY: u32 = 65534;
+
+/// As an ordinary user, with none of root's groups.
+fn as_nobody(command: &mut Command) -> &mut Command {
+    command.uid(NOBODY).gid(NOBODY).current_dir("/")
+}
+
+/// A directory that every user can reach, removed when dropped.
+struct PublicDirectory(std::path::PathBuf);
+
+impl PublicDirectory {
+    fn new(name: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+
+        let path = format!("/tmp/keepalive-test-{}-{name}", std::process::id()).into();
+        std::fs::create_dir(&path).expect("a directory");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("its mode");
+        Self(path)
+    }
+
+    /// A copy of a file in it.
+    fn copy(&self, file: impl AsRef<Path>) -> std::path::PathBuf {
+        let copy = self.0.join(file.as_ref().file_name().expect("a file"));
+        std::fs::copy(file, &copy).expect("a copy");
+        copy
+    }
+}
+
+impl Drop for PublicDirectory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

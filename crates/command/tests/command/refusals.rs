@@ -1,0 +1,201 @@
+//! Every reason for which the kernel refuses, provoked for real: the command names it and says
+//! what to do. (Yama's four levels are not among them: they cannot be varied without changing the
+//! machine. Which message each gets is unit-tested in src/refusal.rs.)
+
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::support::{self, bare, run};
+use crate::{NOBODY, PublicDirectory, Target, as_nobody, c_target, failure, keepalive};
+
+/// The command and the program that is looked into, where every user can start them.
+struct Public {
+    _directory: PublicDirectory,
+    command: PathBuf,
+    program: PathBuf,
+}
+
+impl Public {
+    fn new(name: &str) -> Self {
+        let directory = PublicDirectory::new(name);
+        let command = directory.copy(env!("CARGO_BIN_EXE_keepalive"));
+        let program = directory.copy(support::host("target"));
+        Self { _directory: directory, command, program }
+    }
+
+    /// The program, as an ordinary user.
+    fn target(&self, arguments: &[&str]) -> Target {
+        let mut command = bare(&self.program);
+        Target::start(as_nobody(&mut command).args(arguments))
+    }
+
+    /// The command, as an ordinary user.
+    fn keepalive(&self, what: &str, target: &Target) -> Command {
+        let mut command = bare(&self.command);
+        as_nobody(&mut command).args(what.split_whitespace()).arg(target.pid().to_string());
+        command
+    }
+}
+
+/// That both `show` and `attach` fail with this reason, and change nothing.
+#[track_caller]
+fn is_refused(command: impl Fn(&str) -> Command, target: &Target, reason: &str) {
+    for what in ["show", "attach --idle 60"] {
+        let (status, stderr) = failure(&mut command(what));
+        assert_eq!(status, 1, "{stderr}");
+        assert!(stderr.starts_with(&format!("keepalive: target ({}): ", target.pid())), "{stderr}");
+        assert!(stderr.contains(reason), "{what}: {stderr}");
+    }
+    for socket in crate::sockets(target.pid()) {
+        assert_eq!(socket["keepalive"], false);
+    }
+}
+
+#[test]
+#[ignore = "needs root: becomes another user"]
+fn an_ordinary_user_may_look_into_processes_of_its_own() {
+    let public = Public::new("own");
+    let target = public.target(&[]);
+    let (stdout, _) = run(&mut public.keepalive("attach --idle 60", &target));
+    assert!(stdout.contains("3 sockets changed"), "{stdout}");
+    let (stdout, _) = run(&mut public.keepalive("show", &target));
+    assert!(
+        stdout.contains("2 of 3 TCP sockets") && stdout.contains("keepalive in 59s"),
+        "{stdout}"
+    );
+}
+
+#[test]
+#[ignore = "needs root: becomes another user"]
+fn a_process_of_another_user() {
+    let public = Public::new("other");
+    let target = c_target();
+    let command = |what: &str| public.keepalive(what, &target);
+    is_refused(command, &target, "it runs as root: do this as root (sudo");
+    // The same user, another group.
+    let mut other_group = bare(&public.program);
+    other_group.uid(NOBODY).gid(1).current_dir("/");
+    let target = Target::start(&mut other_group);
+    let (status, stderr) = failure(&mut public.keepalive("attach", &target));
+    assert_eq!((status, stderr.contains("it runs as nobody")), (1, true), "{stderr}");
+}
+
+#[test]
+#[ignore = "needs root: becomes another user"]
+fn the_summary_counts_what_it_may_not_look_into() {
+    let public = Public::new("summary");
+    let (others, own) = (c_target(), public.target(&[]));
+    let mut command = bare(&public.command);
+    let (stdout, _) = run(as_nobody(&mut command).arg("show"));
+    let row = |target: &Target| {
+        let pid = target.pid().to_string();
+        stdout.lines().any(|line| line.trim_start().starts_with(&format!("{pid} ")))
+    };
+    assert!(row(&own) && !row(&others), "{stdout}");
+    assert!(stdout.contains("Not looked into: "), "{stdout}");
+}
+
+#[test]
+#[ignore = "needs root: becomes another user"]
+fn a_process_that_is_not_dumpable() {
+    let public = Public::new("undumpable");
+    let target = public.target(&["undumpable"]);
+    is_refused(|what| public.keepalive(what, &target), &target, "it is not dumpable (prctl(2)");
+    // Root may.
+    run(&mut keepalive(&format!("attach --idle 60 {}", target.pid())));
+}
+
+#[test]
+#[ignore = "needs root, and setcap (Debian: libcap2-bin)"]
+fn a_process_with_capabilities() {
+    let public = Public::new("capabilities");
+    run(Command::new("setcap").arg("cap_net_raw+ep").arg(&public.program));
+    let target = public.target(&[]);
+    is_refused(
+        |what| public.keepalive(what, &target),
+        &target,
+        "it has capabilities that you do not",
+    );
+}
+
+#[test]
+#[ignore = "needs root, and setcap (Debian: libcap2-bin)"]
+fn with_capabilities_of_its_own_the_command_may() {
+    let public = Public::new("cap-sys-ptrace");
+    let target = c_target();
+    let setcap = |capabilities: &str| {
+        run(Command::new("setcap").arg(capabilities).arg(&public.command));
+    };
+    setcap("cap_sys_ptrace+ep");
+    let (status, stderr) = failure(&mut public.keepalive("attach --idle 60", &target));
+    assert_eq!(status, 1);
+    assert!(stderr.contains("CAP_DAC_READ_SEARCH"), "{stderr}");
+    setcap("cap_sys_ptrace,cap_dac_read_search+ep");
+    let (stdout, _) = run(&mut public.keepalive("attach --idle 60", &target));
+    assert!(stdout.contains("3 sockets changed"), "{stdout}");
+}
+
+#[test]
+#[ignore = "needs root: becomes another user, in a user namespace"]
+fn a_process_outside_of_the_user_namespace() {
+    let public = Public::new("userns");
+    // As root inside, and as nobody in particular.
+    for arguments in ["-Ur", "-U"] {
+        let target = public.target(&[]);
+        let command = |what: &str| {
+            let mut unshare = bare("unshare");
+            as_nobody(&mut unshare).arg(arguments).arg(&public.command);
+            unshare.args(what.split_whitespace()).arg(target.pid().to_string());
+            unshare
+        };
+        is_refused(command, &target, "it is outside of this user namespace");
+    }
+}
+
+#[test]
+#[ignore = "needs root: becomes another user, who makes namespaces"]
+fn one_s_own_container_may_be_looked_into_but_for_its_timers() {
+    let public = Public::new("container");
+    let mut command = bare("unshare");
+    as_nobody(&mut command).args(["-U", "-r", "--net", "sh", "-c"]);
+    command.arg("ip link set lo up; exec \"$0\"").arg(&public.program);
+    let target = Target::start(&mut command);
+    let (stdout, _) = run(&mut public.keepalive("attach --idle 60", &target));
+    assert!(stdout.contains("3 sockets changed"), "{stdout}");
+    let output = support::finish(&mut public.keepalive("show", &target));
+    let (stdout, stderr) = support::texts(&output);
+    assert!(stderr.contains("its network namespace cannot be entered"), "{stderr}");
+    let row = stdout.lines().find(|line| line.contains("ESTAB")).expect("a connection");
+    assert!(row.contains("on") && row.contains("60s"), "{stdout}");
+}
+
+#[test]
+#[ignore = "needs root: looks into another process"]
+fn a_seccomp_filter() {
+    let filtered = support::host("without_pidfd_getfd");
+    let target = c_target();
+    let command = |what: &str| {
+        let mut command = bare(&filtered);
+        command.arg(env!("CARGO_BIN_EXE_keepalive"));
+        command.args(what.split_whitespace()).arg(target.pid().to_string());
+        command
+    };
+    is_refused(command, &target, "a seccomp filter forbids pidfd_getfd(2)");
+    // State and timer come from elsewhere, and are shown.
+    let output = support::finish(&mut command("show"));
+    let (stdout, _) = support::texts(&output);
+    assert!(stdout.contains("ESTAB") && stdout.contains('?'), "{stdout}");
+}
+
+#[test]
+#[ignore = "needs root: looks into another process"]
+fn a_process_that_ends_meanwhile_is_no_error() {
+    let mut zombie = c_target();
+    zombie.child.kill().expect("it lives");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    // Ended, and not yet waited for.
+    let (stdout, stderr) = run(&mut keepalive(&format!("attach --idle 60 {}", zombie.pid())));
+    assert!(stdout.contains(": has ended meanwhile\n"), "{stdout}");
+    assert_eq!(stderr, "");
+}

@@ -1,0 +1,106 @@
+//! The command on a terminal.
+
+use std::process::Command;
+use std::time::Duration;
+
+use expectrl::session::OsSession;
+use expectrl::{ControlCode, Expect, Regex, Session};
+
+use crate::support;
+
+/// A program on a terminal of its own, from which answers come within half a minute.
+pub fn on_terminal(command: Command) -> OsSession {
+    let mut session = Session::spawn(command).expect("a terminal");
+    session.set_expect_timeout(Some(Duration::from_secs(30)));
+    session
+}
+
+/// An interactive shell with job control, in which `run` is the start of the command line.
+fn shell() -> OsSession {
+    let mut command = support::bare("bash");
+    command.args(["--norc", "--noprofile", "-i"]).env("PS1", "ready> ");
+    let run = format!(
+        "{} run --library {}",
+        env!("CARGO_BIN_EXE_keepalive"),
+        support::built_library().display()
+    );
+    command.env("run", run);
+    let mut session = on_terminal(command);
+    session.expect("ready> ").expect("a prompt");
+    session
+}
+
+#[test]
+fn the_program_is_stopped_continued_and_interrupted_as_a_job() {
+    let mut shell = shell();
+    // Quoted so that the echo of the line itself is not taken for the answer; and without a loop
+    // that forks: a child of vfork(2) that is stopped keeps its parent from stopping.
+    let line = "$run sh -c 'trap \"echo cau''ght; exit 5\" INT; echo sta''rted; \
+                read line'";
+    shell.send_line(line).expect("sent");
+    shell.expect("started").expect("it runs");
+    shell.send(ControlCode::Substitute).expect("sent");
+    shell.expect("Stopped").expect("it stops");
+    shell.expect("ready> ").expect("a prompt");
+    shell.send_line("fg").expect("sent");
+    shell.expect("run sh -c").expect("it goes on");
+    shell.send(ControlCode::EndOfText).expect("sent");
+    shell.expect("caught").expect("the program's own handler ran");
+    shell.expect("ready> ").expect("a prompt");
+    shell.send_line("echo status $?.").expect("sent");
+    shell.expect("status 5.").expect("the program's exit status");
+}
+
+#[test]
+fn an_interrupt_that_is_not_caught_is_seen_by_the_shell() {
+    let mut shell = shell();
+    shell.send_line("$run sh -c 'echo sta''rted; exec sleep 100'").expect("sent");
+    shell.expect("started").expect("it runs");
+    shell.send(ControlCode::EndOfText).expect("sent");
+    shell.expect("ready> ").expect("a prompt");
+    shell.send_line("echo status $?.").expect("sent");
+    shell.expect("status 130.").expect("killed by SIGINT");
+}
+
+#[test]
+fn exec_keeps_the_process() {
+    let mut shell = shell();
+    shell
+        .send_line("bash -c 'echo shell $$.; exec $run sh -c \"echo program \\$\\$.\"'")
+        .expect("sent");
+    let before = shell.expect(Regex("shell \\d+\\.")).expect("the shell's number");
+    let after = shell.expect(Regex("program \\d+\\.")).expect("the program's number");
+    assert_eq!(before[0].strip_prefix(b"shell"), after[0].strip_prefix(b"program"));
+}
+
+/// What `show --all` prints on a terminal of so many columns.
+fn shown(columns: u16, before: &str) -> String {
+    let target = crate::c_target();
+    let mut shell = shell();
+    let command = env!("CARGO_BIN_EXE_keepalive");
+    let pid = target.pid();
+    let line =
+        format!("stty cols {columns}; {before} {command} show --all {pid}; echo sta''tus $?.");
+    shell.send_line(&line).expect("sent");
+    let printed = shell.expect("status 0.").expect("success");
+    let printed = String::from_utf8_lossy(printed.before()).into_owned();
+    let begin = printed.find(&format!("target ({pid})")).expect("the page");
+    let begin = printed[..begin].rfind('\n').map_or(0, |newline| newline + 1);
+    printed[begin..].to_owned()
+}
+
+#[test]
+#[ignore = "needs root: looks into another process"]
+fn a_table_fits_the_terminal_and_is_coloured_there() {
+    let narrow = shown(80, "NO_COLOR=1");
+    assert!(!narrow.contains('\x1b'), "{narrow:?}");
+    let table = narrow.lines().skip(1).take_while(|line| !line.starts_with('!'));
+    let widths: Vec<_> = table.map(|line| line.trim_end().chars().count()).collect();
+    assert!(widths.len() > 4 && widths.iter().all(|width| *width <= 80), "{widths:?} {narrow}");
+    assert!(narrow.contains("127.0.0.1:"), "an address is torn apart: {narrow}");
+    let wide = shown(200, "");
+    let row = wide.lines().find(|line| line.contains("ESTAB")).expect("a connection");
+    assert!(row.contains("127.0.0.1:") && row.contains("\x1b[") && row.contains("off"), "{row:?}");
+    assert!(shown(200, "TERM=dumb").contains("off"));
+    assert!(!shown(200, "TERM=dumb").contains('\x1b'));
+}

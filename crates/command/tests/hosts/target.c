@@ -1,0 +1,59 @@
+/* A server and a client in one program, for the command to look into: connects to itself, then does
+   what each line on stdin says.
+
+     echo    sends a byte through its connection and back: prints `echo ok`
+     accept  accepts one more connection, and keeps it: prints `accept ok`
+
+   Arguments, before that: `undumpable` calls prctl(PR_SET_DUMPABLE, 0). */
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int check(const char *call, int result)
+{
+    if (result < 0) {
+        perror(call);
+        exit(2);
+    }
+    return result;
+}
+
+int main(int count, char **arguments)
+{
+    if (count > 1 && !strcmp(arguments[1], "undumpable"))
+        check("prctl", prctl(PR_SET_DUMPABLE, 0));
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int listener = check("socket", socket(AF_INET, SOCK_STREAM, 0));
+    check("bind", bind(listener, (struct sockaddr *)&address, length));
+    check("listen", listen(listener, 4096));
+    check("getsockname", getsockname(listener, (struct sockaddr *)&address, &length));
+    int client = check("socket", socket(AF_INET, SOCK_STREAM, 0));
+    check("connect", connect(client, (struct sockaddr *)&address, length));
+    int server = check("accept", accept(listener, NULL, NULL));
+    printf("ready %d\n", ntohs(address.sin_port));
+    fflush(stdout);
+
+    char line[80];
+    while (fgets(line, sizeof line, stdin)) {
+        char byte = 'x';
+        if (!strcmp(line, "accept\n")) {
+            check("accept", accept(listener, NULL, NULL));
+            puts("accept ok");
+        } else {
+            check("write", write(client, &byte, 1));
+            check("read", read(server, &byte, 1));
+            check("write", write(server, &byte, 1));
+            check("read", read(client, &byte, 1));
+            puts("echo ok");
+        }
+        fflush(stdout);
+    }
+    return 0;
+}
