@@ -25,8 +25,7 @@ mkdir -p "$systems"
 make_tree() { # NAME RELEASE
     [ ! -d "$systems/$1" ] || return 0
     rm -rf "$systems/$1.part"
-    debootstrap --variant=minbase --include=g++,libc6-dev,strace "$2" "$systems/$1.part" \
-        >"$systems/$1.log"
+    debootstrap --variant=minbase --include=g++,libc6-dev,strace "$2" "$systems/$1.part" >"$systems/$1.log"
     mv "$systems/$1.part" "$systems/$1"
 }
 
@@ -36,8 +35,9 @@ make_cross_tree() {
     rm -rf "$systems/cross.new"
     make_tree cross.new bookworm
     local tree=$systems/cross.new
-    echo "deb $SECURITY bookworm-security main" \
-        >>"$tree/etc/apt/sources.list"
+    # This machine's own package sources: they have the security updates, and so the later Rust.
+    rm -f "$tree/etc/apt/sources.list"
+    cp /etc/apt/sources.list.d/*.sources "$tree/etc/apt/sources.list.d/"
     chroot "$tree" dpkg --add-architecture arm64
     chroot "$tree" dpkg --add-architecture i386
     chroot "$tree" apt-get -qq update

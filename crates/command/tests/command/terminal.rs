@@ -17,8 +17,10 @@ pub fn on_terminal(command: Command) -> OsSession {
 
 /// An interactive shell with job control, in which `run` is the start of the command line.
 fn shell() -> OsSession {
-    let mut command = support::bare("bash");
-    command.args(["--norc", "--noprofile", "-i"]).env("PS1", "ready> ");
+    // Whoever started the tests in the background had SIGINT ignored, and a shell leaves it so.
+    let mut command = support::bare("env");
+    command.args(["--default-signal", "bash", "--norc", "--noprofile", "-i"]);
+    command.env("PS1", "ready> ");
     let run = format!(
         "{} run --library {}",
         env!("CARGO_BIN_EXE_keepalive"),
