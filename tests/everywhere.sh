@@ -11,7 +11,8 @@
 #   i386      the library built for i686, on Debian 12
 #   aarch64   the library built for aarch64, on Debian 12 under qemu
 #
-# Without arguments: native, musl and bullseye. The other systems are made by debootstrap below
+# Without arguments: native, musl, bullseye and trixie; native then includes a million cases of each
+# property of the parsers and of the message writer. The other systems are made by debootstrap below
 # KEEPALIVE_SYSTEMS (default: target/systems), once; remove the directory to be rid of them.
 #
 # Debian: gcc g++ libc6-dev libcap2-bin strace musl-tools debootstrap
@@ -19,7 +20,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 systems=${KEEPALIVE_SYSTEMS:-$PWD/target/systems}
 mkdir -p "$systems"
-[ $# -gt 0 ] || set -- native musl bullseye
+[ $# -gt 0 ] || set -- native musl bullseye trixie
 
 # debootstrap of a Debian release, under a name that appears only when it is complete.
 make_tree() { # NAME RELEASE
@@ -82,7 +83,10 @@ for system; do
     start=$SECONDS
     (
         case $system in
-        native) both_suites ;;
+        native)
+            both_suites
+            PROPTEST_CASES=1000000 cargo test --release -p libkeepalive-options --test properties
+            ;;
         musl) KEEPALIVE_TEST_SYSTEM=musl both_suites ;;
         bullseye | trixie)
             make_tree "$system" "$system"

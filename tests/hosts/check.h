@@ -61,8 +61,9 @@ static inline int must(const char *what, int result)
     return result;
 }
 
-/* A TCP listener on a free port of the loopback, and its address. */
-static inline int listener_on(struct sockaddr_in *address, int backlog)
+/* A socket with a free port of the loopback interface, which nobody else can take meanwhile. It does
+   not listen: whoever connects to it is refused. */
+static inline int bound_on(struct sockaddr_in *address)
 {
     socklen_t length = sizeof *address;
     *address = (struct sockaddr_in){};
@@ -70,8 +71,15 @@ static inline int listener_on(struct sockaddr_in *address, int backlog)
     address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = must("socket", socket(AF_INET, SOCK_STREAM, 0));
     must("bind", bind(fd, (struct sockaddr *)address, length));
-    must("listen", listen(fd, backlog));
     must("getsockname", getsockname(fd, (struct sockaddr *)address, &length));
+    return fd;
+}
+
+/* A TCP listener on a free port of the loopback, and its address. */
+static inline int listener_on(struct sockaddr_in *address, int backlog)
+{
+    int fd = bound_on(address);
+    must("listen", listen(fd, backlog));
     return fd;
 }
 

@@ -101,7 +101,7 @@ int main(int count, char **arguments)
 {
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     shared->wanted = count > 1 ? atoi(arguments[1]) : 1000;
-    close(listener_on(&nobody, 1));
+    bound_on(&nobody);
 
     sigset_t ready;
     sigemptyset(&ready), sigaddset(&ready, SIGUSR2);

@@ -116,7 +116,7 @@ static void *fail(void *nothing)
 {
     struct sockaddr_in address, nobody;
     int listener = listener_on(&address, 9);
-    close(listener_on(&nobody, 9));
+    int refusing = bound_on(&nobody);
     int idle;
     SUCCEEDS(idle = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     while (!done()) {
@@ -135,7 +135,7 @@ static void *fail(void *nothing)
         FAILS(ECONNREFUSED, connect(tcp, (struct sockaddr *)&nobody, sizeof nobody));
         close(tcp);
     }
-    close(listener), close(idle);
+    close(listener), close(idle), close(refusing);
     return nothing;
 }
 
