@@ -95,7 +95,7 @@ fn nothing_is_lost_or_delayed_while_connections_open_and_close() {
     assert!(changed > 20, "connections were open and changed: {reports:?}");
     let busy = reports.iter().filter(|(_, meanwhile)| *meanwhile > 0).count();
     assert!(busy > 20, "connections came and went meanwhile: {reports:?}");
-    assert!(attached.connections > 500, "{attached:?}");
+    assert!(attached.connections > 100, "{attached:?}");
     // On a busy machine some are slow all by themselves.
     let by_themselves = 5 + 3 * calm.slower_than_a_retransmission;
     assert!(attached.slower_than_a_retransmission <= by_themselves, "{calm:?} {attached:?}");

@@ -21,6 +21,10 @@ fn shell() -> OsSession {
     let mut command = support::bare("env");
     command.args(["--default-signal", "bash", "--norc", "--noprofile", "-i"]);
     command.env("PS1", "ready> ");
+    // What says for itself whether there are to be colours.
+    for name in ["CI", "CLICOLOR", "CLICOLOR_FORCE", "NO_COLOR"] {
+        command.env_remove(name);
+    }
     let run = format!(
         "{} run --library {}",
         env!("CARGO_BIN_EXE_keepalive"),
