@@ -289,11 +289,11 @@ impl Work<'_> {
                 silent.push(Silent { number, inode, idle, user_timeout });
             }
         }
-        if !self.arguments.dry_run {
-            if let Err((what, error)) = plan.carry_out(socket) {
-                tally.failures.push(format!("fd {number}: setsockopt(2), {what}: {error}"));
-                return None;
-            }
+        if !self.arguments.dry_run
+            && let Err((what, error)) = plan.carry_out(socket)
+        {
+            tally.failures.push(format!("fd {number}: setsockopt(2), {what}: {error}"));
+            return None;
         }
         tally.without_user_timeout += usize::from(lacks_user_timeout);
         match state {

@@ -111,11 +111,11 @@ fn separator_in(path: &OsStr) -> Option<char> {
 /// Where the library may be, best first.
 fn places() -> Vec<PathBuf> {
     let mut directories = Vec::new();
-    if let Ok(command) = std::env::current_exe() {
-        if let Some(directory) = command.parent() {
-            directories.push(directory.to_owned());
-            directories.extend(directory.parent().map(|parent| parent.join("lib")));
-        }
+    if let Ok(command) = std::env::current_exe()
+        && let Some(directory) = command.parent()
+    {
+        directories.push(directory.to_owned());
+        directories.extend(directory.parent().map(|parent| parent.join("lib")));
     }
     let architecture = match std::env::consts::ARCH {
         "x86" => "i386",
