@@ -1,12 +1,10 @@
-/* A preload that hooks dlsym(3) and passes every call on, so that RTLD_NEXT is relative to it. */
+/* A preload that hooks dlsym(3) and passes every call on, so that RTLD_NEXT is relative to it. It finds the
+   dlsym that it hides by dlvsym(3), which glibc alone has. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stddef.h>
 
-/* glibc has dlvsym(3), which finds the dlsym that this one hides. musl has not, and there its own
-   dlsym is called __dlsym; both know the caller by its return address. */
-#ifdef __GLIBC__
 void *dlsym(void *restrict handle, const char *restrict name)
 {
     static void *(*next)(void *, const char *);
@@ -18,11 +16,3 @@ void *dlsym(void *restrict handle, const char *restrict name)
     __asm__("" ::: "memory"); /* no jump: the call has to come from here */
     return found;
 }
-#else
-void *__dlsym(void *restrict, const char *restrict, void *restrict);
-
-void *dlsym(void *restrict handle, const char *restrict name)
-{
-    return __dlsym(handle, name, (void *)dlsym);
-}
-#endif
