@@ -3,7 +3,6 @@
 
 use std::fmt;
 
-use nix::unistd::{Uid, User};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use rustix::thread::CapabilitySet;
 
@@ -103,8 +102,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OtherUser(owner) => {
-                let user = User::from_uid(Uid::from_raw(*owner)).ok().flatten();
-                let name = user.map_or_else(|| format!("user {owner}"), |user| user.name);
+                let name = user_name(*owner).unwrap_or_else(|| format!("user {owner}"));
                 let or_root = if *owner == 0 { "" } else { ", or as root" };
                 write!(f, "it runs as {name}: do this as {name}{or_root} (sudo keepalive ...)")
             }
@@ -149,6 +147,17 @@ impl fmt::Display for Refusal {
             ),
         }
     }
+}
+
+/// The name that passwd(5) has for a user. Not getpwuid(3): this command is linked statically for
+/// the packages, and would load the name service modules of whatever C library the system has.
+fn user_name(uid: u32) -> Option<String> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid.to_string()).then(|| name.into())
+    })
 }
 
 fn facts(target: &Target) -> std::io::Result<Facts> {
