@@ -10,6 +10,7 @@ mod errors;
 mod examples;
 mod file;
 mod last_word;
+mod manual;
 mod report;
 mod second_chance;
 mod sockets;
