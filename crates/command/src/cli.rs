@@ -1,4 +1,8 @@
 //! The command line: what `--help`, the manual pages and the shell completions are made of.
+//!
+//! What stands below the options of `--help` (exit statuses, environment, examples) is laid out so
+//! that examples/generate_manuals.rs can make sections of it: headings that end in a colon, entries
+//! indented by two, and what there is to say of them indented further, or behind two blanks.
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -115,10 +119,31 @@ pub struct SettingsArgs {
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Exit status: PROGRAM's own; 125 if this command fails, or if the preload cannot work in PROGRAM \
-(statically linked, Go, setuid, another architecture) without --anyway; 126 if PROGRAM cannot be \
-started; 127 if it is not found.")]
+#[command(after_long_help = "\
+Exit status:
+  125  This command failed, or the preload cannot work in PROGRAM (statically
+       linked, Go, setuid, another architecture) and --anyway is not given
+  126  PROGRAM cannot be started
+  127  PROGRAM is not found
+  Any other
+       PROGRAM's own
+
+Environment:
+  KEEPALIVE, KEEPIDLE, KEEPINTVL, KEEPCNT, TCP_USER_TIMEOUT, KEEPALIVE_DEBUG
+       What the library reads, libkeepalive(8): set for PROGRAM as the options
+       say, else passed on; only KEEPALIVE=off becomes KEEPALIVE=on
+  LD_PRELOAD
+       Set for PROGRAM: the library, and then what was there
+  PATH
+       Where PROGRAM is looked for
+
+Examples:
+  keepalive run --dead-after 2m some-program
+       A peer that is gone is noticed within two minutes
+  keepalive run --idle 180 --interval 60 --count 20 --force redis-server
+       Also over the values that the program sets itself
+  keepalive run --debug curl https://example.org/
+       See which sockets get what")]
 pub struct RunArgs {
     /// What to set.
     #[command(flatten)]
@@ -143,9 +168,23 @@ pub struct RunArgs {
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Exit status: 0; 1 if a process is not there or may not be looked into; 2 for a mistake in the \
-arguments. Colour only on a terminal, and never where NO_COLOR is set.")]
+#[command(after_long_help = "\
+Exit status:
+  0  All was shown
+  1  A process is not there, or may not be looked into
+  2  A mistake in the arguments
+
+Environment:
+  NO_COLOR
+     If set and not empty, there is no colour, not even on a terminal
+
+Examples:
+  keepalive show
+     Which processes have TCP sockets, and on how many of them keepalive is off
+  keepalive show nginx
+     The connections of every process of this name
+  keepalive show --all --json 1234
+     Every TCP socket of one process, for programs to read")]
 pub struct ShowArgs {
     /// Every TCP socket, those that listen or are not connected too
     #[arg(short, long)]
@@ -166,9 +205,19 @@ pub struct ShowArgs {
 
 /// Arguments of `attach`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Exit status: 0, also if a process or socket vanished meanwhile; 1 if a process is not there or \
-may not be changed, or a socket refused; 2 for a mistake in the arguments.")]
+#[command(after_long_help = "\
+Exit status:
+  0  All was done, also if a process or socket vanished meanwhile
+  1  A process is not there or may not be changed, or a socket refused an option
+  2  A mistake in the arguments
+
+Examples:
+  keepalive attach --dry-run --dead-after 2m nginx
+     What would be changed in every process of this name
+  keepalive attach --dead-after 2m --port 5432 1234
+     The sockets of one process that have this port, local or remote
+  keepalive attach --idle 180 --interval 60 --count 20 --remote 10.0.0.0/8 1234
+     Its connections to the hosts of a network")]
 pub struct AttachArgs {
     /// What to set.
     #[command(flatten)]

@@ -1,11 +1,12 @@
-//! The manual pages and completions that are generated.
+//! The manual pages and completions that are generated, and the manual page that is not.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{self, run};
 
-#[test]
-fn every_option_is_in_the_manual_pages_and_completions() {
+/// A directory with what is generated.
+fn generated() -> PathBuf {
     let directory = support::scratch("manuals");
     run(Command::new(env!("CARGO"))
         .args([
@@ -17,16 +18,89 @@ fn every_option_is_in_the_manual_pages_and_completions() {
             "generate_manuals",
         ])
         .arg(&directory));
+    directory
+}
+
+#[test]
+fn every_option_is_in_the_manual_pages_and_completions() {
+    let directory = generated();
     let read = |name: &str| {
         std::fs::read_to_string(directory.join(name))
             .unwrap_or_else(|error| panic!("{name}: {error}"))
     };
     for (command, option) in [("run", "anyway"), ("show", "json"), ("attach", "remote")] {
         let page = read(&format!("keepalive-{command}.1"));
-        assert!(page.contains(&format!("\\-\\-{option}")), "{command}: {page}");
+        // In bold and by itself: at the head of an entry, not in an example.
+        assert!(page.contains(&format!("\\fB\\-\\-{option}\\fR")), "{command}: {page}");
         for file in ["keepalive.bash", "_keepalive", "keepalive.fish"] {
             assert!(read(file).contains(option), "{file}: {option}");
         }
     }
     assert!(read("keepalive.1").contains("keepalive\\-attach"));
+}
+
+/// What stands below the options of `--help` becomes sections, and every page leads to the others.
+#[test]
+fn the_pages_have_the_sections_of_a_manual_page() {
+    let directory = generated();
+    let middle = "NAME SYNOPSIS DESCRIPTION OPTIONS";
+    for (name, sections) in [
+        ("keepalive", format!("{middle} COMMANDS EXAMPLES SEE_ALSO")),
+        ("keepalive-run", format!("{middle} SETTINGS EXIT_STATUS ENVIRONMENT EXAMPLES SEE_ALSO")),
+        ("keepalive-show", format!("{middle} EXIT_STATUS ENVIRONMENT EXAMPLES SEE_ALSO")),
+        ("keepalive-attach", format!("{middle} SETTINGS EXIT_STATUS EXAMPLES SEE_ALSO")),
+    ] {
+        let page = std::fs::read_to_string(directory.join(format!("{name}.1"))).expect("a page");
+        let headings = page.lines().filter_map(|line| line.strip_prefix(".SH "));
+        let headings: Vec<_> =
+            headings.map(|heading| heading.trim_matches('"').replace(' ', "_")).collect();
+        assert_eq!(headings.join(" "), sections, "{name}");
+        let (_, see_also) = page.split_once("SEE ALSO").expect("it is the last one");
+        for other in ["keepalive", "keepalive-run", "keepalive-show", "keepalive-attach"] {
+            let link = format!("\\fB{}\\fR(1)", other.replace('-', "\\-"));
+            assert_eq!(see_also.contains(&link), other != name, "{name}: {other}");
+        }
+        assert!(see_also.contains("\\fBlibkeepalive\\fR(8)"), "{name}");
+    }
+}
+
+/// Whoever builds the packages again gets the same packages.
+#[test]
+fn what_is_generated_is_the_same_every_time() {
+    let (first, second) = (generated(), generated());
+    let mut count = 0;
+    for file in std::fs::read_dir(&first).expect("a directory") {
+        let name = file.expect("a file").file_name();
+        let read = |directory: &Path| std::fs::read(directory.join(&name)).expect("a file");
+        assert!(read(&first) == read(&second), "{}", name.display());
+        count += 1;
+    }
+    assert_eq!(count, 7, "four pages and three completions");
+}
+
+/// As lintian(1) calls man(1).
+#[test]
+#[ignore = "needs mandoc, and man and lexgrog (Debian: man-db)"]
+fn the_pages_render_without_warnings() {
+    let directory = generated();
+    let by_hand = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../man/libkeepalive.8");
+    let pages = ["keepalive", "keepalive-run", "keepalive-show", "keepalive-attach"];
+    let pages = pages.map(|name| directory.join(format!("{name}.1")));
+    for page in pages.iter().chain([&by_hand]) {
+        let lint = support::finish(Command::new("mandoc").args(["-Tlint", "-Wwarning"]).arg(page));
+        let (complaints, errors) = support::texts(&lint);
+        assert_eq!(complaints + &errors, "", "mandoc");
+        assert!(lint.status.success(), "mandoc: {}", page.display());
+
+        let mut man = Command::new("man");
+        man.args(["--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z"]).arg(page);
+        let (rendered, complaints) = run(man.env("LC_ALL", "C.UTF-8").env("MANROFFSEQ", ""));
+        assert_eq!(complaints, "", "man: {}", page.display());
+        assert!(!rendered.is_empty(), "man: {}", page.display());
+
+        // What apropos(1) will find.
+        let (entry, _) = run(Command::new("lexgrog").arg(page));
+        let name = page.file_stem().expect("a name").display();
+        assert!(entry.contains(&format!(": \"{name} - ")), "{entry}");
+    }
 }
