@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# Builds the packages into target/packages: for the machine it runs on a tarball, two .deb (the
+# library, the command), two .rpm and their checksums.
+#
+#     packaging/build.sh [--library FILE ARCHITECTURE]
+#
+# With --library only the library's packages, from a file that was built for another architecture
+# (i686, aarch64, ...): on a 64-bit system those of i686 serve its 32-bit programs.
+#
+# Needs Rust, a C compiler and the static C library (Debian: gcc libc6-dev). cargo-deb and
+# cargo-generate-rpm are fetched into target/tools. Once built, the same commit makes the same
+# packages: times are those of the commit, or SOURCE_DATE_EPOCH.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+umask 022
+
+packages=$PWD/target/packages
+# What goes where below a prefix. Every package takes its files from here.
+tree=$packages/tree
+version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+: "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct 2>/dev/null || date -r CHANGELOG.md +%s)}"
+export SOURCE_DATE_EPOCH
+export PATH=$PWD/target/tools/bin:$PATH
+
+host=$(rustc -vV | sed -n 's/^host: //p')
+case $# in
+0)
+    architecture=${host%%-*} library=target/release/libkeepalive.so with_command=yes
+    ;;
+3)
+    [ "$1" = --library ] || { sed -n '2,/^set/s/^# \?//p' "$0" >&2; exit 2; }
+    library=$(realpath "$2") architecture=$3 with_command=
+    ;;
+*)
+    sed -n '2,/^set/s/^# \?//p' "$0" >&2
+    exit 2
+    ;;
+esac
+# What the packages are built for is said as a Rust target.
+target=$architecture-${host#*-}
+
+tool() { # NAME VERSION: unoptimized, which is compiled in a third of the time
+    [ "$(cargo "${1#cargo-}" --version 2>/dev/null | grep -o '[0-9][0-9.]*')" = "$2" ] ||
+        cargo install --quiet --locked --debug --root target/tools "$1@$2"
+}
+
+# Every dependency that is linked into the command, with the text of its licence.
+third_party() {
+    echo "The command keepalive is linked statically and contains:"
+    echo
+    echo "The GNU C Library, LGPL-2.1-or-later, https://www.gnu.org/software/libc/"
+    cargo tree --package libkeepalive-command --edges normal,no-proc-macro --target "$target" --prefix none \
+        --no-dedupe --format '{p}|{l}' | grep -v '(/' | sort -u | while IFS='|' read -r crate licence; do
+        printf '\n%s\n%s, %s\n\n' "----------------------------------------" "$crate" "$licence"
+        local source
+        source=$(echo "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"${crate/ v/-}")
+        # Where there is a choice, the short one.
+        local licences=("$source"/*MIT*)
+        [ -e "${licences[0]}" ] || mapfile -t licences < <(
+            find "$source" -maxdepth 1 -type f -iregex '.*/\(licen[cs]e\|copying\|notice\).*')
+        cat "${licences[@]}"
+    done
+}
+
+copy() { # MODE FILE... DIRECTORY
+    install -D --mode="$1" --target-directory="$tree/${!#}" "${@:2:$#-2}"
+}
+
+rm -rf "$tree"
+if [ -n "$with_command" ]; then
+    cargo build --quiet --locked --release --lib
+    # Linked statically, so that one file runs on every C library (and LD_PRELOAD, where the
+    # command is used under the library, does not concern it). A target of its own, since build
+    # scripts and macros cannot be linked so.
+    flags=CARGO_TARGET_$(tr a-z- A-Z_ <<<"$target")_RUSTFLAGS
+    env "$flags=-C target-feature=+crt-static" \
+        cargo build --quiet --locked --release --package libkeepalive-command --bins --target "$target"
+    copy 755 "target/$target/release/keepalive" bin
+
+    manuals=$packages/manuals
+    rm -rf "$manuals"
+    cargo run --quiet --locked --package libkeepalive-command --example generate_manuals "$manuals"
+    gzip -9n "$manuals"/*.1
+    copy 644 "$manuals"/*.1.gz share/man/man1
+    copy 644 "$manuals/keepalive.bash" share/bash-completion/completions
+    mv "$tree"/share/bash-completion/completions/keepalive{.bash,}
+    copy 644 "$manuals/_keepalive" share/zsh/site-functions
+    copy 644 "$manuals/keepalive.fish" share/fish/vendor_completions.d
+    third_party >"$packages/THIRD-PARTY"
+    copy 644 "$packages/THIRD-PARTY" share/doc/keepalive
+fi
+copy 644 "$library" lib
+# The library's SONAME, as ldconfig(8) would link it.
+ln -s libkeepalive.so "$tree/lib/libkeepalive.so.0"
+copy 644 man/libkeepalive.8 share/man/man8
+gzip -9n "$tree/share/man/man8/libkeepalive.8"
+copy 644 README.md CHANGELOG.md LICENSE-* share/doc/libkeepalive
+copy 644 docs/*.md docs/*.svg share/doc/libkeepalive/docs
+git ls-files -z examples ':!examples/*.rs' |
+    while IFS= read -rd '' file; do copy 644 "$file" "share/doc/libkeepalive/$(dirname "$file")"; done
+
+# What is Debian's alone.
+debian=$packages/debian
+rm -rf "$debian"
+for package in libkeepalive keepalive; do
+    install -D --mode=644 "packaging/debian/$package.lintian-overrides" \
+        "$debian/$package/share/lintian/overrides/$package"
+    cat >"$packages/$package.changelog" <<CHANGES
+$package ($version-1) unstable; urgency=medium
+
+  * Version $version. CHANGELOG.md of the source says what is new.
+
+ -- $(sed -n 's/^maintainer = "\(.*\)"/\1/p' Cargo.toml)  $(date -Rud "@$SOURCE_DATE_EPOCH")
+CHANGES
+done
+# Where libkeepalive0 has its file. On a system that runs 32-bit programs too this is the 64-bit
+# library's, for two packages cannot have one file.
+case $architecture in
+i686) ;;
+*)
+    mkdir "$debian/libkeepalive/lib"
+    ln -s "$architecture-linux-gnu/libkeepalive.so" "$debian/libkeepalive/lib/libkeepalive.so"
+    ;;
+esac
+
+members=(libkeepalive)
+[ -z "$with_command" ] || members+=(libkeepalive-command)
+tool cargo-deb 3.8.0
+tool cargo-generate-rpm 0.21.1
+for member in "${members[@]}"; do
+    case $member in
+    libkeepalive) multiarch=same directory=. ;;
+    *) multiarch=none directory=crates/command ;;
+    esac
+    cargo deb --quiet --package "$member" --no-build --no-strip --target "$target" \
+        --multiarch "$multiarch" --output "$packages/"
+    cargo generate-rpm --package "$directory" --target "$target" --payload-compress gzip \
+        --output "$packages/" $([ "$architecture" != i686 ] || echo --variant i686)
+done
+if [ -n "$with_command" ]; then
+    install --mode=755 packaging/install.sh "$tree"
+    name=libkeepalive-$version-$architecture-linux
+    tar --create --gzip --file "$packages/$name.tar.gz" --directory "$packages" --sort=name \
+        --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" --transform "s,^tree,$name,S" tree
+fi
+cd "$packages"
+sha256sum -- *.tar.gz *.deb *.rpm >SHA256SUMS
+ls -l -- *.tar.gz *.deb *.rpm
