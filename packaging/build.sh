@@ -26,6 +26,7 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 case $# in
 0)
     architecture=${host%%-*} library=target/release/libkeepalive.so with_command=yes
+    rm -f "$packages"/*.{deb,rpm,tar.gz}
     ;;
 3)
     [ "$1" = --library ] || { sed -n '2,/^set/s/^# \?//p' "$0" >&2; exit 2; }
@@ -67,6 +68,7 @@ copy() { # MODE FILE... DIRECTORY
 }
 
 rm -rf "$tree"
+mkdir -p "$packages"
 if [ -n "$with_command" ]; then
     cargo build --quiet --locked --release --lib
     # Linked statically, so that one file runs on every C library (and LD_PRELOAD, where the
@@ -89,9 +91,10 @@ if [ -n "$with_command" ]; then
     third_party >"$packages/THIRD-PARTY"
     copy 644 "$packages/THIRD-PARTY" share/doc/keepalive
 fi
-copy 644 "$library" lib
-# The library's SONAME, as ldconfig(8) would link it.
-ln -s libkeepalive.so "$tree/lib/libkeepalive.so.0"
+# The file has its SONAME's name and a link the other: the other way round ldconfig(8) would keep
+# only the SONAME in the loader's cache, and people say libkeepalive.so.
+install -D --mode=644 "$library" "$tree/lib/libkeepalive.so.0"
+ln -s libkeepalive.so.0 "$tree/lib/libkeepalive.so"
 copy 644 man/libkeepalive.8 share/man/man8
 gzip -9n "$tree/share/man/man8/libkeepalive.8"
 copy 644 README.md CHANGELOG.md LICENSE-* share/doc/libkeepalive

@@ -6,6 +6,7 @@
 # PREFIX (default /usr/local) is where to, LIBDIR (default PREFIX/lib) where the library goes, and
 # DESTDIR, for those who make packages, stands in front of both.
 set -eu
+umask 022
 cd "$(dirname "$0")"
 prefix=${PREFIX:-/usr/local}
 libdir=${LIBDIR:-$prefix/lib}
@@ -23,6 +24,7 @@ esac
 # Where a file of this directory belongs.
 place() {
     case $1 in
+    lib) echo "$root$libdir" ;;
     lib/*) echo "$root$libdir/${1#lib/}" ;;
     *) echo "$root$prefix/$1" ;;
     esac

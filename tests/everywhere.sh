@@ -18,23 +18,17 @@
 # Debian: gcc g++ libc6-dev libcap2-bin strace musl-tools debootstrap
 set -euo pipefail
 cd "$(dirname "$0")/.."
-systems=${KEEPALIVE_SYSTEMS:-$PWD/target/systems}
-mkdir -p "$systems"
+. tests/support/systems.sh
 [ $# -gt 0 ] || set -- native musl bullseye trixie
 
-# debootstrap of a Debian release, under a name that appears only when it is complete.
-make_tree() { # NAME RELEASE
-    [ ! -d "$systems/$1" ] || return 0
-    rm -rf "$systems/$1.part"
-    debootstrap --variant=minbase --include=g++,libc6-dev,strace "$2" "$systems/$1.part" >"$systems/$1.log"
-    mv "$systems/$1.part" "$systems/$1"
-}
+# What the suites compile and trace their programs with.
+tools=g++,libc6-dev,strace
 
 # Debian 12 with the cross compilers, and a Rust that has the other architectures' core library.
 make_cross_tree() {
     [ ! -d "$systems/cross" ] || return 0
     rm -rf "$systems/cross.new"
-    make_tree cross.new bookworm
+    make_tree cross.new bookworm "$tools"
     local tree=$systems/cross.new
     # This machine's own package sources: they have the security updates, and so the later Rust.
     rm -f "$tree/etc/apt/sources.list"
@@ -89,7 +83,7 @@ for system; do
             ;;
         musl) KEEPALIVE_TEST_SYSTEM=musl both_suites ;;
         bullseye | trixie)
-            make_tree "$system" "$system"
+            make_tree "$system" "$system" "$tools"
             KEEPALIVE_TEST_SYSTEM=$systems/$system both_suites
             ;;
         i386)

@@ -1,0 +1,308 @@
+#!/usr/bin/env bash
+# Builds the packages, installs them in systems that have nothing else, lives the founding story
+# there, and removes them again.
+#
+# Usage: tests/packages.sh [SYSTEM...]
+#
+#   bookworm  the .deb by apt on Debian 12, in the place of libkeepalive0; the drop-in under systemd
+#   bullseye  the .deb by apt on Debian 11 (glibc 2.31), in the place of libkeepalive0
+#   rpm       the .rpm by rpm(8) on a Debian 12 whose loader looks in /usr/lib64: no system that is
+#             rpm's own can be had from Debian's packages
+#   tarball   the tarball's install.sh on Debian 12, to /usr/local and to a prefix
+#   musl      the tarball's files in a system of musl, busybox and nothing else
+#   lint      lintian and rpmlint, and the same packages from a second build
+#
+# Without arguments: all of them. As root on Debian 12. The systems are those of
+# tests/support/systems.sh; what is done in them stays in memory and is gone at the end.
+#
+# Debian: gcc libc6-dev git debootstrap musl-tools busybox-static rpm lintian rpmlint man-db
+# iproute2 nftables procps systemd-container
+set -euo pipefail
+# Mounts, and network namespaces with names, are this script's alone and end with it.
+if [ -z "${KEEPALIVE_OWN_MOUNTS-}" ]; then
+    KEEPALIVE_OWN_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
+fi
+cd "$(dirname "$0")/.."
+. tests/support/systems.sh
+. tests/support/firewall.sh
+[ $# -gt 0 ] || set -- bookworm bullseye rpm tarball musl lint
+
+packages=$PWD/target/packages
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+tag=packages-$$
+namespaces=("$tag-client" "$tag-firewall" "$tag-server")
+groups=()
+work=$(mktemp -d)
+mount -t tmpfs tmpfs "$work"
+
+clean_up() {
+    local namespace
+    for namespace in "${namespaces[@]}"; do
+        ip netns pids "$namespace" 2>/dev/null | xargs -r kill -KILL || true
+    done
+    remove_firewall "${namespaces[@]}"
+    [ ${#groups[@]} -eq 0 ] || find "${groups[@]}" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    umount --recursive --lazy "$work"
+    rmdir "$work"
+}
+trap clean_up EXIT
+
+fail() {
+    echo "tests/packages.sh: $1" >&2
+    exit 1
+}
+
+expect() { # WHAT TEXT COMMAND...: the command's output has that text in it
+    local output
+    output=$("${@:3}" 2>&1) || fail "$1: failed: $output"
+    [[ $output == *"$2"* ]] || fail "$1: \"$2\" expected, this came: $output"
+}
+
+# A copy of a system, as it was made; what is written goes to memory.
+open_system() { # NAME TREE
+    root=$work/$1/root
+    mkdir -p "$work/$1"/{upper,work,root}
+    mount -t overlay overlay -o "lowerdir=$2,upperdir=$work/$1/upper,workdir=$work/$1/work" "$root"
+    mount -t proc proc "$root/proc"
+    mount --bind /dev "$root/dev"
+}
+
+# Every file of the system, but for what package managers and the loader keep in their own places.
+files() {
+    (cd "$root" && find . -xdev \( -path ./var/lib/dpkg -o -path ./var/lib/apt -o -path ./var/lib/rpm \
+        -o -path ./var/cache -o -path ./var/log -o -path ./etc/ld.so.cache -o -path ./tmp \) -prune -o -printf '%p %y %m %l\n' | sort)
+}
+
+inside() { chroot "$root" /usr/bin/env -i PATH=/opt/keepalive/bin:/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin HOME=/root "$@"; }
+
+# SO_KEEPALIVE and TCP_KEEPIDLE of a new socket.
+look='use Socket; socket(my $s, AF_INET, SOCK_STREAM, 0) or die;
+print join " ", map { unpack "i", getsockopt $s, $_->[0], $_->[1] } [SOL_SOCKET, SO_KEEPALIVE], [6, 4];'
+
+names_that_load() { # LD_PRELOAD...
+    local name
+    expect "without the library" "0 7200" inside perl -e "$look"
+    for name; do
+        expect "LD_PRELOAD=$name" "1 180" inside LD_PRELOAD="$name" KEEPIDLE=180 perl -e "$look"
+    done
+    expect "keepalive run" "1 180" inside keepalive run --idle 180 perl -e "$look"
+}
+
+broker='use IO::Socket::INET; use IO::Select; $0 = shift;
+my $listener = IO::Socket::INET->new(LocalAddr => shift, Listen => 9, ReuseAddr => 1) or die;
+my $select = IO::Select->new($listener);
+for (;;) { for my $from ($select->can_read) {
+    if ($from == $listener) { $select->add($listener->accept); next }
+    if (sysread $from, my $message, 99) { syswrite $from, $message } else { $select->remove($from); close $from }
+} }'
+clients='use IO::Socket::INET; $| = 1;
+my @to = map { IO::Socket::INET->new($_) or die "$_: $!" } @ARGV; print "connected\n"; <STDIN>;
+for my $to (@to) { my $answer = "no answer"; local $SIG{ALRM} = sub { die };
+    eval { alarm 2; syswrite $to, "hello"; sysread $to, my $text, 99 and $answer = "answered"; alarm 0 };
+    print $to->peerport, ": $answer\n"; }
+<STDIN>;'
+
+# The founding story, with what is installed in the system: two brokers behind a firewall that
+# forgets after three seconds, one as it is and one with the library.
+story() { # LD_PRELOAD
+    local client=${namespaces[0]} firewall=${namespaces[1]} server=${namespaces[2]} answers
+    make_firewall "$client" "$firewall" "$server" 3
+    # (Not `ip netns exec`, which would give each program mounts of its own, and show other paths.)
+    local serve=(nsenter --net="/run/netns/$server" chroot "$root" /usr/bin/env -i PATH=/usr/local/bin:/usr/bin:/bin)
+    type() {
+        printf '$ %s\n' "$*"
+        "${serve[@]}" COLUMNS=100 "$@"
+    }
+    "${serve[@]}" perl -e "$broker" plain 10.77.2.2:5672 &
+    "${serve[@]}" LD_PRELOAD="$1" KEEPIDLE=1 KEEPINTVL=1 KEEPCNT=3 perl -e "$broker" kept 10.77.2.2:5673 &
+    sleep 0.7
+    coproc CLIENTS { exec nsenter --net="/run/netns/$client" chroot "$root" perl -e "$clients" 10.77.2.2:567{2,2,2,3,3,3} 2>&1; }
+    local from=${CLIENTS[0]} to=${CLIENTS[1]}
+    read -rt 9 answers <&"$from" && [ "$answers" = connected ] || fail "the clients: $answers"
+    sleep 8
+    echo >&"$to"
+    answers=$(for _ in 1 2 3 4 5 6; do read -rt 9 answers <&"$from" && echo "$answers"; done)
+    echo "# Idle for eight seconds, behind a firewall that forgets after three; then the clients ask again:"
+    sort <<<"$answers" | uniq -c
+    [ "$(grep -c '5672: no answer' <<<"$answers")" = 3 ] || fail "the plain broker should not be reached"
+    [ "$(grep -c '5673: answered' <<<"$answers")" = 3 ] || fail "the kept broker should answer"
+    type keepalive show plain kept
+    echo "# The clients lose their network:"
+    ip -n "$client" link set eth0 down
+    sleep 6
+    expect "the plain broker keeps dead connections" "3 of 4 TCP sockets" "${serve[@]}" keepalive show plain
+    expect "the kept broker has closed them" "0 of 1 TCP socket " "${serve[@]}" keepalive show kept
+    type keepalive attach --idle 1s --interval 1s --count 3 plain
+    sleep 6
+    type keepalive show plain
+    expect "attach ended them" "0 of 1 TCP socket " "${serve[@]}" keepalive show plain
+    {
+        ip netns pids "$server" | xargs kill
+        ip netns pids "$client" | xargs kill
+        wait
+    } 2>/dev/null
+    remove_firewall "${namespaces[@]}"
+}
+
+# The drop-in, where the package has it, put where it says, under a real systemd.
+drop_in() {
+    inside DEBIAN_FRONTEND=noninteractive sh -c 'apt-get -qq update && apt-get -qq install --no-install-recommends systemd systemd-sysv' >"$work/systemd.log" 2>&1 ||
+        fail "systemd: $(tail "$work/systemd.log")"
+    inside install -D -m 644 /usr/share/doc/libkeepalive/examples/systemd/keepalive.conf \
+        /etc/systemd/system/broker.service.d/keepalive.conf
+    printf '%s\n' "$broker" >"$root/usr/local/bin/broker"
+    printf '[Service]\nExecStart=/usr/bin/perl /usr/local/bin/broker broker 127.0.0.1:5672\n' \
+        >"$root/etc/systemd/system/broker.service"
+    printf '[Unit]\nWants=broker.service\nAfter=broker.service\nSuccessAction=poweroff-force\nFailureAction=poweroff-force\n[Service]\nType=oneshot\nStandardOutput=file:/seen\nExecStart=/bin/sh -c "sleep 1; keepalive show --all broker"\n' \
+        >"$root/etc/systemd/system/look.service"
+    # systemd-nspawn leaves control groups behind: they are made inside of these.
+    local group
+    for group in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
+        [ ! -e "$group/cgroup.procs" ] || groups+=("$group/$tag")
+    done
+    umount "$root/proc" "$root/dev"
+    mkdir "${groups[@]}"
+    (
+        for group in "${groups[@]}"; do echo "$BASHPID" >"$group/cgroup.procs"; done
+        timeout 60 systemd-nspawn --quiet --directory="$root" --boot --private-network --register=no --keep-unit \
+            --system-call-filter=pidfd_getfd \
+            --console=pipe systemd.unit=look.service </dev/null >"$work/boot.log" 2>&1
+    ) || fail "systemd: $(tail -n 20 "$work/boot.log")"
+    cat "$root/seen"
+    expect "the drop-in" "on         3m    60s    20" cat "$root/seen"
+}
+
+deb() { # RELEASE
+    open_system "$1" "$systems/clean-$1"
+    local before removed
+    before=$(files)
+    (cd "$work" && apt-get -qq download libkeepalive0)
+    cp "$work"/libkeepalive0_*.deb "$packages"/*"_$version-1_"*.deb "$root/tmp"
+    inside sh -c 'dpkg --install /tmp/libkeepalive0_*.deb' >/dev/null
+    expect "libkeepalive 0.3" "1 180" inside LD_PRELOAD=/usr/lib/libkeepalive.so KEEPIDLE=180 perl -e "$look"
+    local install="apt install -y ./libkeepalive_$version-1_amd64.deb ./keepalive_$version-1_amd64.deb"
+    echo "$ $install"
+    removed=$(inside sh -c "cd /tmp && $install" 2>/dev/null)
+    grep -E '^(Removing|Setting up)' <<<"$removed"
+    grep -q '^Removing libkeepalive0' <<<"$removed" || fail "libkeepalive0 stays: $removed"
+    expect "what was installed is there" "" inside dpkg --verify libkeepalive keepalive
+    # Its own names, and those with which libkeepalive0 was called.
+    names_that_load libkeepalive.so '/usr/$LIB/libkeepalive.so' libkeepalive.so.0 /usr/lib/libkeepalive.so
+    inside sh -c 'echo "/usr/\$LIB/libkeepalive.so" >/etc/ld.so.preload'
+    expect "/etc/ld.so.preload" "1 180" inside KEEPIDLE=180 perl -e "$look"
+    rm "$root/etc/ld.so.preload"
+    story libkeepalive.so
+    inside sh -c 'apt-get -qq purge -y libkeepalive keepalive' >/dev/null 2>&1
+    diff <(echo "$before") <(files) || fail "$1: the packages leave something behind"
+    [ "$1" != bookworm ] || {
+        inside sh -c "cd /tmp && $install" >/dev/null 2>&1
+        drop_in
+    }
+}
+
+rpm_packages() {
+    open_system rpm "$systems/clean-bookworm"
+    echo /usr/lib64 >"$root/etc/ld.so.conf.d/lib64.conf"
+    # Directories that the system itself has there.
+    mkdir -p "$root"/var/lib/rpm "$root"/usr/lib64 "$root"/usr/share/{fish/vendor_completions.d,zsh/site-functions}
+    local before
+    before=$(files)
+    # Its database knows nothing, so of what the packages require only the C library is left out.
+    echo "$ rpm --install libkeepalive-$version-1.x86_64.rpm keepalive-$version-1.x86_64.rpm"
+    rpm --root "$root" --dbpath /var/lib/rpm --install --nodeps "$packages"/*libkeepalive-"$version"-1.*.rpm "$packages"/keepalive-"$version"-1.*.rpm
+    expect "what is required" "libc.so.6()(64bit)" rpm -qp --requires "$packages"/libkeepalive-"$version"-1.*.rpm
+    expect "what was installed is there" "" rpm --root "$root" --dbpath /var/lib/rpm --verify --nodeps libkeepalive keepalive
+    names_that_load /usr/lib64/libkeepalive.so libkeepalive.so.0
+    # A loader of rpm's world looks there by itself.
+    expect "a name without a path" "1 180" \
+        inside LD_LIBRARY_PATH=/usr/lib64 LD_PRELOAD=libkeepalive.so KEEPIDLE=180 perl -e "$look"
+    story /usr/lib64/libkeepalive.so
+    rpm --root "$root" --dbpath /var/lib/rpm --erase keepalive libkeepalive
+    diff <(echo "$before") <(files) || fail "the rpm packages leave something behind"
+}
+
+tarball() {
+    open_system tarball "$systems/clean-bookworm"
+    local before prefix name=libkeepalive-$version-x86_64-linux
+    tar --extract --file "$packages/$name.tar.gz" --directory "$root/tmp"
+    before=$(files)
+    for prefix in /usr/local /opt/keepalive; do
+        inside PREFIX="$prefix" "/tmp/$name/install.sh"
+        names_that_load "$prefix/lib/libkeepalive.so"
+        [ "$prefix" != /usr/local ] || names_that_load libkeepalive.so libkeepalive.so.0
+        inside PREFIX="$prefix" "/tmp/$name/install.sh" --uninstall
+        diff <(echo "$before") <(files) || fail "the tarball leaves something behind in $prefix"
+    done
+    inside DESTDIR=/tmp/stage PREFIX=/usr LIBDIR=/usr/lib64 "/tmp/$name/install.sh"
+    [ -f "$root/tmp/stage/usr/lib64/libkeepalive.so" ] || fail "DESTDIR and LIBDIR"
+    inside DESTDIR=/tmp/stage PREFIX=/usr LIBDIR=/usr/lib64 "/tmp/$name/install.sh" --uninstall
+    expect "--uninstall with DESTDIR" "0" sh -c "find '$root/tmp/stage' ! -type d | wc -l"
+}
+
+musl() {
+    local tree=$work/musl-tree name=libkeepalive-$version-x86_64-linux
+    mkdir -p "$tree"/{bin,lib,proc,dev,tmp,usr/bin,usr/local/bin,usr/local/lib,usr/local/share/man}
+    cp /lib/ld-musl-x86_64.so.1 "$tree/lib/"
+    cp /bin/busybox "$tree/bin/"
+    ln -s busybox "$tree/bin/sh"
+    ln -s ../../bin/busybox "$tree/usr/bin/env"
+    open_system musl "$tree"
+    for applet in install cp mv rm mkdir rmdir find dirname sed; do ln -s busybox "$root/bin/$applet"; done
+    musl-gcc -o "$root/bin/look" -x c - <<'PROGRAM'
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+int main(void)
+{
+    int s = socket(AF_INET, SOCK_STREAM, 0), on = 0, idle = 0;
+    socklen_t size = sizeof on;
+    getsockopt(s, SOL_SOCKET, SO_KEEPALIVE, &on, &size);
+    getsockopt(s, IPPROTO_TCP, TCP_KEEPIDLE, &idle, &size);
+    return !printf("%d %d\n", !!on, idle);
+}
+PROGRAM
+    tar --extract --file "$packages/$name.tar.gz" --directory "$root/tmp"
+    local before
+    before=$(files)
+    inside "/tmp/$name/install.sh"
+    expect "without the library" "0 7200" inside look
+    # musl looks in /usr/local/lib.
+    expect "LD_PRELOAD on musl" "1 180" inside LD_PRELOAD=libkeepalive.so KEEPIDLE=180 look
+    expect "keepalive run on musl" "1 180" inside keepalive run --idle 180 look
+    expect "keepalive show on musl" "tcp_keepalive_time" inside keepalive show
+    inside "/tmp/$name/install.sh" --uninstall
+    diff <(echo "$before") <(files) || fail "the tarball leaves something behind on musl"
+}
+
+lint() {
+    lintian --allow-root --fail-on error,warning "$packages"/*_amd64.deb
+    rpmlint --config packaging/rpmlint.toml "$packages"/*.rpm
+    cp "$packages/SHA256SUMS" "$work"
+    packaging/build.sh >/dev/null 2>&1
+    diff "$work/SHA256SUMS" "$packages/SHA256SUMS" || fail "a second build makes other packages"
+}
+
+packaging/build.sh
+for system; do
+    echo "== $system"
+    start=$SECONDS
+    case $system in
+    bookworm | bullseye)
+        make_tree "clean-$system" "$system"
+        deb "$system"
+        ;;
+    rpm)
+        make_tree clean-bookworm bookworm
+        rpm_packages
+        ;;
+    tarball)
+        make_tree clean-bookworm bookworm
+        tarball
+        ;;
+    musl | lint) "$system" ;;
+    *) fail "$system: unknown" ;;
+    esac
+    echo "== $system took $((SECONDS - start)) s"
+done
