@@ -58,6 +58,11 @@ expect() { # WHAT TEXT COMMAND...: the command's output has that text in it
     [[ $output == *"$2"* ]] || fail "$1: \"$2\" expected, this came: $output"
 }
 
+# A command of the README's, as it stands there. (In these systems one is root.)
+readme() { # WHAT IT BEGINS WITH
+    grep "^\(sudo \)\?$1" README.md | sed 's/^sudo //' || fail "README.md has no command \"$1\""
+}
+
 # A copy of a system, as it was made; what is written goes to memory.
 open_system() { # NAME TREE
     root=$work/$1/root
@@ -180,9 +185,10 @@ deb() { # RELEASE
     cp "$work"/libkeepalive0_*.deb "$packages"/*"_$version-1_"*.deb "$root/tmp"
     inside sh -c 'dpkg --install /tmp/libkeepalive0_*.deb' >/dev/null
     expect "libkeepalive 0.3" "1 180" inside LD_PRELOAD=/usr/lib/libkeepalive.so KEEPIDLE=180 perl -e "$look"
-    local install="apt install -y ./libkeepalive_$version-1_amd64.deb ./keepalive_$version-1_amd64.deb"
+    local install
+    install=$(readme 'apt install')
     echo "$ $install"
-    removed=$(inside sh -c "cd /tmp && $install" 2>/dev/null)
+    removed=$(inside sh -c "cd /tmp && echo y | $install" 2>/dev/null)
     grep -E '^(Removing|Setting up)' <<<"$removed"
     grep -q '^Removing libkeepalive0' <<<"$removed" || fail "libkeepalive0 stays: $removed"
     expect "what was installed is there" "" inside dpkg --verify libkeepalive keepalive
@@ -195,7 +201,7 @@ deb() { # RELEASE
     inside sh -c 'apt-get -qq purge -y libkeepalive keepalive' >/dev/null 2>&1
     diff <(echo "$before") <(files) || fail "$1: the packages leave something behind"
     [ "$1" != bookworm ] || {
-        inside sh -c "cd /tmp && $install" >/dev/null 2>&1
+        inside sh -c "cd /tmp && echo y | $install" >/dev/null 2>&1
         drop_in
     }
 }
@@ -208,8 +214,10 @@ rpm_packages() {
     local before
     before=$(files)
     # Its database knows nothing, so of what the packages require only the C library is left out.
-    echo "$ rpm --install libkeepalive-$version-1.x86_64.rpm keepalive-$version-1.x86_64.rpm"
-    rpm --root "$root" --dbpath /var/lib/rpm --install --nodeps "$packages"/*libkeepalive-"$version"-1.*.rpm "$packages"/keepalive-"$version"-1.*.rpm
+    local install
+    install=$(readme 'rpm --install')
+    echo "$ $install"
+    (cd "$packages" && ${install/rpm/rpm --root "$root" --dbpath /var/lib/rpm --nodeps})
     expect "what is required" "libc.so.6()(64bit)" rpm -qp --requires "$packages"/libkeepalive-"$version"-1.*.rpm
     expect "what was installed is there" "" rpm --root "$root" --dbpath /var/lib/rpm --verify --nodeps libkeepalive keepalive
     names_that_load /usr/lib64/libkeepalive.so libkeepalive.so.0
@@ -224,12 +232,13 @@ rpm_packages() {
 tarball() {
     open_system tarball "$systems/clean-bookworm"
     local before prefix name=libkeepalive-$version-x86_64-linux
-    tar --extract --file "$packages/$name.tar.gz" --directory "$root/tmp"
+    cp "$packages/$name.tar.gz" "$root/tmp"
     before=$(files)
+    inside sh -exc "cd /tmp; $(readme 'tar xzf'); $(readme "$name/install.sh")"
+    names_that_load libkeepalive.so libkeepalive.so.0
     for prefix in /usr/local /opt/keepalive; do
         inside PREFIX="$prefix" "/tmp/$name/install.sh"
         names_that_load "$prefix/lib/libkeepalive.so"
-        [ "$prefix" != /usr/local ] || names_that_load libkeepalive.so libkeepalive.so.0
         inside PREFIX="$prefix" "/tmp/$name/install.sh" --uninstall
         diff <(echo "$before") <(files) || fail "the tarball leaves something behind in $prefix"
     done
