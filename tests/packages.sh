@@ -188,7 +188,7 @@ deb() { # RELEASE
     local install
     install=$(readme 'apt install')
     echo "$ $install"
-    removed=$(inside sh -c "cd /tmp && echo y | $install" 2>/dev/null)
+    removed=$(inside sh -c "cd /tmp && echo y | $install" 2>&1) || fail "$install: $removed"
     grep -E '^(Removing|Setting up)' <<<"$removed"
     grep -q '^Removing libkeepalive0' <<<"$removed" || fail "libkeepalive0 stays: $removed"
     expect "what was installed is there" "" inside dpkg --verify libkeepalive keepalive
