@@ -1,7 +1,7 @@
-//! What libkeepalive can set, how it is written in the environment, and how a value that
-//! cannot be used is explained: everything about the options that needs no system call.
-//!
-//! Shared by the preload library, which may neither allocate nor panic, and by its command.
+#![doc = include_str!("../README.md")]
+// What can be set, how it is written in the environment, and how a value that cannot be used is
+// explained: everything about the options that needs no system call. The preload library may
+// neither allocate nor panic, so nothing here does.
 
 #![no_std]
 #![forbid(unsafe_code)]
