@@ -24,15 +24,13 @@ cd "$(dirname "$0")/.."
 # What the suites compile and trace their programs with.
 tools=g++,libc6-dev,strace
 
-# Debian 12 with the cross compilers, and a Rust that has the other architectures' core library.
+# Debian 12 with the cross compilers, and a Rust that has the other architectures' core library:
+# 1.85, the oldest that the library is built with.
 make_cross_tree() {
     [ ! -d "$systems/cross" ] || return 0
     rm -rf "$systems/cross.new"
     make_tree cross.new bookworm "$tools"
     local tree=$systems/cross.new
-    # This machine's own package sources: they have the security updates, and so the later Rust.
-    rm -f "$tree/etc/apt/sources.list"
-    cp /etc/apt/sources.list.d/*.sources "$tree/etc/apt/sources.list.d/"
     chroot "$tree" dpkg --add-architecture arm64
     chroot "$tree" dpkg --add-architecture i386
     chroot "$tree" apt-get -qq update

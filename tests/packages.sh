@@ -10,9 +10,10 @@
 #             rpm's own can be had from Debian's packages
 #   tarball   the tarball's install.sh on Debian 12, to /usr/local and to a prefix
 #   musl      the tarball's files in a system of musl, busybox and nothing else
+#   mixed     64-bit and 32-bit .deb beside each other; needs what tests/everywhere.sh i386 makes
 #   lint      lintian and rpmlint, and the same packages from a second build
 #
-# Without arguments: all of them. As root on Debian 12. The systems are those of
+# Without arguments: all but mixed. As root on Debian 12. The systems are those of
 # tests/support/systems.sh; what is done in them stays in memory and is gone at the end.
 #
 # Debian: gcc libc6-dev git debootstrap musl-tools busybox-static rpm lintian rpmlint man-db
@@ -83,6 +84,25 @@ inside() { chroot "$root" /usr/bin/env -i PATH=/opt/keepalive/bin:/usr/local/bin
 # SO_KEEPALIVE and TCP_KEEPIDLE of a new socket.
 look='use Socket; socket(my $s, AF_INET, SOCK_STREAM, 0) or die;
 print join " ", map { unpack "i", getsockopt $s, $_->[0], $_->[1] } [SOL_SOCKET, SO_KEEPALIVE], [6, 4];'
+
+# The same as a C program, for systems without perl and for 32 bit.
+look_program() { # COMPILER [NAME]
+    "$1" -o "$root/bin/${2-look}" -x c - <<'PROGRAM'
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+int main(void)
+{
+    int s = socket(AF_INET, SOCK_STREAM, 0), on = 0, idle = 0;
+    socklen_t size = sizeof on;
+    getsockopt(s, SOL_SOCKET, SO_KEEPALIVE, &on, &size);
+    getsockopt(s, IPPROTO_TCP, TCP_KEEPIDLE, &idle, &size);
+    return !printf("%d %d\n", !!on, idle);
+}
+PROGRAM
+}
 
 names_that_load() { # LD_PRELOAD...
     local name
@@ -257,21 +277,7 @@ musl() {
     ln -s ../../bin/busybox "$tree/usr/bin/env"
     open_system musl "$tree"
     for applet in install cp mv rm mkdir rmdir find dirname sed; do ln -s busybox "$root/bin/$applet"; done
-    musl-gcc -o "$root/bin/look" -x c - <<'PROGRAM'
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
-#include <sys/socket.h>
-
-int main(void)
-{
-    int s = socket(AF_INET, SOCK_STREAM, 0), on = 0, idle = 0;
-    socklen_t size = sizeof on;
-    getsockopt(s, SOL_SOCKET, SO_KEEPALIVE, &on, &size);
-    getsockopt(s, IPPROTO_TCP, TCP_KEEPIDLE, &idle, &size);
-    return !printf("%d %d\n", !!on, idle);
-}
-PROGRAM
+    look_program musl-gcc
     tar --extract --file "$packages/$name.tar.gz" --directory "$root/tmp"
     local before
     before=$(files)
@@ -283,6 +289,35 @@ PROGRAM
     expect "keepalive show on musl" "tcp_keepalive_time" inside keepalive show
     inside "/tmp/$name/install.sh" --uninstall
     diff <(echo "$before") <(files) || fail "the tarball leaves something behind on musl"
+}
+
+mixed() {
+    local cross=$systems/cross/libkeepalive/target/i686-unknown-linux-gnu/release/libkeepalive.so
+    [ -e "$cross" ] || fail "mixed needs the library for i686: tests/everywhere.sh i386 makes it"
+    packaging/build.sh --library "$cross" i686 >/dev/null
+    open_system mixed "$systems/clean-bookworm"
+    inside dpkg --add-architecture i386
+    inside sh -c 'apt-get -qq update && apt-get -qq install --no-install-recommends libc6:i386' >"$work/libc6.log" 2>&1 ||
+        fail "libc6:i386: $(tail "$work/libc6.log")"
+    look_program gcc look64
+    i686_gcc() { # -o FILE ARGUMENT...: the compiler is in a tree of its own
+        chroot "$systems/cross" i686-linux-gnu-gcc -o /tmp/look32 "${@:3}"
+        mv "$systems/cross/tmp/look32" "$2"
+    }
+    look_program i686_gcc look32
+    cp "$packages"/*"_$version-1_"*.deb "$root/tmp"
+    inside sh -c 'apt-get -qq install -y /tmp/libkeepalive_*_amd64.deb /tmp/libkeepalive_*_i386.deb /tmp/keepalive_*.deb' >/dev/null 2>&1 ||
+        fail "the 64-bit and the 32-bit package do not go together"
+    local program
+    for program in look64 look32; do
+        expect "$program without the library" "0 7200" inside "$program"
+        expect "$program, by name" "1 180" inside LD_PRELOAD=libkeepalive.so KEEPIDLE=180 "$program"
+        expect "$program, by \$LIB" "1 180" inside 'LD_PRELOAD=/usr/$LIB/libkeepalive.so' KEEPIDLE=180 "$program"
+    done
+    inside sh -c 'echo "/usr/\$LIB/libkeepalive.so" >/etc/ld.so.preload'
+    for program in look64 look32; do
+        expect "$program, /etc/ld.so.preload" "1 180" inside KEEPIDLE=180 "$program"
+    done
 }
 
 lint() {
@@ -309,6 +344,10 @@ for system; do
     tarball)
         make_tree clean-bookworm bookworm
         tarball
+        ;;
+    mixed)
+        make_tree clean-bookworm bookworm
+        mixed
         ;;
     musl | lint) "$system" ;;
     *) fail "$system: unknown" ;;
