@@ -130,19 +130,9 @@ pub fn attach(arguments: &AttachArgs) -> ExitCode {
     if arguments.settings.verbose {
         complain(settings.describe());
     }
-    let mut complete = true;
-    let mut targets = Vec::new();
-    for argument in &arguments.processes {
-        match process::find(argument) {
-            Ok(found) => targets.extend(found),
-            Err(message) => {
-                complain(message);
-                complete = false;
-            }
-        }
-    }
-    targets.sort_by_key(|target| target.pid);
-    targets.dedup_by_key(|target| target.pid);
+    let (targets, failures) = process::find_all(&arguments.processes);
+    let mut complete = failures.is_empty();
+    failures.iter().for_each(complain);
 
     let sockets: Vec<_> = targets.iter().map(|target| target.sockets()).collect();
     let total = sockets.iter().flatten().map(Vec::len).sum::<usize>();
