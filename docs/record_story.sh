@@ -9,6 +9,7 @@
 # Needs root, iproute2, nftables, python3 and util-linux (Debian: bsdutils), for the picture also
 # python3-rich. Three network namespaces, removed at the end.
 set -euo pipefail
+. "$(dirname "$0")/../tests/support/firewall.sh"
 
 keepalive=$(realpath "$1")
 picture=${2-}
@@ -21,44 +22,14 @@ clean_up() {
     # Those that were started here.
     kill "${started[@]}" 2>/dev/null || true
     wait 2>/dev/null || true
-    for namespace in "$client" "$firewall" "$server"; do
-        ip netns delete "$namespace" 2>/dev/null || true
-    done
+    remove_firewall "$client" "$firewall" "$server"
     rm -rf "$directory"
 }
 started=()
 directory=$(mktemp -d)
 trap clean_up EXIT
 
-for namespace in "$client" "$firewall" "$server"; do
-    ip netns add "$namespace"
-    ip -n "$namespace" link set lo up
-done
-connect() { # NAMESPACE NETWORK: .1 is the firewall's end
-    ip -n "$1" link add eth0 type veth peer name "to-$2" netns "$firewall"
-    ip -n "$1" address add "10.77.$2.2/24" dev eth0
-    ip -n "$firewall" address add "10.77.$2.1/24" dev "to-$2"
-    ip -n "$1" link set eth0 up
-    ip -n "$firewall" link set "to-$2" up
-    ip -n "$1" route add default via "10.77.$2.1"
-}
-connect "$client" 1
-connect "$server" 2
-
-# Forwards what it knows, and what the clients begin; forgets; does not believe that a connection
-# it has not seen begin exists.
-ip netns exec "$firewall" nft -f - <<RULES
-table ip filter {
-    chain forward {
-        type filter hook forward priority filter; policy drop;
-        ct state established accept
-        ct state new ip saddr 10.77.1.0/24 tcp flags & (syn|ack) == syn accept
-    }
-}
-RULES
-ip netns exec "$firewall" sysctl -qw net.ipv4.ip_forward=1 \
-    net.netfilter.nf_conntrack_tcp_loose=0 \
-    net.netfilter.nf_conntrack_tcp_timeout_established=$forgets
+make_firewall "$client" "$firewall" "$server" $forgets
 
 # The broker answers each message, and never asks whether anybody is still there.
 ip netns exec "$server" /usr/bin/python3 -c '
