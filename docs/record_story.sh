@@ -1,13 +1,19 @@
 #!/usr/bin/env bash
-# Records the transcript in docs/command.md: a broker, its clients, and between them a firewall
-# that forgets idle connections after ten seconds (real ones: after minutes).
+# Records the transcript in docs/command.md and the picture of its first half, docs/show.svg: a
+# broker, its clients, and between them a firewall that forgets idle connections after ten seconds
+# (real ones: after minutes).
 #
-#     cargo build --release --workspace && sudo docs/record_story.sh target/release/keepalive
+#     cargo build --release --workspace
+#     sudo docs/record_story.sh target/release/keepalive docs/show.svg
 #
-# Needs root, iproute2, nftables and python3. Three network namespaces, removed at the end.
+# Needs root, iproute2, nftables, python3 and util-linux (Debian: bsdutils), for the picture also
+# python3-rich. Three network namespaces, removed at the end.
 set -euo pipefail
+. "$(dirname "$0")/../tests/support/firewall.sh"
 
 keepalive=$(realpath "$1")
+picture=${2-}
+columns=112
 tag=story-$$
 client=$tag-client firewall=$tag-firewall server=$tag-server
 forgets=10
@@ -16,44 +22,14 @@ clean_up() {
     # Those that were started here.
     kill "${started[@]}" 2>/dev/null || true
     wait 2>/dev/null || true
-    for namespace in "$client" "$firewall" "$server"; do
-        ip netns delete "$namespace" 2>/dev/null || true
-    done
+    remove_firewall "$client" "$firewall" "$server"
     rm -rf "$directory"
 }
 started=()
 directory=$(mktemp -d)
 trap clean_up EXIT
 
-for namespace in "$client" "$firewall" "$server"; do
-    ip netns add "$namespace"
-    ip -n "$namespace" link set lo up
-done
-connect() { # NAMESPACE NETWORK: .1 is the firewall's end
-    ip -n "$1" link add eth0 type veth peer name "to-$2" netns "$firewall"
-    ip -n "$1" address add "10.77.$2.2/24" dev eth0
-    ip -n "$firewall" address add "10.77.$2.1/24" dev "to-$2"
-    ip -n "$1" link set eth0 up
-    ip -n "$firewall" link set "to-$2" up
-    ip -n "$1" route add default via "10.77.$2.1"
-}
-connect "$client" 1
-connect "$server" 2
-
-# Forwards what it knows, and what the clients begin; forgets; does not believe that a connection
-# it has not seen begin exists.
-ip netns exec "$firewall" nft -f - <<RULES
-table ip filter {
-    chain forward {
-        type filter hook forward priority filter; policy drop;
-        ct state established accept
-        ct state new ip saddr 10.77.1.0/24 tcp flags & (syn|ack) == syn accept
-    }
-}
-RULES
-ip netns exec "$firewall" sysctl -qw net.ipv4.ip_forward=1 \
-    net.netfilter.nf_conntrack_tcp_loose=0 \
-    net.netfilter.nf_conntrack_tcp_timeout_established=$forgets
+make_firewall "$client" "$firewall" "$server" $forgets
 
 # The broker answers each message, and never asks whether anybody is still there.
 ip netns exec "$server" /usr/bin/python3 -c '
@@ -104,28 +80,42 @@ started+=($!)
 exec 7>"$directory/orders"
 sleep 1
 
-type() { # a command line, and what it prints
-    printf '$ %s\n' "$*"
-    ip netns exec "$server" env PATH="$(dirname "$keepalive"):$PATH" COLUMNS=100 "$@"
-    echo
+# What stands on the screen: in colour in the picture, plain in the transcript.
+screen() {
+    tr -d '\r' | tee -a "$directory/screen" | sed 's/\x1b\[[0-9;]*m//g'
+}
+say() {
+    printf '\e[90m# %s\e[0m\n' "$@" | screen
+}
+type() { # a command line, and what it prints on a terminal
+    {
+        printf '\e[32m$\e[0m \e[1m%s\e[0m\n' "$*"
+        ip netns exec "$server" env PATH="$(dirname "$keepalive"):$PATH" TERM=xterm-256color \
+            script --quiet --return --command "stty cols $columns; $*" /dev/null
+        echo
+    } | screen
 }
 
 for _ in 1 2 3 4 5 6 7; do
     echo ask >&7
     sleep 2
 done
-echo "# Five clients of a broker, and a firewall that forgets idle connections after $forgets s. Three"
-echo "# clients have been idle for longer: the firewall drops whatever either side sends from now on."
-echo "# Nobody has noticed."
+say "Five clients of a broker, and a firewall that forgets idle connections after $forgets s. Three" \
+    'clients have been idle for longer: the firewall drops whatever either side sends from now on.' \
+    'Nobody has noticed.'
 type keepalive show broker
-echo "# First look, then do: to the broker that runs, without a restart."
+say 'First look, then do: to the broker that runs, without a restart.'
 type keepalive attach --dry-run --idle 4s --interval 1s --count 3 broker
 type keepalive attach --idle 4s --interval 1s --count 3 broker
-echo "# idle + interval x count = 7 s later: the dead are gone, the living are not."
+say 'idle + interval x count = 7 s later: the dead are gone, the living are not.'
 sleep 7.5
 type keepalive show --all broker
-echo "# The living now stay alive, however long they are idle: half a minute, three times what the"
-echo "# firewall remembers."
+if [ -n "$picture" ]; then
+    "$(dirname "$0")/draw_terminal.py" "$columns" \
+        'keepalive show, attach and show again, on a terminal' <"$directory/screen" >"$picture"
+fi
+say 'The living now stay alive, however long they are idle: half a minute, three times what the' \
+    'firewall remembers.'
 sleep 30
 type keepalive show broker
 echo report >&7

@@ -15,7 +15,7 @@ use crate::complain;
 use crate::diag::{Defaults, Namespace};
 use crate::inspect::{Inspector, why};
 use crate::process::{self, Target, vanished};
-use crate::settings::{KEEPCNT, KEEPIDLE, KEEPINTVL, Settings, USER_TIMEOUT, Values};
+use crate::settings::{KEEPCNT, KEEPIDLE, KEEPINTVL, KNOWN, Settings, USER_TIMEOUT, Values};
 use crate::socket::{Duplicate, Options, State, does_not_exist};
 
 /// How long living peers are given to answer a probe before their user timeout is set.
@@ -46,11 +46,11 @@ fn plan(now: &Options, wanted: &Settings, defaults: &Defaults) -> Result<Plan, L
             .is_some_and(|value| value != defaults[option] && Some(value) != wanted.values[option])
     };
     let in_use = now.keepalive || wanted.mode == Mode::Skip;
-    if in_use && wanted.mode != Mode::Force && (0..OPTIONS.len()).any(is_own) {
+    if in_use && wanted.mode != Mode::Force && (0..KNOWN).any(is_own) {
         return Err(LeftAlone::OwnTimes);
     }
     let keepalive = !now.keepalive && wanted.mode != Mode::Skip;
-    let mut values = [None; OPTIONS.len()];
+    let mut values = [None; KNOWN];
     for (option, value) in values.iter_mut().enumerate() {
         let differs = now.values[option].is_some() && now.values[option] != wanted.values[option];
         // Turning keepalive on starts its timer anew, from now; setting the idle time afterwards
@@ -58,7 +58,7 @@ fn plan(now: &Options, wanted: &Settings, defaults: &Defaults) -> Result<Plan, L
         let is_idle_of_new = keepalive && option == KEEPIDLE;
         *value = wanted.values[option].filter(|_| differs || is_idle_of_new);
     }
-    if !keepalive && values == [None; OPTIONS.len()] {
+    if !keepalive && values == [None; KNOWN] {
         return Err(LeftAlone::SetAlready);
     }
     Ok(Plan { keepalive, values })
@@ -130,19 +130,9 @@ pub fn attach(arguments: &AttachArgs) -> ExitCode {
     if arguments.settings.verbose {
         complain(settings.describe());
     }
-    let mut complete = true;
-    let mut targets = Vec::new();
-    for argument in &arguments.processes {
-        match process::find(argument) {
-            Ok(found) => targets.extend(found),
-            Err(message) => {
-                complain(message);
-                complete = false;
-            }
-        }
-    }
-    targets.sort_by_key(|target| target.pid);
-    targets.dedup_by_key(|target| target.pid);
+    let (targets, failures) = process::find_all(&arguments.processes);
+    let mut complete = failures.is_empty();
+    failures.iter().for_each(complain);
 
     let sockets: Vec<_> = targets.iter().map(|target| target.sockets()).collect();
     let total = sockets.iter().flatten().map(Vec::len).sum::<usize>();

@@ -16,14 +16,13 @@ use netlink_packet_sock_diag::inet::{
     ExtensionFlags, InetRequest, InetResponseHeader, SocketId, StateFlags, Timer as RawTimer,
 };
 use netlink_sys::{Socket, SocketAddr as NetlinkAddress, protocols::NETLINK_SOCK_DIAG};
-use options::OPTIONS;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::settings::{KEEPCNT, KEEPIDLE, KEEPINTVL};
+use crate::settings::{KEEPCNT, KEEPIDLE, KEEPINTVL, KNOWN};
 use crate::socket::State;
 
-/// The value that each of [`options::OPTIONS`] has where nobody set it.
-pub type Defaults = [u32; OPTIONS.len()];
+/// The value that each of the [`KNOWN`] options has where nobody set it.
+pub type Defaults = [u32; KNOWN];
 
 /// Which timer of a socket runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +82,7 @@ impl Namespace {
             let text = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}"))?;
             text.trim().parse().map_err(io::Error::other)
         };
-        let mut defaults = [0; OPTIONS.len()];
+        let mut defaults = [0; KNOWN];
         defaults[KEEPCNT] = sysctl("tcp_keepalive_probes")?;
         defaults[KEEPIDLE] = sysctl("tcp_keepalive_time")?;
         defaults[KEEPINTVL] = sysctl("tcp_keepalive_intvl")?;

@@ -115,8 +115,24 @@ impl std::fmt::Display for Target {
     }
 }
 
+/// The processes that the arguments mean, each once, by number; and what went wrong with the
+/// others.
+pub fn find_all(arguments: &[String]) -> (Vec<Target>, Vec<String>) {
+    let mut targets = Vec::new();
+    let mut failures = Vec::new();
+    for argument in arguments {
+        match find(argument) {
+            Ok(found) => targets.extend(found),
+            Err(message) => failures.push(message),
+        }
+    }
+    targets.sort_by_key(|target| target.pid);
+    targets.dedup_by_key(|target| target.pid);
+    (targets, failures)
+}
+
 /// The processes that an argument means: a number, or a name.
-pub fn find(argument: &str) -> Result<Vec<Target>, String> {
+fn find(argument: &str) -> Result<Vec<Target>, String> {
     if !argument.is_empty() && argument.bytes().all(|byte| byte.is_ascii_digit()) {
         let gone = |error: io::Error| match error.raw_os_error() {
             Some(libc::ESRCH | libc::ENOENT) => format!("{argument}: there is no such process"),

@@ -1,9 +1,9 @@
-//! What the operator wants, from the command line: a value, or none, for each of
-//! [`options::OPTIONS`], in that order.
+//! What the operator wants, from the command line: a value, or none, for each option that the
+//! command knows, in the order of [`options::OPTIONS`].
 
 use std::time::Duration;
 
-use options::{Mode, OPTIONS};
+use options::Mode;
 
 use crate::cli::SettingsArgs;
 use crate::time;
@@ -16,9 +16,12 @@ pub const KEEPIDLE: usize = 1;
 pub const KEEPINTVL: usize = 2;
 /// See [`KEEPCNT`].
 pub const USER_TIMEOUT: usize = 3;
+/// So many of [`options::OPTIONS`], from the first, have an argument and a column; any other is
+/// the library's alone.
+pub const KNOWN: usize = 4;
 
-/// A value, or none, for each of [`options::OPTIONS`].
-pub type Values = [Option<u32>; OPTIONS.len()];
+/// A value, or none, for each option that the command knows.
+pub type Values = [Option<u32>; KNOWN];
 
 /// What the operator wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +35,7 @@ pub struct Settings {
 impl Settings {
     /// The settings that the arguments ask for.
     pub fn new(arguments: &SettingsArgs) -> Self {
-        let mut values = [None; OPTIONS.len()];
+        let mut values = [None; KNOWN];
         values[KEEPCNT] = arguments.count;
         values[KEEPIDLE] = arguments.idle;
         values[KEEPINTVL] = arguments.interval;
@@ -94,7 +97,7 @@ fn within(limit: Duration) -> Values {
     let interval = (total / 10).max(1);
     let count = (total / interval - 1).min(5);
     let idle = total - count * interval;
-    let mut values = [None; OPTIONS.len()];
+    let mut values = [None; KNOWN];
     values[KEEPCNT] = Some(count);
     values[KEEPIDLE] = Some(idle);
     values[KEEPINTVL] = Some(interval);
@@ -107,6 +110,8 @@ fn within(limit: Duration) -> Values {
 
 #[cfg(test)]
 mod tests {
+    use options::OPTIONS;
+
     use super::*;
 
     #[test]

@@ -20,29 +20,20 @@ const LISTED: usize = 6;
 
 /// Shows what was asked for.
 pub fn show(arguments: &ShowArgs) -> ExitCode {
-    let mut complete = true;
     let is_summary = arguments.processes.is_empty();
-    let mut targets = Vec::new();
-    if is_summary {
+    let (targets, failures) = if is_summary {
         match process::all() {
-            Ok(all) => targets = all,
+            Ok(all) => (all, Vec::new()),
             Err(error) => {
                 complain(format!("/proc: {error}"));
                 return ExitCode::FAILURE;
             }
         }
-    }
-    for argument in &arguments.processes {
-        match process::find(argument) {
-            Ok(found) => targets.extend(found),
-            Err(message) => {
-                complain(message);
-                complete = false;
-            }
-        }
-    }
-    targets.sort_by_key(|target| target.pid);
-    targets.dedup_by_key(|target| target.pid);
+    } else {
+        process::find_all(&arguments.processes)
+    };
+    let mut complete = failures.is_empty();
+    failures.iter().for_each(complain);
 
     let mut inspector = Inspector::default();
     let mut inspected: Vec<_> =

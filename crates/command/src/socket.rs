@@ -7,19 +7,20 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use options::OPTIONS;
 use rustix::io::{self, Errno};
 use rustix::net::{SocketType, ipproto, sockopt};
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
+
+use crate::settings::KNOWN;
 
 /// The options of a socket that concern keepalive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// `SO_KEEPALIVE`.
     pub keepalive: bool,
-    /// The value of each of [`options::OPTIONS`]; None where the socket has no such option
+    /// The value of each of the [`KNOWN`] options; None where the socket has no such option
     /// (MPTCP has no `TCP_USER_TIMEOUT`).
-    pub values: [Option<u32>; OPTIONS.len()],
+    pub values: [Option<u32>; KNOWN],
 }
 
 /// Which protocol a socket speaks.
@@ -118,7 +119,7 @@ impl Duplicate {
     pub fn options(&self) -> io::Result<Options> {
         let socket = self.0.as_fd();
         let keepalive = sockopt::socket_keepalive(socket)?;
-        let mut values = [None; OPTIONS.len()];
+        let mut values = [None; KNOWN];
         for (value, access) in values.iter_mut().zip(&ACCESS) {
             *value = match (access.get)(socket) {
                 Ok(number) => Some(number),
@@ -129,7 +130,7 @@ impl Duplicate {
         Ok(Options { keepalive, values })
     }
 
-    /// Sets one of [`options::OPTIONS`].
+    /// Sets one of the [`KNOWN`] options.
     pub fn set(&self, option: usize, value: u32) -> io::Result<()> {
         (ACCESS[option].set)(self.0.as_fd(), value)
     }
@@ -167,14 +168,14 @@ pub fn does_not_exist(error: Errno) -> bool {
     matches!(error, Errno::NOPROTOOPT | Errno::OPNOTSUPP)
 }
 
-/// How one of [`options::OPTIONS`] is read and set.
+/// How one of the [`KNOWN`] options is read and set.
 struct Access {
     get: fn(BorrowedFd<'_>) -> io::Result<u32>,
     set: fn(BorrowedFd<'_>, u32) -> io::Result<()>,
 }
 
 /// In the order of [`options::OPTIONS`].
-const ACCESS: [Access; OPTIONS.len()] = [
+const ACCESS: [Access; KNOWN] = [
     Access {
         get: |socket| sockopt::tcp_keepcnt(socket),
         set: |socket, value| sockopt::set_tcp_keepcnt(socket, value),
