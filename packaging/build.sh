@@ -97,9 +97,9 @@ install -D --mode=644 "$library" "$tree/lib/libkeepalive.so.0"
 ln -s libkeepalive.so.0 "$tree/lib/libkeepalive.so"
 copy 644 man/libkeepalive.8 share/man/man8
 gzip -9n "$tree/share/man/man8/libkeepalive.8"
-copy 644 README.md CHANGELOG.md LICENSE-* share/doc/libkeepalive
+copy 644 README.md CHANGELOG.md SECURITY.md LICENSE-* share/doc/libkeepalive
 copy 644 docs/*.md docs/*.svg share/doc/libkeepalive/docs
-git ls-files -z examples ':!examples/*.rs' |
+find examples -type f ! -name '*.rs' -print0 |
     while IFS= read -rd '' file; do copy 644 "$file" "share/doc/libkeepalive/$(dirname "$file")"; done
 
 # What is Debian's alone.
