@@ -111,8 +111,13 @@ impl Target {
 
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({})", self.name, self.pid)
+        write!(f, "{} ({})", printable(&self.name), self.pid)
     }
+}
+
+/// What another user may have chosen, for a terminal: one line, and no escape that it would obey.
+pub fn printable(text: &str) -> impl std::fmt::Display {
+    text.escape_debug()
 }
 
 /// The processes that the arguments mean, each once, by number; and what went wrong with the

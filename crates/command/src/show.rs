@@ -105,7 +105,7 @@ fn is_chosen(socket: &Socket, arguments: &ShowArgs) -> bool {
 fn page(process: &Inspected, sockets: &[&Socket]) -> String {
     let bold = Style::new().bold();
     let library = match &process.library {
-        Some(path) => format!("{} is loaded", path.display()),
+        Some(path) => format!("{} is loaded", process::printable(&path.to_string_lossy())),
         None => "libkeepalive is not loaded".into(),
     };
     let shown = match (sockets.len(), process.sockets.len()) {
@@ -299,7 +299,7 @@ fn summary_row(process: &Inspected, sockets: &[&Socket]) -> Vec<Cell> {
     let off = Cell::new(off).fg(if off > 0 { Color::Red } else { Color::Reset });
     vec![
         Cell::new(process.target.pid),
-        Cell::new(&process.target.name),
+        Cell::new(process::printable(&process.target.name)),
         Cell::new(sockets.len()),
         Cell::new(on),
         off,

@@ -458,3 +458,22 @@ fn mistakes_in_the_arguments_are_2() {
         assert_eq!(failure(&mut keepalive(arguments)).0, 2, "{arguments}");
     }
 }
+
+/// A process is called as its owner likes, and root looks at it on a terminal.
+#[test]
+#[ignore = "needs root: looks into another process"]
+fn no_name_forges_a_line_or_reaches_the_terminal_as_an_escape() {
+    let directory = support::scratch("names");
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let program = directory.join("a\x1b[31m\nb");
+    std::fs::copy(support::host("target"), &program).expect("a copy");
+    let target = Target::start(&mut bare(&program));
+
+    for arguments in ["show --all", "attach --dry-run --idle 5s"] {
+        let mut command = keepalive(&format!("{arguments} {}", target.pid()));
+        let said = stdout(command.env("CLICOLOR_FORCE", "1"));
+        assert!(said.contains("a\\u{1b}[31m\\nb ("), "{arguments}: {said:?}");
+    }
+    let said = stdout(keepalive("show").env("CLICOLOR_FORCE", "1"));
+    assert!(said.contains(" a\\u{1b}[31m\\nb "), "show: {said:?}");
+}
