@@ -22,14 +22,14 @@ cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- native musl bullseye trixie
 
 # What the suites compile and trace their programs with.
-tools=g++,libc6-dev,strace
+tools=(g++ libc6-dev strace)
 
 # Debian 12 with the cross compilers, and a Rust that has the other architectures' core library:
 # 1.85, the oldest that the library is built with.
 make_cross_tree() {
     [ ! -d "$systems/cross" ] || return 0
     rm -rf "$systems/cross.new"
-    make_tree cross.new bookworm "$tools"
+    make_tree cross.new bookworm "${tools[@]}"
     local tree=$systems/cross.new
     chroot "$tree" dpkg --add-architecture arm64
     chroot "$tree" dpkg --add-architecture i386
@@ -81,7 +81,7 @@ for system; do
             ;;
         musl) KEEPALIVE_TEST_SYSTEM=musl both_suites ;;
         bullseye | trixie)
-            make_tree "$system" "$system" "$tools"
+            make_tree "$system" "$system" "${tools[@]}"
             KEEPALIVE_TEST_SYSTEM=$systems/$system both_suites
             ;;
         i386)

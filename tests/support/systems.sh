@@ -5,10 +5,20 @@
 systems=${KEEPALIVE_SYSTEMS:-$PWD/target/systems}
 mkdir -p "$systems"
 
-# debootstrap of a Debian release, under a name that appears only when it is complete.
-make_tree() { # NAME RELEASE [PACKAGE,...]
+# A Debian release, under a name that appears only when it is complete: debootstrap's smallest, or
+# with packages a copy of that, in which they are installed.
+make_tree() { # NAME RELEASE [PACKAGE...]
+    local tree=$systems/$1.part
     [ ! -d "$systems/$1" ] || return 0
-    rm -rf "$systems/$1.part"
-    debootstrap --variant=minbase ${3:+--include="$3"} "$2" "$systems/$1.part" >"$systems/$1.log"
-    mv "$systems/$1.part" "$systems/$1"
+    rm -rf "$tree"
+    if [ $# -eq 2 ]; then
+        debootstrap --variant=minbase "$2" "$tree" >"$systems/$1.log"
+    else
+        make_tree "clean-$2" "$2"
+        cp -a "$systems/clean-$2" "$tree"
+        chroot "$tree" apt-get -qq update
+        chroot "$tree" env DEBIAN_FRONTEND=noninteractive \
+            apt-get -qq install --no-install-recommends "${@:3}" >"$systems/$1.log" 2>&1
+    fi
+    mv "$tree" "$systems/$1"
 }
