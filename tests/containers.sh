@@ -1,0 +1,244 @@
+#!/bin/bash
+# Builds every target of examples/container/Containerfile with podman and runs a program in it;
+# renders examples/kubernetes with kustomize, checks the result, and lets podman run it. Root, on
+# Debian 12. Nothing is pulled: in place of the images that the Containerfile names stand
+#
+#   rust          Debian 12 with gcc, and this machine's Rust
+#   debian        the same tree
+#   rockylinux    glibc 2.31 of Debian 11 in /usr/lib64, as Red Hat's systems have it
+#   alpine        musl 1.2 where Alpine has it, and a static busybox
+#
+# The Debian trees are made by debootstrap below KEEPALIVE_SYSTEMS (default: target/systems), once.
+# Everything else is below target/containers, and removed at the end.
+#
+# Debian: podman runc catatonit debootstrap musl musl-tools busybox-static python3-venv
+# PyPI: kubernetes-validate
+set -euo pipefail
+cd "$(dirname "$0")/.."
+systems=${KEEPALIVE_SYSTEMS:-$PWD/target/systems}
+root=$PWD/target/containers
+example=examples/container/Containerfile
+on='keepalive 1 idle 180 interval 60 count 20'
+
+say() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
+fail() {
+    printf 'tests/containers.sh: %s\n' "$*" >&2
+    exit 1
+}
+expect() { # WHAT FOUND WANTED
+    [ "$2" = "$3" ] || fail "$1: '$2', not '$3'"
+    say "$1: $2"
+}
+
+podman() {
+    # A directory of its own for everything, so that the machine's own containers are not touched.
+    command podman --root "$root/images" --runroot "$root/run" --tmpdir "$root/tmp" \
+        --storage-driver "${STORAGE_DRIVER:-overlay}" "$@"
+}
+
+cleanup() {
+    trap - EXIT
+    podman pod rm --all --force --time 0 >/dev/null 2>&1 || true
+    podman rm --all --force --time 0 >/dev/null 2>&1 || true
+    findmnt -rno TARGET | { grep -F "$root/" || true; } | sort -r | xargs -r umount -l
+    rm -rf --one-file-system "$root"
+    # podman leaves its empty parent groups; rmdir takes no other.
+    find /sys/fs/cgroup -depth -type d \( -name libpod_parent -o -path '*/libpod_parent/*' \) \
+        -exec rmdir {} + 2>/dev/null || true
+}
+
+[ "$(id -u)" = 0 ] || fail 'needs root'
+! [ -e "$root" ] || cleanup
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+mkdir -p "$root/made" "$systems"
+
+# No more than every system grants (podman asks for a million descriptors), no log daemon, and a
+# runtime that takes every layout of control groups.
+cat >"$root/containers.conf" <<'END'
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+log_driver = "k8s-file"
+[engine]
+events_logger = "none"
+cgroup_manager = "cgroupfs"
+runtime = "runc"
+END
+export CONTAINERS_CONF=$root/containers.conf
+
+# debootstrap of a Debian release, under a name that appears only when it is complete.
+make_tree() { # NAME RELEASE PACKAGES
+    [ ! -d "$systems/$1" ] || return 0
+    rm -rf "$systems/$1.part"
+    debootstrap --variant=minbase --include="$3" "$2" "$systems/$1.part" >"$systems/$1.log"
+    mv "$systems/$1.part" "$systems/$1"
+    say "made $systems/$1"
+}
+
+import() { # TREE NAME
+    tar --create --one-file-system --exclude=./var/cache --exclude=./var/lib/apt -C "$1" . |
+        podman import --quiet --change 'ENV PATH=/usr/local/bin:/usr/bin:/bin' - "$2" >/dev/null
+}
+
+busybox_into() { # DIRECTORY
+    local name
+    cp /bin/busybox "$1/"
+    for name in sh cp ls cat id; do ln -s busybox "$1/$name"; done
+}
+
+# --- the images that the Containerfile names
+
+make_tree bookworm-gcc bookworm gcc,libc6-dev,ca-certificates
+make_tree bullseye bullseye g++,libc6-dev,strace # the one of tests/everywhere.sh
+
+# Compiled on the oldest glibc, and on musl.
+install -D tests/containers/show.c "$systems/bullseye/tmp/show.c"
+chroot "$systems/bullseye" gcc -o /tmp/show /tmp/show.c
+mv "$systems/bullseye/tmp/show" "$root/made/show-glibc"
+rm "$systems/bullseye/tmp/show.c"
+musl-gcc -o "$root/made/show-musl" tests/containers/show.c
+
+red_hat=$root/rockylinux
+mkdir -p "$red_hat"/usr/{bin,lib64} "$red_hat/etc" "$red_hat/usr/local/lib"
+ln -s usr/bin "$red_hat/bin"
+ln -s usr/lib64 "$red_hat/lib64"
+cp -L "$systems"/bullseye/lib/x86_64-linux-gnu/{ld-linux-x86-64.so.2,libc.so.6,libdl.so.2} "$red_hat/usr/lib64/"
+busybox_into "$red_hat/usr/bin"
+echo /usr/lib64 >"$red_hat/etc/ld.so.conf"
+ldconfig -r "$red_hat"
+
+alpine=$root/alpine
+mkdir -p "$alpine"/{bin,lib,usr/local/lib}
+cp -L /lib/ld-musl-x86_64.so.1 "$alpine/lib/"
+busybox_into "$alpine/bin"
+
+import "$systems/bookworm-gcc" docker.io/library/debian:12
+import "$red_hat" docker.io/rockylinux/rockylinux:9
+import "$alpine" docker.io/library/alpine:3
+
+# This machine's toolchain is not copied but mounted, and so are the crates that it has fetched.
+cargo fetch --locked --quiet
+podman build --quiet --tag docker.io/library/rust:1-bookworm - >/dev/null <<'END'
+FROM docker.io/library/debian:12
+ENV PATH=/rust/bin:/usr/bin:/bin CARGO_HOME=/cargo CARGO_NET_OFFLINE=true
+END
+toolchain=(
+    --volume "$(rustc --print sysroot):/rust:ro"
+    --volume "${CARGO_HOME:-$HOME/.cargo}/registry:/cargo/registry"
+)
+say 'the images that the Containerfile names have their stand-ins'
+
+# --- the Containerfile
+
+build() { # IMAGE ARGUMENT...
+    local image=$1
+    shift
+    podman build --quiet --pull=never --network none --layers "${toolchain[@]}" --tag "$image" "$@" \
+        >"$root/build.log" 2>&1 || fail "podman build $*: $(tail -n 20 "$root/build.log")"
+}
+
+show_in() { # IMAGE C-LIBRARY ARGUMENT...
+    local image=$1 show=$root/made/show-$2
+    shift 2
+    podman run --rm --pull never --network none --volume "$show:/show:ro" "$@" "$image" /show
+}
+
+# The image turns keepalive on; and without its LD_PRELOAD it is off in there.
+expect_keepalive() { # IMAGE C-LIBRARY
+    local without
+    without=$(show_in "$1" "$2" --env LD_PRELOAD=)
+    [[ $without == 'keepalive 0 idle '* ]] || fail "$1 without LD_PRELOAD: $without"
+    expect "$1" "$(show_in "$1" "$2" 2>&1)" "$on"
+}
+
+build localhost/libkeepalive --file "$example" --target file .
+say 'the library is built'
+expect 'all that is in the target file' \
+    "$(podman save localhost/libkeepalive | tar -xO --wildcards '*.tar' | tar -it | sort -u)" libkeepalive.so
+
+for target in debian rockylinux alpine; do
+    build "test/$target" --file "$example" --target "$target" .
+done
+expect_keepalive test/debian glibc
+expect_keepalive test/rockylinux glibc
+expect_keepalive test/alpine musl
+
+build test/base --file "$example" --build-arg BASE=docker.io/library/alpine:3 .
+expect_keepalive test/base musl
+
+# What the Containerfile says to write into one's own.
+{
+    echo 'FROM docker.io/library/debian:12'
+    sed -n -E 's/^#     ((COPY|ENV) .*)/\1/p' "$example"
+} >"$root/Containerfile"
+expect 'lines for one'\''s own Containerfile' "$(wc -l <"$root/Containerfile")" 3
+build test/own --file "$root/Containerfile" "$root/made"
+expect_keepalive test/own glibc
+
+# --- the Kubernetes component
+
+if command -v kustomize >/dev/null; then
+    render() { kustomize build "$1"; }
+    say "kustomize: $(command -v kustomize), $(kustomize version)"
+elif command -v kubectl >/dev/null; then
+    render() { kubectl kustomize "$1"; }
+    say "kustomize: $(command -v kubectl), $(kubectl version --client | sed -n 's/^Kustomize Version: //p')"
+else
+    # Debian 12 has none; the one of Debian 13 is a single file that runs here.
+    make_tree kustomize trixie kustomize
+    render() { "$systems/kustomize/usr/bin/kustomize" build "$1"; }
+    say "kustomize: Debian 13's, $(chroot "$systems/kustomize" dpkg-query -Wf '${Version}' kustomize)"
+fi
+
+/usr/bin/python3 -m venv "$root/python"
+"$root/python/bin/pip" install --quiet kubernetes-validate==1.37.0
+
+check_rendered() { # WITHOUT WITH
+    local before name found
+    before=$(basename "$1")
+    name=$(basename "$2")
+    render "$1" >"$root/$before.yaml" || fail "$1 cannot be rendered"
+    render "$2" >"$root/$name.yaml" || fail "$2 cannot be rendered"
+    "$root/python/bin/kubernetes-validate" --strict "$root/$name.yaml" >"$root/validate.log" 2>&1 ||
+        fail "$2 is not what Kubernetes takes: $(cat "$root/validate.log")"
+    found=$("$root/python/bin/python" tests/containers/check_component.py "$root/$before.yaml" \
+        "$root/$name.yaml" 2>&1) || fail "$2: $found"
+    say "$2: $found"
+}
+check_rendered examples/kubernetes/base examples/kubernetes/overlay
+check_rendered tests/containers/awkward/bare tests/containers/awkward
+"$root/python/bin/kubernetes-validate" --strict examples/kubernetes/component/container.yaml >/dev/null ||
+    fail 'component/container.yaml is not what Kubernetes takes'
+
+# The rendered Deployment, run by podman, with the image of the init container under the name that
+# the overlay gives it, and a broker that shows what its socket has.
+build registry.example.com/libkeepalive-init:1.0.0 --file "$example" --target init .
+printf 'FROM docker.io/library/debian:12\nCOPY show-glibc /show\nCMD ["/show"]\n' >"$root/Containerfile"
+build registry.example.com/broker:1 --file "$root/Containerfile" "$root/made"
+
+play() { # base|overlay: sets $said to what the broker says
+    local directory=$root/play-$1 tries
+    mkdir "$directory"
+    # One change: run once. podman 4.3 would also restart init containers that have ended well.
+    cat >"$directory/kustomization.yaml" <<END
+resources: [../../../examples/kubernetes/$1]
+patches:
+  - target: {kind: Deployment}
+    patch: '[{"op": "add", "path": "/spec/template/spec/restartPolicy", "value": "Never"}]'
+END
+    render "$directory" >"$directory/all.yaml"
+    podman play kube --network none "$directory/all.yaml" >"$root/play.log" 2>&1 ||
+        fail "podman play kube: $(cat "$root/play.log")"
+    said=
+    for ((tries = 0; tries < 100; tries++)); do
+        said=$(podman logs broker-pod-0-broker 2>&1)
+        [ -z "$said" ] || break
+        sleep 0.1
+    done
+    podman pod rm --force --time 0 broker-pod-0 >/dev/null
+}
+play base
+[[ $said == 'keepalive 0 idle '* ]] || fail "the Deployment without the component: $said"
+play overlay
+expect 'the Deployment, run' "$said" "$on"
+say 'done'
