@@ -15,7 +15,7 @@
 # PyPI: kubernetes-validate
 set -euo pipefail
 cd "$(dirname "$0")/.."
-systems=${KEEPALIVE_SYSTEMS:-$PWD/target/systems}
+. tests/support/systems.sh
 root=$PWD/target/containers
 example=examples/container/Containerfile
 on='keepalive 1 idle 180 interval 60 count 20'
@@ -51,7 +51,7 @@ cleanup() {
 ! [ -e "$root" ] || cleanup
 trap cleanup EXIT
 trap 'exit 1' INT TERM
-mkdir -p "$root/made" "$systems"
+mkdir -p "$root/made"
 
 # No more than every system grants (podman asks for a million descriptors), no log daemon, and a
 # runtime that takes every layout of control groups.
@@ -66,15 +66,6 @@ runtime = "runc"
 END
 export CONTAINERS_CONF=$root/containers.conf
 
-# debootstrap of a Debian release, under a name that appears only when it is complete.
-make_tree() { # NAME RELEASE PACKAGES
-    [ ! -d "$systems/$1" ] || return 0
-    rm -rf "$systems/$1.part"
-    debootstrap --variant=minbase --include="$3" "$2" "$systems/$1.part" >"$systems/$1.log"
-    mv "$systems/$1.part" "$systems/$1"
-    say "made $systems/$1"
-}
-
 import() { # TREE NAME
     tar --create --one-file-system --exclude=./var/cache --exclude=./var/lib/apt -C "$1" . |
         podman import --quiet --change 'ENV PATH=/usr/local/bin:/usr/bin:/bin' - "$2" >/dev/null
@@ -88,8 +79,8 @@ busybox_into() { # DIRECTORY
 
 # --- the images that the Containerfile names
 
-make_tree bookworm-gcc bookworm gcc,libc6-dev,ca-certificates
-make_tree bullseye bullseye g++,libc6-dev,strace # the one of tests/everywhere.sh
+make_tree bookworm-gcc bookworm gcc libc6-dev ca-certificates
+make_tree bullseye bullseye g++ libc6-dev strace # the one of tests/everywhere.sh
 
 # Compiled on the oldest glibc, and on musl.
 install -D tests/containers/show.c "$systems/bullseye/tmp/show.c"
