@@ -7,10 +7,33 @@
 # With --library only the library's packages, from a file that was built for another architecture
 # (i686, aarch64, ...): on a 64-bit system those of i686 serve its 32-bit programs.
 #
-# Needs Rust, a C compiler and the static C library (Debian: gcc libc6-dev). cargo-deb and
-# cargo-generate-rpm are fetched into target/tools. Once built, the same commit makes the same
-# packages: times are those of the commit, or SOURCE_DATE_EPOCH.
+# Needs Debian with Rust, a C compiler and the static C library (gcc libc6-dev). cargo-deb and
+# cargo-generate-rpm are fetched into target/tools. Times are those of the commit, or
+# SOURCE_DATE_EPOCH: a second build on the same system makes the same packages.
 set -euo pipefail
+
+fail() {
+    echo "packaging/build.sh: $1" >&2
+    exit 2
+}
+
+case ${1-} in
+'') library='' ;;
+--library)
+    [ $# -eq 3 ] || fail '--library takes a FILE and its ARCHITECTURE'
+    library=$(realpath -e "$2") architecture=$3
+    case $architecture in
+    x86_64 | i686 | aarch64) ;;
+    *) fail "$architecture: no packages are made for this architecture, but for x86_64, i686 and aarch64" ;;
+    esac
+    ;;
+-h | --help)
+    sed -n '2,/^set/s/^# \?//p' "$0"
+    exit
+    ;;
+*) fail "$1: unknown; --library FILE ARCHITECTURE is all there is" ;;
+esac
+
 cd "$(dirname "$0")/.."
 umask 022
 
@@ -21,22 +44,17 @@ version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' Cargo
 : "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct 2>/dev/null || date -r CHANGELOG.md +%s)}"
 export SOURCE_DATE_EPOCH
 export PATH=$PWD/target/tools/bin:$PATH
+# The packages take their files from there, and nobody's flags are to change what is in them.
+export CARGO_TARGET_DIR=$PWD/target
+unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
 
 host=$(rustc -vV | sed -n 's/^host: //p')
-case $# in
-0)
+if [ -n "$library" ]; then
+    with_command=
+else
     architecture=${host%%-*} library=target/release/libkeepalive.so with_command=yes
     rm -f "$packages"/*.{deb,rpm,tar.gz}
-    ;;
-3)
-    [ "$1" = --library ] || { sed -n '2,/^set/s/^# \?//p' "$0" >&2; exit 2; }
-    library=$(realpath "$2") architecture=$3 with_command=
-    ;;
-*)
-    sed -n '2,/^set/s/^# \?//p' "$0" >&2
-    exit 2
-    ;;
-esac
+fi
 # What the packages are built for is said as a Rust target.
 target=$architecture-${host#*-}
 
@@ -50,6 +68,11 @@ third_party() {
     echo "The command keepalive is linked statically and contains:"
     echo
     echo "The GNU C Library, LGPL-2.1-or-later, https://www.gnu.org/software/libc/"
+    echo "(packaging/build.sh of the source of libkeepalive links the command anew with another one)"
+    echo
+    cat /usr/share/common-licenses/LGPL-2.1
+    printf '\n%s\n%s\n\n' "----------------------------------------" "The Rust standard library, MIT OR Apache-2.0"
+    cat "$(rustc --print sysroot)/share/doc/rust/licenses/MIT.txt"
     cargo tree --package libkeepalive-command --edges normal,no-proc-macro --target "$target" --prefix none \
         --no-dedupe --format '{p}|{l}' | grep -v '(/' | sort -u | while IFS='|' read -r crate licence; do
         printf '\n%s\n%s, %s\n\n' "----------------------------------------" "$crate" "$licence"
@@ -59,6 +82,7 @@ third_party() {
         local licences=("$source"/*MIT*)
         [ -e "${licences[0]}" ] || mapfile -t licences < <(
             find "$source" -maxdepth 1 -type f -iregex '.*/\(licen[cs]e\|copying\|notice\).*')
+        [ ${#licences[@]} -gt 0 ] || fail "$crate: no licence found in $source"
         cat "${licences[@]}"
     done
 }
@@ -75,9 +99,11 @@ if [ -n "$with_command" ]; then
     # command is used under the library, does not concern it). A target of its own, since build
     # scripts and macros cannot be linked so.
     flags=CARGO_TARGET_$(tr a-z- A-Z_ <<<"$target")_RUSTFLAGS
-    env "$flags=-C target-feature=+crt-static" \
+    paths="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/libkeepalive"
+    env "$flags=-C target-feature=+crt-static $paths" \
         cargo build --quiet --locked --release --package libkeepalive-command --bins --target "$target"
     copy 755 "target/$target/release/keepalive" bin
+    ! readelf --program-headers "$tree/bin/keepalive" | grep -q INTERP || fail 'the command is not linked statically'
 
     manuals=$packages/manuals
     rm -rf "$manuals"
@@ -97,7 +123,7 @@ install -D --mode=644 "$library" "$tree/lib/libkeepalive.so.0"
 ln -s libkeepalive.so.0 "$tree/lib/libkeepalive.so"
 copy 644 man/libkeepalive.8 share/man/man8
 gzip -9n "$tree/share/man/man8/libkeepalive.8"
-copy 644 README.md CHANGELOG.md SECURITY.md LICENSE-* share/doc/libkeepalive
+copy 644 README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE-* share/doc/libkeepalive
 copy 644 docs/*.md docs/*.svg share/doc/libkeepalive/docs
 find examples -type f ! -name '*.rs' -print0 |
     while IFS= read -rd '' file; do copy 644 "$file" "share/doc/libkeepalive/$(dirname "$file")"; done
@@ -116,11 +142,10 @@ $package ($version-1) unstable; urgency=medium
  -- $(sed -n 's/^maintainer = "\(.*\)"/\1/p' Cargo.toml)  $(date -Rud "@$SOURCE_DATE_EPOCH")
 CHANGES
 done
-# Where libkeepalive0 has its file. On a system that runs 32-bit programs too this is the 64-bit
-# library's, for two packages cannot have one file.
+# Where libkeepalive0 has its file. Packages of several architectures can be installed together, but
+# only one of them can have this.
 case $architecture in
-i686) ;;
-*)
+x86_64)
     mkdir "$debian/libkeepalive/lib"
     ln -s "$architecture-linux-gnu/libkeepalive.so" "$debian/libkeepalive/lib/libkeepalive.so"
     ;;

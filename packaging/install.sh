@@ -7,19 +7,31 @@
 # DESTDIR, for those who make packages, stands in front of both.
 set -eu
 umask 022
-cd "$(dirname "$0")"
 prefix=${PREFIX:-/usr/local}
 libdir=${LIBDIR:-$prefix/lib}
 root=${DESTDIR:-}
 
+fail() {
+    echo "install.sh: $1" >&2
+    exit 2
+}
+
 case ${1-} in
 '') action=install ;;
 --uninstall) action=uninstall ;;
-*)
-    sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2
-    exit 2
+-h | --help)
+    sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
+    exit
     ;;
+*) fail "$1: unknown; the only argument is --uninstall" ;;
 esac
+for directory in "$prefix" "$libdir" "${root:-/}"; do
+    case $directory in
+    /*) ;;
+    *) fail "$directory: PREFIX, LIBDIR and DESTDIR are paths that begin with /" ;;
+    esac
+done
+cd "$(dirname "$0")"
 
 # Where a file of this directory belongs.
 place() {
@@ -36,9 +48,15 @@ find bin lib share ! -type d | while IFS= read -r file; do
         rm -f "$to"
         continue
     fi
+    [ ! -d "$to" ] || fail "$to is a directory"
     mkdir -p "$(dirname "$to")"
     # Written beside it and renamed: programs may have the old one mapped.
     cp -P "$file" "$to.new"
+    # The unpacked files may be their owner's alone.
+    case $file in
+    bin/*) chmod 755 "$to.new" ;;
+    *) [ -L "$to.new" ] || chmod 644 "$to.new" ;;
+    esac
     mv "$to.new" "$to"
 done
 
@@ -46,9 +64,8 @@ if [ "$action" = uninstall ]; then
     # Directories that held nothing else, the deepest first; a system's own stay.
     find bin lib share -depth -type d | while IFS= read -r directory; do
         case $prefix:$directory in
-        /usr:* | /usr/local:bin | /usr/local:lib | /usr/local:share | /usr/local:share/man)
-            case $directory in share/doc/*) ;; *) continue ;; esac
-            ;;
+        */share/doc/* | *:share/doc/*) ;;
+        /usr:* | /usr/local:bin | /usr/local:lib | /usr/local:share | /usr/local:share/man) continue ;;
         esac
         rmdir "$(place "$directory")" 2>/dev/null || true
     done
@@ -56,7 +73,7 @@ if [ "$action" = uninstall ]; then
 fi
 # So that LD_PRELOAD=libkeepalive.so is found without a path, where the loader looks in this
 # directory at all. (musl has no ldconfig and needs none.)
-if [ -z "$root" ] && command -v ldconfig >/dev/null; then
+if [ -z "$root" ] && [ "$(id -u)" = 0 ] && command -v ldconfig >/dev/null; then
     ldconfig || true
 fi
 [ "$action" = uninstall ] || echo "LD_PRELOAD=$libdir/libkeepalive.so KEEPIDLE=180 KEEPINTVL=60 KEEPCNT=20 some-program"

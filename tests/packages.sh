@@ -59,6 +59,12 @@ expect() { # WHAT TEXT COMMAND...: the command's output has that text in it
     [[ $output == *"$2"* ]] || fail "$1: \"$2\" expected, this came: $output"
 }
 
+expect_nothing() { # WHAT COMMAND...: the command succeeds and says nothing
+    local output
+    output=$("${@:2}" 2>&1) || fail "$1: failed: $output"
+    [ -z "$output" ] || fail "$1: $output"
+}
+
 # A command of the README's, as it stands there. (In these systems one is root.)
 readme() { # WHAT IT BEGINS WITH
     grep "^\(sudo \)\?$1" README.md | sed 's/^sudo //' || fail "README.md has no command \"$1\""
@@ -146,7 +152,8 @@ story() { # LD_PRELOAD
     read -rt 9 answers <&"$from" && [ "$answers" = connected ] || fail "the clients: $answers"
     sleep 8
     echo >&"$to"
-    answers=$(for _ in 1 2 3 4 5 6; do read -rt 9 answers <&"$from" && echo "$answers"; done)
+    answers=$(for _ in 1 2 3 4 5 6; do read -rt 9 answers <&"$from" && echo "$answers"; done) ||
+        fail "the clients say no more"
     echo "# Idle for eight seconds, behind a firewall that forgets after three; then the clients ask again:"
     sort <<<"$answers" | uniq -c
     [ "$(grep -c '5672: no answer' <<<"$answers")" = 3 ] || fail "the plain broker should not be reached"
@@ -201,7 +208,8 @@ deb() { # RELEASE
     open_system "$1" "$systems/clean-$1"
     local before removed
     before=$(files)
-    (cd "$work" && apt-get -qq download libkeepalive0)
+    # Debian 12's, on both: it needs no later C library.
+    (cd "$work" && apt-get -qq download libkeepalive0) || fail "libkeepalive0 cannot be had"
     cp "$work"/libkeepalive0_*.deb "$packages"/*"_$version-1_"*.deb "$root/tmp"
     inside sh -c 'dpkg --install /tmp/libkeepalive0_*.deb' >/dev/null
     expect "libkeepalive 0.3" "1 180" inside LD_PRELOAD=/usr/lib/libkeepalive.so KEEPIDLE=180 perl -e "$look"
@@ -211,7 +219,7 @@ deb() { # RELEASE
     removed=$(inside sh -c "cd /tmp && echo y | $install" 2>&1) || fail "$install: $removed"
     grep -E '^(Removing|Setting up)' <<<"$removed"
     grep -q '^Removing libkeepalive0' <<<"$removed" || fail "libkeepalive0 stays: $removed"
-    expect "what was installed is there" "" inside dpkg --verify libkeepalive keepalive
+    expect_nothing "what was installed is there" inside dpkg --verify libkeepalive keepalive
     # Its own names, and those with which libkeepalive0 was called.
     names_that_load libkeepalive.so '/usr/$LIB/libkeepalive.so' libkeepalive.so.0 /usr/lib/libkeepalive.so
     inside sh -c 'echo "/usr/\$LIB/libkeepalive.so" >/etc/ld.so.preload'
@@ -235,11 +243,11 @@ rpm_packages() {
     before=$(files)
     # Its database knows nothing, so of what the packages require only the C library is left out.
     local install
-    install=$(readme 'rpm --install')
+    install=$(readme 'rpm --upgrade')
     echo "$ $install"
     (cd "$packages" && ${install/rpm/rpm --root "$root" --dbpath /var/lib/rpm --nodeps})
-    expect "what is required" "libc.so.6()(64bit)" rpm -qp --requires "$packages"/libkeepalive-"$version"-1.*.rpm
-    expect "what was installed is there" "" rpm --root "$root" --dbpath /var/lib/rpm --verify --nodeps libkeepalive keepalive
+    expect "what is required" "libc.so.6()(64bit)" rpm -qp --requires "$packages"/libkeepalive-"$version"-1.x86_64.rpm
+    expect_nothing "what was installed is there" rpm --root "$root" --dbpath /var/lib/rpm --verify --nodeps libkeepalive keepalive
     names_that_load /usr/lib64/libkeepalive.so libkeepalive.so.0
     # A loader of rpm's world looks there by itself.
     expect "a name without a path" "1 180" \
@@ -254,7 +262,10 @@ tarball() {
     local before prefix name=libkeepalive-$version-x86_64-linux
     cp "$packages/$name.tar.gz" "$root/tmp"
     before=$(files)
-    inside sh -exc "cd /tmp; $(readme 'tar xzf'); $(readme "$name/install.sh")"
+    # Unpacked by somebody whose files are nobody else's.
+    inside sh -exc "umask 077; cd /tmp; $(readme 'tar xzf'); $(readme "$name/install.sh")"
+    expect_nothing "everybody may read it" \
+        find "$root"/usr/local/{bin,lib,share/doc,share/man}/ ! -type l ! -perm -444 -o -type d ! -perm -555
     names_that_load libkeepalive.so libkeepalive.so.0
     for prefix in /usr/local /opt/keepalive; do
         inside PREFIX="$prefix" "/tmp/$name/install.sh"
@@ -265,7 +276,7 @@ tarball() {
     inside DESTDIR=/tmp/stage PREFIX=/usr LIBDIR=/usr/lib64 "/tmp/$name/install.sh"
     [ -f "$root/tmp/stage/usr/lib64/libkeepalive.so" ] || fail "DESTDIR and LIBDIR"
     inside DESTDIR=/tmp/stage PREFIX=/usr LIBDIR=/usr/lib64 "/tmp/$name/install.sh" --uninstall
-    expect "--uninstall with DESTDIR" "0" sh -c "find '$root/tmp/stage' ! -type d | wc -l"
+    expect_nothing "--uninstall with DESTDIR" find "$root/tmp/stage" ! -type d
 }
 
 musl() {
@@ -321,11 +332,15 @@ mixed() {
 }
 
 lint() {
+    # (mixed may have been here.)
+    packaging/build.sh >/dev/null
     lintian --allow-root --fail-on error,warning "$packages"/*_amd64.deb
     rpmlint --config packaging/rpmlint.toml "$packages"/*.rpm
     cp "$packages/SHA256SUMS" "$work"
-    packaging/build.sh >/dev/null 2>&1
+    packaging/build.sh >/dev/null
     diff "$work/SHA256SUMS" "$packages/SHA256SUMS" || fail "a second build makes other packages"
+    ! strings --all "$packages/tree/bin/keepalive" | grep -F -e "$PWD" -e "${CARGO_HOME:-$HOME/.cargo}" ||
+        fail "the command has paths of this machine in it"
 }
 
 packaging/build.sh
