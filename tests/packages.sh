@@ -263,7 +263,7 @@ tarball() {
     cp "$packages/$name.tar.gz" "$root/tmp"
     before=$(files)
     # Unpacked by somebody whose files are nobody else's.
-    inside sh -exc "umask 077; cd /tmp; $(readme 'tar xzf'); $(readme "$name/install.sh")"
+    inside sh -exc "cd /tmp; $(readme 'tar xzf'); chmod -R go= $name; $(readme "$name/install.sh")"
     expect_nothing "everybody may read it" \
         find "$root"/usr/local/{bin,lib,share/doc,share/man}/ ! -type l ! -perm -444 -o -type d ! -perm -555
     names_that_load libkeepalive.so libkeepalive.so.0
