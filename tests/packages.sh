@@ -204,6 +204,19 @@ drop_in() {
     expect "the drop-in" "on         3m    60s    20" cat "$root/seen"
 }
 
+# The library's packages of a version before this one, into the directory `older`.
+older_packages() {
+    local target
+    target=$(rustc -vV | sed -n 's/^host: //p')
+    older=$work/older
+    [ ! -d "$older" ] || return 0
+    mkdir "$older"
+    PATH=$PWD/target/tools/bin:$PATH
+    cargo deb --quiet --package libkeepalive --no-build --no-strip --target "$target" --multiarch same \
+        --deb-version 0.9.0-1 --output "$older/" >/dev/null
+    cargo generate-rpm --target "$target" --set-metadata 'version = "0.9.0"' --output "$older/"
+}
+
 deb() { # RELEASE
     open_system "$1" "$systems/clean-$1"
     local before removed
@@ -226,6 +239,13 @@ deb() { # RELEASE
     expect "/etc/ld.so.preload" "1 180" inside KEEPIDLE=180 perl -e "$look"
     rm "$root/etc/ld.so.preload"
     story libkeepalive.so
+    inside sh -c 'apt-get -qq purge -y keepalive' >/dev/null 2>&1
+    older_packages
+    cp "$older"/*.deb "$root/tmp"
+    # (apt's own copy of dpkg's state may be of this second too, and is then taken for the newest.)
+    inside sh -c 'dpkg --install /tmp/libkeepalive_0.9.0-1_*.deb; rm -f /var/cache/apt/*.bin' >/dev/null 2>&1
+    expect "an upgrade" "Unpacking libkeepalive:amd64 ($version-1) over (0.9.0-1)" \
+        inside sh -c "cd /tmp && echo y | $install"
     inside sh -c 'apt-get -qq purge -y libkeepalive keepalive' >/dev/null 2>&1
     diff <(echo "$before") <(files) || fail "$1: the packages leave something behind"
     [ "$1" != bookworm ] || {
@@ -245,6 +265,9 @@ rpm_packages() {
     local install
     install=$(readme 'rpm --upgrade')
     echo "$ $install"
+    # Over an older one.
+    older_packages
+    rpm --root "$root" --dbpath /var/lib/rpm --nodeps --install "$older"/*.rpm
     (cd "$packages" && ${install/rpm/rpm --root "$root" --dbpath /var/lib/rpm --nodeps})
     expect "what is required" "libc.so.6()(64bit)" rpm -qp --requires "$packages"/libkeepalive-"$version"-1.x86_64.rpm
     expect_nothing "what was installed is there" rpm --root "$root" --dbpath /var/lib/rpm --verify --nodeps libkeepalive keepalive
