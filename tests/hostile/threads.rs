@@ -18,7 +18,8 @@ pub fn threads(mut command: Command, calls: &str) -> String {
 #[test]
 fn a_million_calls_among_forks_and_changes_of_environment_are_all_right() {
     let program = host("threads");
-    let before = threads(without(&program), "1000");
+    // Enough that every thread has begun before the last of them.
+    let before = threads(without(&program), "50000");
     assert!(figure(&before, "wrong") > 100, "{before}");
 
     let report = threads(with(&program), CALLS);
