@@ -98,9 +98,10 @@ if [ -n "$with_command" ]; then
     # Linked statically, so that one file runs on every C library (and LD_PRELOAD, where the
     # command is used under the library, does not concern it). A target of its own, since build
     # scripts and macros cannot be linked so.
-    flags=CARGO_TARGET_$(tr a-z- A-Z_ <<<"$target")_RUSTFLAGS
-    paths="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/libkeepalive"
-    env "$flags=-C target-feature=+crt-static $paths" \
+    flags=(-C target-feature=+crt-static
+        "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" "--remap-path-prefix=$PWD=/libkeepalive")
+    # The form that takes paths with blanks in them.
+    CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${flags[*]}") \
         cargo build --quiet --locked --release --package libkeepalive-command --bins --target "$target"
     copy 755 "target/$target/release/keepalive" bin
     ! readelf --program-headers "$tree/bin/keepalive" | grep -q INTERP || fail 'the command is not linked statically'

@@ -80,7 +80,7 @@ busybox_into() { # DIRECTORY
 # --- the images that the Containerfile names
 
 make_tree bookworm-gcc bookworm gcc libc6-dev ca-certificates
-make_tree bullseye bullseye g++ libc6-dev strace # the one of tests/everywhere.sh
+make_tree bullseye bullseye "${tools[@]}" # the one of tests/everywhere.sh
 
 # Compiled on the oldest glibc, and on musl.
 install -D tests/containers/show.c "$systems/bullseye/tmp/show.c"

@@ -21,9 +21,6 @@ cd "$(dirname "$0")/.."
 . tests/support/systems.sh
 [ $# -gt 0 ] || set -- native musl bullseye trixie
 
-# What the suites compile and trace their programs with.
-tools=(g++ libc6-dev strace)
-
 # Debian 12 with the cross compilers, and a Rust that has the other architectures' core library:
 # 1.85, the oldest that the library is built with.
 make_cross_tree() {

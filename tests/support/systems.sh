@@ -5,6 +5,9 @@
 systems=${KEEPALIVE_SYSTEMS:-$PWD/target/systems}
 mkdir -p "$systems"
 
+# What the suites compile and trace their programs with.
+tools=(g++ libc6-dev strace)
+
 # A Debian release, under a name that appears only when it is complete: debootstrap's smallest, or
 # with packages a copy of that, in which they are installed.
 make_tree() { # NAME RELEASE [PACKAGE...]
