@@ -83,11 +83,11 @@ make_tree bookworm-gcc bookworm gcc libc6-dev ca-certificates
 make_tree bullseye bullseye "${tools[@]}" # the one of tests/everywhere.sh
 
 # Compiled on the oldest glibc, and on musl.
-install -D tests/containers/show.c "$systems/bullseye/tmp/show.c"
+install -D tests/hosts/show.c "$systems/bullseye/tmp/show.c"
 chroot "$systems/bullseye" gcc -o /tmp/show /tmp/show.c
 mv "$systems/bullseye/tmp/show" "$root/made/show-glibc"
 rm "$systems/bullseye/tmp/show.c"
-musl-gcc -o "$root/made/show-musl" tests/containers/show.c
+musl-gcc -o "$root/made/show-musl" tests/hosts/show.c
 
 red_hat=$root/rockylinux
 mkdir -p "$red_hat"/usr/{bin,lib64} "$red_hat/etc" "$red_hat/usr/local/lib"

@@ -91,23 +91,9 @@ inside() { chroot "$root" /usr/bin/env -i PATH=/opt/keepalive/bin:/usr/local/bin
 look='use Socket; socket(my $s, AF_INET, SOCK_STREAM, 0) or die;
 print join " ", map { unpack "i", getsockopt $s, $_->[0], $_->[1] } [SOL_SOCKET, SO_KEEPALIVE], [6, 4];'
 
-# The same as a C program, for systems without perl and for 32 bit.
-look_program() { # COMPILER [NAME]
-    "$1" -o "$root/bin/${2-look}" -x c - <<'PROGRAM'
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
-#include <sys/socket.h>
-
-int main(void)
-{
-    int s = socket(AF_INET, SOCK_STREAM, 0), on = 0, idle = 0;
-    socklen_t size = sizeof on;
-    getsockopt(s, SOL_SOCKET, SO_KEEPALIVE, &on, &size);
-    getsockopt(s, IPPROTO_TCP, TCP_KEEPIDLE, &idle, &size);
-    return !printf("%d %d\n", !!on, idle);
-}
-PROGRAM
+# A C program that says the same, for systems without perl and for 32 bit.
+show_program() { # COMPILER [NAME]
+    "$1" -o "$root/bin/${2-show}" -x c - <tests/hosts/show.c
 }
 
 names_that_load() { # LD_PRELOAD...
@@ -311,15 +297,15 @@ musl() {
     ln -s ../../bin/busybox "$tree/usr/bin/env"
     open_system musl "$tree"
     for applet in install cp mv rm mkdir rmdir find dirname sed; do ln -s busybox "$root/bin/$applet"; done
-    look_program musl-gcc
+    show_program musl-gcc
     tar --extract --file "$packages/$name.tar.gz" --directory "$root/tmp"
     local before
     before=$(files)
     inside "/tmp/$name/install.sh"
-    expect "without the library" "0 7200" inside look
+    expect "without the library" "keepalive 0 idle 7200" inside show
     # musl looks in /usr/local/lib.
-    expect "LD_PRELOAD on musl" "1 180" inside LD_PRELOAD=libkeepalive.so KEEPIDLE=180 look
-    expect "keepalive run on musl" "1 180" inside keepalive run --idle 180 look
+    expect "LD_PRELOAD on musl" "keepalive 1 idle 180" inside LD_PRELOAD=libkeepalive.so KEEPIDLE=180 show
+    expect "keepalive run on musl" "keepalive 1 idle 180" inside keepalive run --idle 180 show
     expect "keepalive show on musl" "tcp_keepalive_time" inside keepalive show
     inside "/tmp/$name/install.sh" --uninstall
     diff <(echo "$before") <(files) || fail "the tarball leaves something behind on musl"
@@ -333,24 +319,24 @@ mixed() {
     inside dpkg --add-architecture i386
     inside sh -c 'apt-get -qq update && apt-get -qq install --no-install-recommends libc6:i386' >"$work/libc6.log" 2>&1 ||
         fail "libc6:i386: $(tail "$work/libc6.log")"
-    look_program gcc look64
+    show_program gcc show64
     i686_gcc() { # -o FILE ARGUMENT...: the compiler is in a tree of its own
-        chroot "$systems/cross" i686-linux-gnu-gcc -o /tmp/look32 "${@:3}"
-        mv "$systems/cross/tmp/look32" "$2"
+        chroot "$systems/cross" i686-linux-gnu-gcc -o /tmp/show32 "${@:3}"
+        mv "$systems/cross/tmp/show32" "$2"
     }
-    look_program i686_gcc look32
+    show_program i686_gcc show32
     cp "$packages"/*"_$version-1_"*.deb "$root/tmp"
     inside sh -c 'apt-get -qq install -y /tmp/libkeepalive_*_amd64.deb /tmp/libkeepalive_*_i386.deb /tmp/keepalive_*.deb' >/dev/null 2>&1 ||
         fail "the 64-bit and the 32-bit package do not go together"
     local program
-    for program in look64 look32; do
-        expect "$program without the library" "0 7200" inside "$program"
-        expect "$program, by name" "1 180" inside LD_PRELOAD=libkeepalive.so KEEPIDLE=180 "$program"
-        expect "$program, by \$LIB" "1 180" inside 'LD_PRELOAD=/usr/$LIB/libkeepalive.so' KEEPIDLE=180 "$program"
+    for program in show64 show32; do
+        expect "$program without the library" "keepalive 0 idle 7200" inside "$program"
+        expect "$program, by name" "keepalive 1 idle 180" inside LD_PRELOAD=libkeepalive.so KEEPIDLE=180 "$program"
+        expect "$program, by \$LIB" "keepalive 1 idle 180" inside 'LD_PRELOAD=/usr/$LIB/libkeepalive.so' KEEPIDLE=180 "$program"
     done
     inside sh -c 'echo "/usr/\$LIB/libkeepalive.so" >/etc/ld.so.preload'
-    for program in look64 look32; do
-        expect "$program, /etc/ld.so.preload" "1 180" inside KEEPIDLE=180 "$program"
+    for program in show64 show32; do
+        expect "$program, /etc/ld.so.preload" "keepalive 1 idle 180" inside KEEPIDLE=180 "$program"
     done
 }
 
