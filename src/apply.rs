@@ -12,7 +12,7 @@ use options::{Line, Mode};
 use crate::errno::{ErrnoGuard, errno};
 use crate::next;
 use crate::report::Message;
-use crate::settings::Settings;
+use crate::settings::{Setting, Settings};
 
 /// The type of a socket without its flags, `SOCK_TYPE_MASK` of the kernel's linux/net.h.
 const SOCK_TYPE_MASK: c_int = 0xf;
@@ -72,11 +72,11 @@ pub fn is_forced() -> bool {
 pub fn changed(fd: c_int, level: c_int, name: c_int) {
     let _errno = ErrnoGuard::new();
     let settings = Settings::get();
-    let chosen = settings.options().find(|option| (option.0, option.1) == (level, name));
-    if let Some((.., value)) = chosen {
+    let chosen = settings.for_a_socket().find(|it| (it.level, it.number) == (level, name));
+    if let Some(setting) = chosen {
         // A socket of any kind has SO_KEEPALIVE.
         if level == IPPROTO_TCP || is_tcp(fd) {
-            set(fd, level, name, value);
+            set(fd, setting);
         }
     }
 }
@@ -95,11 +95,11 @@ fn apply(settings: Settings, fd: c_int, call: &str, reason_to_leave: Option<&str
         Some(_) => {}
         None => {
             let mut nothing_to_set = true;
-            for (level, number, name, value) in settings.options() {
+            for setting in settings.for_a_socket() {
                 nothing_to_set = false;
-                let errno = set(fd, level, number, value);
+                let errno = set(fd, setting);
                 if debug {
-                    line.outcome(name, value, errno);
+                    line.outcome(setting.name, setting.value, errno);
                 }
             }
             if debug && nothing_to_set {
@@ -131,9 +131,10 @@ fn get(fd: c_int, level: c_int, name: c_int) -> Option<c_int> {
 /// Sets an option by setsockopt(2): 0, or errno. (Always inlined: behind a system call the
 /// processor does not foresee returns, so that one return more costs 10 ns: docs/speed.md.)
 #[inline(always)]
-fn set(fd: c_int, level: c_int, name: c_int, value: c_int) -> c_int {
-    let length = size_of::<c_int>() as socklen_t;
+fn set(fd: c_int, setting: Setting) -> c_int {
+    let Setting { level, number, value, .. } = setting;
+    let length = size_of_val(&value) as socklen_t;
     // SAFETY: `value` is read for `length` bytes during the call.
-    let result = unsafe { next::setsockopt(fd, level, name, (&raw const value).cast(), length) };
+    let result = unsafe { next::setsockopt(fd, level, number, (&raw const value).cast(), length) };
     if result == 0 { 0 } else { errno() }
 }

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use libc::{IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, c_int};
 use once_cell::race::OnceNonZeroUsize;
-use options::{Line, Mode, OPTIONS};
+use options::{Line, Mode, OPTIONS, TcpOption};
 
 use crate::errno::ErrnoGuard;
 use crate::report::{self, Message};
@@ -20,6 +20,19 @@ const DEBUG: usize = 8;
 
 /// For each of [`OPTIONS`] its value plus one; 0 where none was given.
 static VALUES: [AtomicU32; OPTIONS.len()] = [const { AtomicU32::new(0) }; OPTIONS.len()];
+
+/// One option of a socket, and the value that it gets.
+#[derive(Clone, Copy)]
+pub struct Setting {
+    /// The level, setsockopt(2).
+    pub level: c_int,
+    /// `optname` for setsockopt(2).
+    pub number: c_int,
+    /// The kernel's name for it.
+    pub name: &'static CStr,
+    /// The value.
+    pub value: u32,
+}
 
 /// The settings, as the environment said when the library was loaded.
 #[derive(Clone, Copy)]
@@ -53,13 +66,15 @@ impl Settings {
         self.0 & DEBUG != 0
     }
 
-    /// What a new socket gets: level, number, name and value of each option.
-    pub fn options(self) -> impl Iterator<Item = (c_int, c_int, &'static CStr, c_int)> {
-        let keepalive = (SOL_SOCKET, SO_KEEPALIVE, c"SO_KEEPALIVE", 1);
+    /// What a new socket gets.
+    pub fn for_a_socket(self) -> impl Iterator<Item = Setting> {
+        let keepalive =
+            Setting { level: SOL_SOCKET, number: SO_KEEPALIVE, name: c"SO_KEEPALIVE", value: 1 };
         let keepalive = (!self.mode_is(Mode::Skip)).then_some(keepalive);
         let given = OPTIONS.iter().zip(&VALUES).filter_map(|(option, value)| {
             let value = value.load(Ordering::Relaxed).checked_sub(1)?;
-            Some((IPPROTO_TCP, option.number, option.name, value as c_int))
+            let TcpOption { number, name, .. } = *option;
+            Some(Setting { level: IPPROTO_TCP, number, name, value })
         });
         keepalive.into_iter().chain(given)
     }
@@ -102,7 +117,7 @@ fn read(report: bool) -> NonZeroUsize {
                 }
                 number
             });
-            value.store(number.map_or(0, |number| number as u32 + 1), Ordering::Relaxed);
+            value.store(number.map_or(0, |number| number + 1), Ordering::Relaxed);
         }
         if let Some(text) = variable(c"KEEPALIVE_DEBUG") {
             if text == b"1" {

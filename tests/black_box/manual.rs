@@ -83,7 +83,7 @@ fn the_modes_are_those_of_the_readme() {
 #[test]
 fn the_names_and_limits_are_those_that_the_library_accepts() {
     let list = list("ENVIRONMENT");
-    for option in &OPTIONS {
+    for option in OPTIONS {
         let name = option.name.to_str().expect("ASCII");
         let names = match option.short_name {
             Some(short) => format!("{} or {name}", short.to_str().expect("ASCII")),

@@ -16,7 +16,7 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
-use libkeepalive_command::cli::Cli;
+use libkeepalive_command::Cli;
 
 /// The page that is written by hand.
 const LIBRARY_PAGE: &str = include_str!("../../../man/libkeepalive.8");
@@ -105,7 +105,7 @@ fn page(name: &str, command: &Command) -> std::io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// The sections in what stands below the options of `--help`; cli.rs says how it is laid out.
+/// The sections in what stands below the options of `--help`; src/lib.rs says how it is laid out.
 fn add_sections(roff: &mut Roff, help: &str) {
     for line in help.lines() {
         let text = line.trim_start();

@@ -1,33 +1,84 @@
 //! The `keepalive` command: TCP keepalive for programs whose source nobody can change.
 //!
 //! `run` starts a program with the preload library in front, `show` tells what the TCP sockets
-//! of running processes have, `attach` sets it on them. docs/command.md is the manual.
+//! of running processes have, `attach` sets it on them. docs/command.md says more.
+//!
+//! The modules are in layers. Each uses only those of the layers below its own, so no verb uses
+//! another (`tests/layers.sh`):
+//!
+//! - `run`, `show`, `attach`: the verbs
+//! - `apply`: what is wanted, put on the sockets that are there
+//! - `process`: what is there; `settings`: what is wanted
+//! - `terminal`, `values`, `time`: how it is said
+//!
+//! What stands below the options of `--help` (exit statuses, environment, examples) is laid out so
+//! that examples/generate_manuals.rs can make sections of it: headings that end in a colon, entries
+//! indented by two blanks, and their explanations indented further, or behind two blanks.
 
+mod apply;
 mod attach;
-pub mod cli;
-mod diag;
-mod findings;
-mod inspect;
-mod json;
-mod library;
 mod process;
-mod program;
-mod refusal;
 mod run;
 mod settings;
 mod show;
-mod socket;
-mod startup;
+mod terminal;
 mod time;
+mod values;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
-use cli::{Cli, Command};
+/// TCP keepalive for programs whose source nobody can change
+///
+/// A TCP connection that carries no data can die without anyone noticing: a firewall forgets it,
+/// or the peer loses power. The kernel prevents both, but only for sockets on which the program
+/// turned keepalive on, and by default only after two hours.
+#[derive(Debug, Parser)]
+#[command(
+    name = "keepalive",
+    version,
+    after_help = "\
+Examples:
+  keepalive run --dead-after 2m some-program      start it with keepalive on every TCP socket
+  keepalive show some-program                     what its sockets have now
+  keepalive attach --dead-after 2m some-program   set it on the sockets it has open, no restart
 
-/// The exit status of `run` where the command itself has failed, not the program: env(1)'s.
-const RUN_FAILED: u8 = 125;
+See `keepalive COMMAND --help` for each command's options and exit statuses."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start a program with keepalive on every TCP socket it opens
+    ///
+    /// Sets the variables of libkeepalive, puts the library in front of LD_PRELOAD (what is there
+    /// stays) and turns into PROGRAM: the same process, so that signals, job control and the exit
+    /// status are PROGRAM's own. Values that are not given stay as the environment has them, or
+    /// else the kernel's. TIME is written 90, 90s, 5m or 1h.
+    Run(run::RunArgs),
+    /// Show the TCP sockets of running processes and what keepalive they have
+    ///
+    /// For each process: whether libkeepalive is loaded in it; for each of its TCP sockets: state,
+    /// addresses, keepalive and its times, how long the peer has been silent, the timer that runs
+    /// and when it fires; and in words what is wrong. Without arguments: the kernel's defaults, and
+    /// one line for each process that may be looked into. The processes are neither stopped nor
+    /// changed. Needs the rights of ptrace(2): one's own processes, or root.
+    Show(show::ShowArgs),
+    /// Set keepalive on the open TCP sockets of running processes, without a restart
+    ///
+    /// The options are set on a duplicate of each socket, pidfd_getfd(2): the process is not
+    /// stopped and does not notice. Listening sockets are set too: what they accept afterwards
+    /// inherits it. Connections that a process opens later are not covered. Sockets for which the
+    /// program chose times of its own stay as they are, unless --force is given. Needs the rights
+    /// of ptrace(2): one's own processes, or root. TIME is written 90, 90s, 5m or 1h.
+    Attach(attach::AttachArgs),
+}
 
 /// The command, from the arguments to the exit status.
 pub fn main() -> ExitCode {
@@ -42,14 +93,20 @@ pub fn main() -> ExitCode {
             match error.exit_code() {
                 0 => ExitCode::SUCCESS,
                 // 2 could be the program's own.
-                _ if is_run => ExitCode::from(RUN_FAILED),
+                _ if is_run => ExitCode::from(run::FAILED),
                 _ => ExitCode::from(2),
             }
         }
     }
 }
 
-/// Prints a message on stderr, as every message of the command begins.
-fn complain(message: impl std::fmt::Display) {
-    anstream::eprintln!("keepalive: {message}");
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
 }

@@ -14,4 +14,4 @@ mod option;
 
 pub use line::{LINE_MAX, Line};
 pub use mode::Mode;
-pub use option::{OPTIONS, TcpOption};
+pub use option::{KEEPCNT, KEEPIDLE, KEEPINTVL, OPTIONS, TcpOption, USER_TIMEOUT};

@@ -79,11 +79,11 @@ pub trait Line {
     /// Appends what came of setting an option: ` TCP_KEEPCNT=20`, and, unless `errno` is 0, why
     /// it was refused.
     #[inline(never)]
-    fn outcome(&mut self, name: &CStr, value: c_int, errno: c_int) {
+    fn outcome(&mut self, name: &CStr, value: u32, errno: c_int) {
         self.text(" ");
         self.name(name);
         self.text("=");
-        self.number(value as u32);
+        self.number(value);
         if errno != 0 {
             self.text(" (refused, errno ");
             self.number(errno as u32);

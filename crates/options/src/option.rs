@@ -12,50 +12,63 @@ pub struct TcpOption {
     /// `optname` for setsockopt(2): include/uapi/linux/tcp.h, the same on every architecture.
     pub number: c_int,
     /// The smallest value that the kernel takes (net/ipv4/tcp.c, `do_tcp_setsockopt`).
-    pub min: c_int,
+    pub min: u32,
     /// The largest value that the kernel takes (include/net/tcp.h, `MAX_TCP_KEEPCNT` and the
     /// like; a timeout may be any `int` that is not negative).
-    pub max: c_int,
+    pub max: u32,
     /// What [`parse`](Self::parse) accepts, in words.
     pub accepted: &'static str,
 }
 
-/// Rows of the table, each with its range in numbers and in words.
-macro_rules! options {
-    ($(($name:literal, $short_name:expr, $number:literal, $min:literal to $max:literal $unit:literal),)*) => {
-        [$(TcpOption {
+/// A row of the table, with its range in numbers and in words.
+macro_rules! option {
+    ($name:literal, $short_name:expr, $number:literal, $min:literal to $max:literal $unit:literal) => {
+        TcpOption {
             name: $name,
             short_name: $short_name,
             number: $number,
             min: $min,
             max: $max,
             accepted: concat!("a whole number from ", $min, " to ", $max, " (", $unit, ")"),
-        },)*]
+        }
     };
 }
-/// Every option, in the order in which they are set.
-pub const OPTIONS: [TcpOption; 4] = options![
-    (c"TCP_KEEPCNT", Some(c"KEEPCNT"), 6, 1 to 127 "probes"),
-    (c"TCP_KEEPIDLE", Some(c"KEEPIDLE"), 4, 1 to 32767 "seconds"),
-    (c"TCP_KEEPINTVL", Some(c"KEEPINTVL"), 5, 1 to 32767 "seconds"),
-    (c"TCP_USER_TIMEOUT", None, 18, 0 to 2147483647 "milliseconds"),
-];
+
+/// Unanswered probes after which the connection is dead.
+pub const KEEPCNT: TcpOption = option!(c"TCP_KEEPCNT", Some(c"KEEPCNT"), 6, 1 to 127 "probes");
+/// Idle time before the first probe.
+pub const KEEPIDLE: TcpOption =
+    option!(c"TCP_KEEPIDLE", Some(c"KEEPIDLE"), 4, 1 to 32767 "seconds");
+/// Time between probes.
+pub const KEEPINTVL: TcpOption =
+    option!(c"TCP_KEEPINTVL", Some(c"KEEPINTVL"), 5, 1 to 32767 "seconds");
+/// How long sent data may stay unacknowledged; 0 is the kernel's own time.
+pub const USER_TIMEOUT: TcpOption =
+    option!(c"TCP_USER_TIMEOUT", None, 18, 0 to 2147483647 "milliseconds");
+
+/// Every option, in the order in which the library sets them.
+pub const OPTIONS: &[TcpOption] = &[KEEPCNT, KEEPIDLE, KEEPINTVL, USER_TIMEOUT];
 
 impl TcpOption {
+    /// Whether the kernel takes this value.
+    pub fn contains(&self, value: u32) -> bool {
+        (self.min..=self.max).contains(&value)
+    }
+
     /// The value that `text` stands for: decimal digits and nothing else (no sign, no blank,
     /// no unit), from [`min`](Self::min) to [`max`](Self::max). None if it is anything else.
-    pub fn parse(&self, text: &[u8]) -> Option<c_int> {
+    pub fn parse(&self, text: &[u8]) -> Option<u32> {
         if text.is_empty() {
             return None;
         }
-        let mut value: c_int = 0;
+        let mut value: u32 = 0;
         for byte in text {
             let digit = byte.wrapping_sub(b'0');
             if digit > 9 {
                 return None;
             }
-            value = value.checked_mul(10)?.checked_add(c_int::from(digit))?;
+            value = value.checked_mul(10)?.checked_add(digit.into())?;
         }
-        (self.min <= value && value <= self.max).then_some(value)
+        self.contains(value).then_some(value)
     }
 }

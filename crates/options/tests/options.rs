@@ -3,8 +3,7 @@
 use libkeepalive_options::{LINE_MAX, Line, Mode, OPTIONS, TcpOption};
 
 fn option(name: &str) -> &'static TcpOption {
-    static ROWS: [TcpOption; OPTIONS.len()] = OPTIONS;
-    ROWS.iter().find(|option| option.name.to_str() == Ok(name)).expect("an option of that name")
+    OPTIONS.iter().find(|option| option.name.to_str() == Ok(name)).expect("an option of that name")
 }
 
 /// A line that grows as it needs to.
@@ -29,7 +28,10 @@ impl Text {
 /// range the kernel's, and what is accepted is said with its range and unit.
 #[test]
 fn every_option_is_the_kernels() {
-    let rows = OPTIONS.map(|o| (o.name, o.short_name, o.number, o.min, o.max, o.accepted));
+    let rows: Vec<_> = OPTIONS
+        .iter()
+        .map(|o| (o.name, o.short_name, o.number, o.min, o.max, o.accepted))
+        .collect();
     #[rustfmt::skip]
     assert_eq!(rows, [
         (c"TCP_KEEPCNT", Some(c"KEEPCNT"), libc::TCP_KEEPCNT, 1, 127, "a whole number from 1 to 127 (probes)"),
@@ -41,7 +43,7 @@ fn every_option_is_the_kernels() {
 
 #[test]
 fn the_edges_of_each_range_are_accepted_and_what_is_beyond_is_not() {
-    for option in &OPTIONS {
+    for option in OPTIONS {
         let parse = |value: i64| option.parse(value.to_string().as_bytes());
         let (min, max) = (i64::from(option.min), i64::from(option.max));
         assert_eq!(parse(min), Some(option.min), "{:?}", option.name);
@@ -60,8 +62,15 @@ fn leading_zeros_do_not_change_a_number() {
 
 #[test]
 fn a_number_too_large_for_any_integer_is_not_accepted() {
-    for option in &OPTIONS {
-        for text in ["2147483648", "4294967297", "18446744073709551617", &"9".repeat(1000)] {
+    for option in OPTIONS {
+        for text in [
+            "2147483648",
+            "4294967295",
+            "4294967296",
+            "4294967297",
+            "18446744073709551617",
+            &"9".repeat(1000),
+        ] {
             assert_eq!(option.parse(text.as_bytes()), None, "{:?}: {text}", option.name);
         }
     }
@@ -85,7 +94,7 @@ fn nothing_but_digits_is_a_number() {
         b"\xd9\xa5",
         b"5\xff",
     ];
-    for option in &OPTIONS {
+    for option in OPTIONS {
         for text in malformed {
             assert_eq!(option.parse(text), None, "{:?}: {text:?}", option.name);
         }
@@ -147,7 +156,7 @@ fn a_value_that_cannot_be_used_is_reported_with_what_is_accepted_and_what_happen
 #[test]
 fn the_longest_lines_have_room() {
     let value = [0xff; 1000];
-    for option in &OPTIONS {
+    for option in OPTIONS {
         let report = Text::of(|line| {
             line.unusable(option.name, &value, option.accepted, "the system default stays");
         });
@@ -156,7 +165,7 @@ fn the_longest_lines_have_room() {
     let debug = Text::of(|line| {
         line.about("accept4() = ", i32::MAX);
         line.outcome(c"SO_KEEPALIVE", 1, 4095);
-        for option in &OPTIONS {
+        for option in OPTIONS {
             line.outcome(option.name, option.max, 4095);
         }
     });

@@ -29,7 +29,7 @@ ctor::declarative::ctor! {
     }
 }
 
-/// Puts back what was inherited. Nothing may be printed afterwards unless [`run`](crate::run)
+/// Puts back what was inherited. Nothing may be printed afterwards unless [`run`](super::run)
 /// failed.
 pub fn restore() {
     if !SIGPIPE_IGNORED.load(Ordering::Relaxed) {

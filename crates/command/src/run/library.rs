@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use object::{Object, ReadCache};
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
-use crate::program::{self, Machine};
+use super::program::{self, Machine};
 
 /// The library's file name.
 const FILE_NAME: &str = "libkeepalive.so";

@@ -2,10 +2,8 @@
 
 use serde::Serialize;
 
-use crate::diag::{Defaults, Timer, TimerKind};
-use crate::inspect::{Inspected, Socket};
-use crate::settings::{KEEPCNT, KEEPIDLE, KEEPINTVL, USER_TIMEOUT};
-use crate::socket::Protocol;
+use super::View;
+use crate::process::{Protocol, Socket, Timer, TimerKind};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -59,35 +57,32 @@ struct RunningTimer {
 }
 
 /// The document.
-pub fn document(
-    defaults: Option<&Defaults>,
-    processes: &[(&Inspected, Vec<&Socket>)],
-    not_inspected: usize,
-) -> serde_json::Result<String> {
-    let kernel = defaults.map(|defaults| Kernel {
-        tcp_keepalive_time: defaults[KEEPIDLE],
-        tcp_keepalive_intvl: defaults[KEEPINTVL],
-        tcp_keepalive_probes: defaults[KEEPCNT],
+pub fn document(view: &View) -> String {
+    let kernel = view.defaults.map(|defaults| Kernel {
+        tcp_keepalive_time: defaults.idle,
+        tcp_keepalive_intvl: defaults.interval,
+        tcp_keepalive_probes: defaults.count,
     });
-    let processes = processes.iter().map(|(process, sockets)| Process {
+    let processes = view.processes.iter().map(|(process, sockets)| Process {
         pid: process.target.pid,
         name: &process.target.name,
         library: process.library.as_ref().map(|path| path.display().to_string()),
         trouble: process.trouble.as_deref(),
         sockets: sockets.iter().copied().map(socket).collect(),
     });
-    serde_json::to_string_pretty(&Document {
+    let document = Document {
         version: 1,
         kernel,
         processes: processes.collect(),
-        not_inspected,
-    })
+        not_inspected: view.not_inspected,
+    };
+    serde_json::to_string_pretty(&document).expect("no map with keys other than text") + "\n"
 }
 
 fn socket(socket: &Socket) -> TcpSocket<'_> {
-    let value = |option: usize| socket.options.and_then(|options| options.values[option]);
+    let values = socket.options.map(|options| options.values).unwrap_or_default();
     TcpSocket {
-        descriptors: &socket.descriptors,
+        descriptors: &socket.fds,
         inode: socket.inode,
         protocol: match socket.protocol {
             Protocol::Tcp => "tcp",
@@ -97,10 +92,10 @@ fn socket(socket: &Socket) -> TcpSocket<'_> {
         local: socket.local.map(|address| address.to_string()),
         remote: socket.remote.map(|address| address.to_string()),
         keepalive: socket.options.map(|options| options.keepalive),
-        idle_s: value(KEEPIDLE),
-        interval_s: value(KEEPINTVL),
-        count: value(KEEPCNT),
-        user_timeout_ms: value(USER_TIMEOUT),
+        idle_s: values.idle,
+        interval_s: values.interval,
+        count: values.count,
+        user_timeout_ms: values.user_timeout,
         timer: socket.timer.as_ref().map(timer),
         unanswered_probes: socket.info.map(|info| info.unanswered_probes),
         unacknowledged_segments: socket.info.map(|info| info.unacknowledged),

@@ -1,4 +1,18 @@
-//! Processes, by number or by name, and what /proc tells of them.
+//! What is there: processes by number or by name, what /proc tells of them, and in the modules
+//! their sockets.
+
+pub mod findings;
+mod inspect;
+mod network;
+mod refusal;
+mod selection;
+mod socket;
+
+pub use inspect::{Inspected, Inspector, Socket};
+pub use network::{Network, Networks, Timer, TimerKind};
+pub use refusal::why;
+pub use selection::SelectionArgs;
+pub use socket::{Duplicate, Options, Protocol, State, does_not_exist};
 
 use std::fs::File;
 use std::io;
@@ -10,6 +24,8 @@ use procfs::process::Process;
 use rustix::fs::{Dir, Mode, OFlags, readlinkat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::terminal::printable;
 
 /// A process that runs.
 pub struct Target {
@@ -25,8 +41,8 @@ impl Target {
     /// The process with this number.
     fn open(pid: i32) -> io::Result<Self> {
         let number = Pid::from_raw(pid).ok_or(Errno::SRCH)?;
-        // First the handle: should the number be given to another process meanwhile, then what
-        // is read below is the other's, but no socket of the other's is touched.
+        // The handle comes first: if another process gets the number meanwhile, what is read
+        // below is that one's, but none of its sockets is touched.
         let handle = pidfd_open(number, PidfdFlags::empty())?;
         let process = Process::new(pid).map_err(io_error)?;
         let name = process.stat().map_err(io_error)?.comm;
@@ -38,8 +54,8 @@ impl Target {
         self.handle.as_fd()
     }
 
-    /// Its sockets of every kind: descriptor and inode. (Duplicating anything else could have
-    /// effects when the duplicate is closed: a device may act on that.)
+    /// The descriptors of its sockets of every kind, each with the socket's inode. (Duplicating
+    /// anything else could have effects when the duplicate is closed: a device may act on that.)
     pub fn sockets(&self) -> io::Result<Vec<(i32, u64)>> {
         let path = format!("/proc/{}/fd", self.pid);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -48,7 +64,7 @@ impl Target {
         let mut link = Vec::with_capacity(64);
         for entry in Dir::read_from(&directory)? {
             let name = entry?.file_name().to_owned();
-            let Ok(number) = name.to_string_lossy().parse() else { continue };
+            let Ok(fd) = name.to_string_lossy().parse() else { continue };
             link = match readlinkat(&directory, &name, link) {
                 Ok(link) => link.into_bytes(),
                 // Closed since the directory was read.
@@ -56,9 +72,9 @@ impl Target {
                 // The directory may be listed, but not what is in it.
                 Err(error) => return Err(error.into()),
             };
-            sockets.extend(socket_inode(&link).map(|inode| (number, inode)));
+            sockets.extend(socket_inode(&link).map(|inode| (fd, inode)));
         }
-        // One that has ended, but was not waited for, has no descriptors any more.
+        // A process that has ended, but that nobody has waited for, has no descriptors.
         if sockets.is_empty() && self.process.stat().map_err(io_error)?.state == 'Z' {
             return Err(Errno::SRCH.into());
         }
@@ -113,11 +129,6 @@ impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", printable(&self.name), self.pid)
     }
-}
-
-/// What another user may have chosen, for a terminal: one line, and no escape that it would obey.
-pub fn printable(text: &str) -> impl std::fmt::Display {
-    text.escape_debug()
 }
 
 /// The processes that the arguments mean, each once, by number; and what went wrong with the

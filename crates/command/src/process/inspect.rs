@@ -1,25 +1,22 @@
 //! Looking into processes: their TCP sockets, each with all that can be found out.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry as MapEntry;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::rc::Rc;
 
 use rustix::io::Errno;
 
-use crate::diag::{Defaults, Entry, Namespace, Timer};
-use crate::findings::findings;
-use crate::process::{Target, vanished};
-use crate::refusal::Refusal;
-use crate::socket::{Duplicate, Info, Options, Protocol, State};
+use super::findings::findings;
+use super::network::{Entry, Networks, Timer};
+use super::refusal::{Refusal, why};
+use super::socket::{Duplicate, Info, Options, Protocol, State};
+use super::{Target, vanished};
 
 /// A TCP socket of a process.
 pub struct Socket {
     /// The descriptors that stand for it, at least one.
-    pub descriptors: Vec<i32>,
+    pub fds: Vec<i32>,
     pub inode: u64,
     pub protocol: Protocol,
     pub state: State,
@@ -46,44 +43,10 @@ pub struct Inspected {
 /// Looks into processes, and remembers what they have in common.
 #[derive(Default)]
 pub struct Inspector {
-    networks: HashMap<u64, Rc<Network>>,
-}
-
-/// A network namespace.
-pub struct Network {
-    /// The values that options have where nobody set them, if the namespace may be entered.
-    pub defaults: io::Result<Defaults>,
-    sockets: io::Result<HashMap<u64, Entry>>,
+    networks: Networks,
 }
 
 impl Inspector {
-    /// The network namespace of a process.
-    pub fn network(&mut self, target: &Target, with_sockets: bool) -> io::Result<Rc<Network>> {
-        let (file, inode) = target.network()?;
-        match self.networks.entry(inode) {
-            MapEntry::Occupied(known) => Ok(known.get().clone()),
-            MapEntry::Vacant(place) => {
-                let own = rustix::fs::stat("/proc/thread-self/ns/net")?.st_ino;
-                let other = (inode != own).then(|| file.as_fd());
-                let network = match Namespace::open(other) {
-                    Ok(namespace) => Network {
-                        defaults: Ok(namespace.defaults),
-                        sockets: if with_sockets {
-                            namespace.sockets()
-                        } else {
-                            Ok(HashMap::new())
-                        },
-                    },
-                    Err(error) => Network {
-                        sockets: Err(io::Error::new(error.kind(), error.to_string())),
-                        defaults: Err(error),
-                    },
-                };
-                Ok(place.insert(Rc::new(network)).clone())
-            }
-        }
-    }
-
     /// Everything about a process; None if it has ended.
     pub fn inspect(&mut self, target: Target) -> Option<Inspected> {
         let (sockets, trouble) = match self.sockets(&target) {
@@ -96,32 +59,30 @@ impl Inspector {
     }
 
     fn sockets(&mut self, target: &Target) -> io::Result<(Vec<Socket>, Option<String>)> {
-        let numbers = target.sockets()?;
-        if numbers.is_empty() {
+        let fds = target.sockets()?;
+        if fds.is_empty() {
             return Ok((Vec::new(), None));
         }
-        let network = self.network(target, true)?;
-        let mut trouble = match &network.sockets {
-            Ok(_) => None,
-            Err(error) => Some(format!(
-                "its network namespace cannot be entered, so its timers are unknown: {error}"
-            )),
-        };
+        let network = self.networks.of(target)?;
+        let entries = network.sockets();
+        let mut trouble = entries.err().map(|error| {
+            format!("its network namespace cannot be entered, so its timers are unknown: {error}")
+        });
         let mut sockets: Vec<Option<Socket>> = Vec::new();
         let mut by_inode: HashMap<u64, usize> = HashMap::new();
-        for (number, inode) in numbers {
+        for (fd, inode) in fds {
             if let Some(index) = by_inode.get(&inode) {
                 if let Some(socket) = &mut sockets[*index] {
-                    socket.descriptors.push(number);
+                    socket.fds.push(fd);
                 }
                 continue;
             }
-            let entry = network.sockets.as_ref().ok().and_then(|entries| entries.get(&inode));
-            let socket = match Duplicate::of(target.handle(), number) {
-                Ok(duplicate) => look(&duplicate, number, entry),
+            let entry = entries.ok().and_then(|entries| entries.get(&inode));
+            let socket = match Duplicate::of(target.handle(), fd) {
+                Ok(duplicate) => look(&duplicate, fd, entry),
                 Err(Errno::PERM | Errno::ACCESS) => {
                     trouble = Some(format!("options unknown: {}", Refusal::of(target)));
-                    entry.map(|entry| without_options(number, inode, entry))
+                    entry.map(|entry| without_options(fd, inode, entry))
                 }
                 // Closed meanwhile.
                 Err(Errno::BADF) => None,
@@ -135,7 +96,7 @@ impl Inspector {
 }
 
 /// All about a socket; None if it is no TCP socket.
-fn look(duplicate: &Duplicate, number: i32, entry: Option<&Entry>) -> Option<Socket> {
+fn look(duplicate: &Duplicate, fd: i32, entry: Option<&Entry>) -> Option<Socket> {
     let protocol = duplicate.protocol()?;
     let options = duplicate.options().ok();
     let info = duplicate.info().ok();
@@ -144,7 +105,7 @@ fn look(duplicate: &Duplicate, number: i32, entry: Option<&Entry>) -> Option<Soc
     let info = info.filter(|_| state.is_connection());
     let timer = entry.and_then(|entry| entry.timer);
     Some(Socket {
-        descriptors: vec![number],
+        fds: vec![fd],
         inode: duplicate.inode().ok()?,
         protocol,
         state,
@@ -158,9 +119,9 @@ fn look(duplicate: &Duplicate, number: i32, entry: Option<&Entry>) -> Option<Soc
 }
 
 /// What sock_diag alone tells of a socket.
-fn without_options(number: i32, inode: u64, entry: &Entry) -> Socket {
+fn without_options(fd: i32, inode: u64, entry: &Entry) -> Socket {
     Socket {
-        descriptors: vec![number],
+        fds: vec![fd],
         inode,
         protocol: Protocol::Tcp,
         state: entry.state,
@@ -170,18 +131,5 @@ fn without_options(number: i32, inode: u64, entry: &Entry) -> Socket {
         timer: entry.timer,
         info: None,
         findings: Vec::new(),
-    }
-}
-
-/// An error that came while looking into a process, in words.
-pub fn why(target: &Target, error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => Refusal::of(target).to_string(),
-        Some(libc::ENOSYS) => {
-            "this kernel has no pidfd_getfd(2) (Linux 5.6 does), or a seccomp filter hides it"
-                .into()
-        }
-        Some(libc::EMFILE) => "no descriptor is left for this command (ulimit -n)".into(),
-        _ => error.to_string(),
     }
 }

@@ -1,18 +1,74 @@
 //! `keepalive run`: turn into a program with the library in front of it.
 
+mod library;
+mod program;
+mod startup;
+
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
 use nix::errno::Errno;
-use options::{Mode, OPTIONS};
+use options::Mode;
 
-use crate::cli::RunArgs;
-use crate::library::Library;
-use crate::settings::Settings;
-use crate::{RUN_FAILED, complain, program, startup};
+use crate::settings::{Settings, SettingsArgs};
+use crate::terminal::complain;
+use library::Library;
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Exit status:
+  125  This command failed, or the preload cannot work in PROGRAM (statically
+       linked, Go, setuid, another architecture) and --anyway is not given
+  126  PROGRAM cannot be started
+  127  PROGRAM is not found
+  Any other
+       PROGRAM's own
+
+Environment:
+  KEEPALIVE, KEEPIDLE, KEEPINTVL, KEEPCNT, TCP_USER_TIMEOUT, KEEPALIVE_DEBUG
+       What the library reads, libkeepalive(8): set for PROGRAM as the options
+       say, else passed on; only KEEPALIVE=off becomes KEEPALIVE=on
+  LD_PRELOAD
+       Set for PROGRAM: the library, and then what was there
+  PATH
+       Where PROGRAM is looked for
+
+Examples:
+  keepalive run --dead-after 2m some-program
+       A peer that is gone is noticed within two minutes
+  keepalive run --idle 180 --interval 60 --count 20 --force redis-server
+       Also over the values that the program sets itself
+  keepalive run --debug curl https://example.org/
+       See which sockets get what")]
+pub struct RunArgs {
+    /// What to set.
+    #[command(flatten)]
+    settings: SettingsArgs,
+
+    /// Start PROGRAM even where the preload cannot work in it, with a warning
+    #[arg(long)]
+    anyway: bool,
+
+    /// The library to put in front
+    ///
+    /// Without it: libkeepalive.so beside this command, in ../lib of it, or in the system's
+    /// library directories.
+    #[arg(long, value_name = "PATH")]
+    library: Option<PathBuf>,
+
+    /// The program to start, and its arguments
+    #[arg(value_names = ["PROGRAM", "ARG"], required = true, num_args = 1.., trailing_var_arg = true,
+        value_hint = clap::ValueHint::CommandWithArguments)]
+    command: Vec<OsString>,
+}
+
+/// The command itself has failed, not the program: as env(1).
+pub const FAILED: u8 = 125;
 
 /// The program is there but cannot be started: as env(1).
 const CANNOT_START: u8 = 126;
@@ -32,8 +88,8 @@ pub fn run(arguments: &RunArgs) -> ExitCode {
 fn start(arguments: &RunArgs) -> Result<Infallible, Failure> {
     let name = Path::new(&arguments.command[0]);
     let settings = Settings::new(&arguments.settings);
-    let library = Library::find(arguments.library.as_deref())
-        .map_err(|message| Failure(RUN_FAILED, message))?;
+    let library =
+        Library::find(arguments.library.as_deref()).map_err(|message| Failure(FAILED, message))?;
     let program = program::find(name.as_os_str()).map_err(|error| {
         let status =
             if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_START };
@@ -48,7 +104,7 @@ fn start(arguments: &RunArgs) -> Result<Infallible, Failure> {
         let what = format!("{through}{} {obstacle}", file.display());
         if !arguments.anyway {
             return Err(Failure(
-                RUN_FAILED,
+                FAILED,
                 format!(
                     "{what}\nStart it without this command, then `keepalive attach` can set its \
                      open and listening sockets; --anyway starts it all the same, for the \
@@ -78,7 +134,7 @@ fn environment(
         environment.retain(|(inherited, _)| inherited != name);
         environment.push((name.into(), value));
     };
-    for (option, value) in OPTIONS.iter().zip(settings.values) {
+    for (option, value) in settings.values.iter() {
         // The short name, where there is one: it is the one that wins.
         let name = option.short_name.unwrap_or(option.name).to_string_lossy();
         if let Some(value) = value {
@@ -112,7 +168,7 @@ fn exec(
 ) -> Result<Infallible, Failure> {
     let text = |text: &OsStr| {
         let has_nul =
-            |_| Failure(RUN_FAILED, format!("{}: a NUL byte in it", Path::new(text).display()));
+            |_| Failure(FAILED, format!("{}: a NUL byte in it", Path::new(text).display()));
         CString::new(text.as_bytes()).map_err(has_nul)
     };
     let path = text(program.as_os_str())?;

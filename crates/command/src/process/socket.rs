@@ -1,26 +1,28 @@
 //! One TCP socket of another process, through a duplicate of its descriptor: pidfd_getfd(2).
 //!
-//! A duplicate is held no longer than the few calls on it take: while it is open, a close(2) of
-//! the process's own does not end the connection yet.
+//! A duplicate is held only for the few calls on it: while it is open, the process's own close(2)
+//! does not end the connection.
 
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use libc::c_int;
+use options::TcpOption;
 use rustix::io::{self, Errno};
 use rustix::net::{SocketType, ipproto, sockopt};
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 
-use crate::settings::KNOWN;
+use crate::values::Values;
 
 /// The options of a socket that concern keepalive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// `SO_KEEPALIVE`.
     pub keepalive: bool,
-    /// The value of each of the [`KNOWN`] options; None where the socket has no such option
-    /// (MPTCP has no `TCP_USER_TIMEOUT`).
-    pub values: [Option<u32>; KNOWN],
+    /// The options of tcp(7); None where the socket has no such option (MPTCP has no
+    /// `TCP_USER_TIMEOUT`).
+    pub values: Values<Option<u32>>,
 }
 
 /// Which protocol a socket speaks.
@@ -93,9 +95,9 @@ pub struct Info {
 pub struct Duplicate(OwnedFd);
 
 impl Duplicate {
-    /// The socket that is descriptor `number` of the process.
-    pub fn of(process: BorrowedFd<'_>, number: i32) -> io::Result<Self> {
-        pidfd_getfd(process, number, PidfdGetfdFlags::empty()).map(Self)
+    /// The socket that is descriptor `fd` of the process.
+    pub fn of(process: BorrowedFd<'_>, fd: i32) -> io::Result<Self> {
+        pidfd_getfd(process, fd, PidfdGetfdFlags::empty()).map(Self)
     }
 
     /// The protocol, if this is a TCP socket. (`SO_KEEPALIVE` exists for every kind of socket;
@@ -117,22 +119,29 @@ impl Duplicate {
 
     /// The options.
     pub fn options(&self) -> io::Result<Options> {
-        let socket = self.0.as_fd();
-        let keepalive = sockopt::socket_keepalive(socket)?;
-        let mut values = [None; KNOWN];
-        for (value, access) in values.iter_mut().zip(&ACCESS) {
-            *value = match (access.get)(socket) {
-                Ok(number) => Some(number),
-                Err(error) if does_not_exist(error) => None,
-                Err(error) => return Err(error),
-            };
-        }
+        let keepalive = sockopt::socket_keepalive(&self.0)?;
+        let values = Values::try_new(|option| match self.get(option.number) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if does_not_exist(error) => Ok(None),
+            Err(error) => Err(error),
+        })?;
         Ok(Options { keepalive, values })
     }
 
-    /// Sets one of the [`KNOWN`] options.
-    pub fn set(&self, option: usize, value: u32) -> io::Result<()> {
-        (ACCESS[option].set)(self.0.as_fd(), value)
+    /// Sets an option.
+    pub fn set(&self, option: &TcpOption, value: u32) -> io::Result<()> {
+        let length = size_of_val(&value) as libc::socklen_t;
+        // SAFETY: the kernel reads `length` bytes of `value`.
+        let result = unsafe {
+            libc::setsockopt(
+                self.0.as_raw_fd(),
+                libc::IPPROTO_TCP,
+                option.number,
+                (&raw const value).cast(),
+                length,
+            )
+        };
+        outcome(result)
     }
 
     /// Sets `SO_KEEPALIVE`.
@@ -152,7 +161,7 @@ impl Duplicate {
 
     /// What the kernel tells of the connection.
     pub fn info(&self) -> io::Result<Info> {
-        let raw = tcp_info(self.0.as_fd())?;
+        let raw: libc::tcp_info = self.get(libc::TCP_INFO)?;
         let silent_for = raw.tcpi_last_data_recv.min(raw.tcpi_last_ack_recv);
         Ok(Info {
             state: State(raw.tcpi_state),
@@ -161,62 +170,47 @@ impl Duplicate {
             unacknowledged: raw.tcpi_unacked,
         })
     }
+
+    /// An option of tcp(7).
+    fn get<T: Integers>(&self, number: c_int) -> io::Result<T> {
+        // SAFETY: zeros are a value of every such type.
+        let mut value: T = unsafe { std::mem::zeroed() };
+        let mut length = size_of_val(&value) as libc::socklen_t;
+        // SAFETY: the kernel writes at most `length` bytes (older ones know fewer fields).
+        let result = unsafe {
+            libc::getsockopt(
+                self.0.as_raw_fd(),
+                libc::IPPROTO_TCP,
+                number,
+                (&raw mut value).cast(),
+                &raw mut length,
+            )
+        };
+        outcome(result).map(|()| value)
+    }
 }
+
+/// What the kernel writes for an option: integers only.
+///
+/// # Safety
+///
+/// Every pattern of bits must be a value.
+unsafe trait Integers: Sized {}
+
+// SAFETY: an integer.
+unsafe impl Integers for u32 {}
+// SAFETY: a structure of integers.
+unsafe impl Integers for libc::tcp_info {}
 
 /// Whether an option does not exist for a kind of socket.
 pub fn does_not_exist(error: Errno) -> bool {
     matches!(error, Errno::NOPROTOOPT | Errno::OPNOTSUPP)
 }
 
-/// How one of the [`KNOWN`] options is read and set.
-struct Access {
-    get: fn(BorrowedFd<'_>) -> io::Result<u32>,
-    set: fn(BorrowedFd<'_>, u32) -> io::Result<()>,
-}
-
-/// In the order of [`options::OPTIONS`].
-const ACCESS: [Access; KNOWN] = [
-    Access {
-        get: |socket| sockopt::tcp_keepcnt(socket),
-        set: |socket, value| sockopt::set_tcp_keepcnt(socket, value),
-    },
-    Access {
-        get: |socket| sockopt::tcp_keepidle(socket).map(seconds),
-        set: |socket, value| sockopt::set_tcp_keepidle(socket, Duration::from_secs(value.into())),
-    },
-    Access {
-        get: |socket| sockopt::tcp_keepintvl(socket).map(seconds),
-        set: |socket, value| sockopt::set_tcp_keepintvl(socket, Duration::from_secs(value.into())),
-    },
-    Access {
-        get: |socket| sockopt::tcp_user_timeout(socket),
-        set: |socket, value| sockopt::set_tcp_user_timeout(socket, value),
-    },
-];
-
-fn seconds(time: Duration) -> u32 {
-    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
-}
-
-/// `getsockopt(TCP_INFO)`, which no crate of ours has.
-fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<libc::tcp_info> {
-    use std::os::fd::AsRawFd;
-
-    // SAFETY: a structure of integers, for which zero is a value.
-    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
-    let mut length = size_of_val(&info) as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes (older ones know fewer fields).
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            (&raw mut info).cast(),
-            &mut length,
-        )
-    };
+/// What a call came to that says -1 for an error.
+fn outcome(result: c_int) -> io::Result<()> {
     if result == 0 {
-        Ok(info)
+        Ok(())
     } else {
         Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL))
     }

@@ -1,10 +1,12 @@
-//! A network namespace, as sock_diag(7) and sysctl(8) show it: the timer of every TCP socket, and
-//! what the kernel's defaults are.
+//! Network namespaces, as sock_diag(7) and sysctl(8) show them: the timer of every TCP socket, and
+//! the kernel's defaults.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 use netlink_packet_core::{
@@ -15,14 +17,11 @@ use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP};
 use netlink_packet_sock_diag::inet::{
     ExtensionFlags, InetRequest, InetResponseHeader, SocketId, StateFlags, Timer as RawTimer,
 };
-use netlink_sys::{Socket, SocketAddr as NetlinkAddress, protocols::NETLINK_SOCK_DIAG};
+use netlink_sys::{Socket as Netlink, SocketAddr as NetlinkAddress, protocols::NETLINK_SOCK_DIAG};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::settings::{KEEPCNT, KEEPIDLE, KEEPINTVL, KNOWN};
-use crate::socket::State;
-
-/// The value that each of the [`KNOWN`] options has where nobody set it.
-pub type Defaults = [u32; KNOWN];
+use super::{State, Target};
+use crate::values::Values;
 
 /// Which timer of a socket runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,55 +54,101 @@ pub struct Entry {
     pub timer: Option<Timer>,
 }
 
-/// A network namespace that has been entered.
-pub struct Namespace {
-    netlink: io::Result<Socket>,
-    /// The defaults.
-    pub defaults: Defaults,
+/// The network namespaces that were met, each looked into once.
+#[derive(Default)]
+pub struct Networks(HashMap<u64, Rc<Network>>);
+
+impl Networks {
+    /// The network namespace of a process.
+    pub fn of(&mut self, target: &Target) -> io::Result<Rc<Network>> {
+        let (file, inode) = target.network()?;
+        if let Some(known) = self.0.get(&inode) {
+            return Ok(known.clone());
+        }
+        let own = rustix::fs::stat("/proc/thread-self/ns/net")?.st_ino;
+        let network = if inode == own { Network::own() } else { Network::enter(file.as_fd()) };
+        Ok(self.0.entry(inode).or_insert(Rc::new(network)).clone())
+    }
 }
 
-impl Namespace {
-    /// This process's own, or the one of `/proc/PID/ns/net`, if it may be entered (root only).
-    pub fn open(other: Option<BorrowedFd<'_>>) -> io::Result<Self> {
-        let Some(namespace) = other else { return Self::of_this_thread() };
-        // A thread of its own, for it cannot go back everywhere.
-        std::thread::scope(|scope| {
-            let entered = scope.spawn(|| {
+/// A network namespace.
+pub struct Network {
+    /// The values that options have where nobody set them, if the namespace may be entered.
+    pub defaults: io::Result<Values<u32>>,
+    /// A socket of the namespace, which can be asked from outside of it.
+    netlink: io::Result<Netlink>,
+    sockets: OnceCell<io::Result<HashMap<u64, Entry>>>,
+}
+
+impl Network {
+    /// This process's own.
+    pub fn own() -> Self {
+        Self {
+            defaults: defaults(),
+            netlink: Netlink::new(NETLINK_SOCK_DIAG),
+            sockets: OnceCell::new(),
+        }
+    }
+
+    /// The one of `/proc/PID/ns/net`; only root may enter it.
+    fn enter(namespace: BorrowedFd<'_>) -> Self {
+        // In a thread of its own, since there is not always a way back.
+        let entered = std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
                 move_into_link_name_space(namespace, Some(LinkNameSpaceType::Network))?;
-                Self::of_this_thread()
+                Ok(Self::own())
             });
-            entered.join().expect("a thread that does not panic")
+            thread.join().expect("a thread that does not panic")
+        });
+        entered.unwrap_or_else(|error: io::Error| Self {
+            netlink: Err(copy(&error)),
+            defaults: Err(error),
+            sockets: OnceCell::new(),
         })
     }
 
-    fn of_this_thread() -> io::Result<Self> {
-        let sysctl = |name: &str| -> io::Result<u32> {
-            // The kernel shows the namespace of the thread that opens the file.
-            let text = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}"))?;
-            text.trim().parse().map_err(io::Error::other)
-        };
-        let mut defaults = [0; KNOWN];
-        defaults[KEEPCNT] = sysctl("tcp_keepalive_probes")?;
-        defaults[KEEPIDLE] = sysctl("tcp_keepalive_time")?;
-        defaults[KEEPINTVL] = sysctl("tcp_keepalive_intvl")?;
-        Ok(Self { netlink: Socket::new(NETLINK_SOCK_DIAG), defaults })
+    /// Every TCP socket that is bound, listens or is connected, by inode; asked for once.
+    pub fn sockets(&self) -> Result<&HashMap<u64, Entry>, &io::Error> {
+        let asked = self.sockets.get_or_init(|| match &self.netlink {
+            Ok(netlink) => sockets(netlink),
+            Err(error) => Err(copy(error)),
+        });
+        asked.as_ref()
     }
+}
 
-    /// Every TCP socket that is bound, listens or is connected, by inode.
-    pub fn sockets(&self) -> io::Result<HashMap<u64, Entry>> {
-        let netlink = match &self.netlink {
-            Ok(netlink) => netlink,
-            Err(error) => return Err(io::Error::new(error.kind(), error.to_string())),
-        };
-        netlink.connect(&NetlinkAddress::new(0, 0))?;
-        let mut sockets = HashMap::new();
-        for (family, id) in [(AF_INET, SocketId::new_v4()), (AF_INET6, SocketId::new_v6())] {
-            dump(netlink, family, id, |header| {
-                sockets.insert(header.inode.into(), entry(header));
-            })?;
-        }
-        Ok(sockets)
+/// An error once more, which [`io::Error`] itself does not offer.
+fn copy(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(
+        || io::Error::new(error.kind(), error.to_string()),
+        io::Error::from_raw_os_error,
+    )
+}
+
+/// The values that options have in the namespace of this thread where nobody set them.
+fn defaults() -> io::Result<Values<u32>> {
+    let sysctl = |name: &str| -> io::Result<u32> {
+        // The kernel shows the namespace of the thread that opens the file.
+        let text = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}"))?;
+        text.trim().parse().map_err(io::Error::other)
+    };
+    Ok(Values {
+        count: sysctl("tcp_keepalive_probes")?,
+        idle: sysctl("tcp_keepalive_time")?,
+        interval: sysctl("tcp_keepalive_intvl")?,
+        user_timeout: 0,
+    })
+}
+
+fn sockets(netlink: &Netlink) -> io::Result<HashMap<u64, Entry>> {
+    netlink.connect(&NetlinkAddress::new(0, 0))?;
+    let mut sockets = HashMap::new();
+    for (family, id) in [(AF_INET, SocketId::new_v4()), (AF_INET6, SocketId::new_v6())] {
+        dump(netlink, family, id, |header| {
+            sockets.insert(header.inode.into(), entry(header));
+        })?;
     }
+    Ok(sockets)
 }
 
 fn entry(header: &InetResponseHeader) -> Entry {
@@ -127,7 +172,7 @@ fn entry(header: &InetResponseHeader) -> Entry {
 
 /// Asks for every socket of a family.
 fn dump(
-    netlink: &Socket,
+    netlink: &Netlink,
     family: u8,
     socket_id: SocketId,
     mut each: impl FnMut(&InetResponseHeader),

@@ -1,8 +1,7 @@
 //! What is wrong with a socket, in words.
 
-use crate::diag::{Timer, TimerKind};
-use crate::settings::{KEEPCNT, KEEPIDLE, USER_TIMEOUT};
-use crate::socket::{Info, Options, State};
+use super::network::{Timer, TimerKind};
+use super::socket::{Info, Options, State};
 use crate::time;
 
 /// The times after which middleboxes forget an idle connection, in seconds: the shortest of the
@@ -10,7 +9,7 @@ use crate::time;
 const FORGOTTEN_FIRST: u32 = 240;
 const FORGOTTEN_LAST: u32 = 1800;
 
-/// So many retransmissions take at least six seconds: not a single lost segment.
+/// This many retransmissions take at least six seconds: more than a single lost segment.
 const RETRANSMISSIONS: u8 = 5;
 
 /// What is wrong, the worst first.
@@ -36,7 +35,7 @@ fn unanswered(options: &Options, info: Option<&Info>) -> Option<String> {
     if info.unanswered_probes == 0 || !options.keepalive {
         return None;
     }
-    let of = match (options.values[USER_TIMEOUT], options.values[KEEPCNT]) {
+    let of = match (options.values.user_timeout, options.values.count) {
         // With a user timeout the kernel does not count.
         (None | Some(0), Some(count)) => format!(" of {count}"),
         _ => String::new(),
@@ -51,7 +50,7 @@ fn unanswered(options: &Options, info: Option<&Info>) -> Option<String> {
 /// Data that nobody acknowledges.
 fn unacknowledged(options: &Options, timer: Option<&Timer>) -> Option<String> {
     let timer = timer?;
-    let is_bounded = options.values[USER_TIMEOUT].is_some_and(|limit| limit > 0);
+    let is_bounded = options.values.user_timeout.is_some_and(|limit| limit > 0);
     if timer.kind != TimerKind::Retransmission
         || timer.retransmissions < RETRANSMISSIONS
         || is_bounded
@@ -78,7 +77,7 @@ fn unattended(state: State, options: &Options) -> Option<String> {
         };
         return Some(what.into());
     }
-    let idle = options.values[KEEPIDLE]?;
+    let idle = options.values.idle?;
     if idle > FORGOTTEN_LAST {
         return Some(format!(
             "keepalive on, but first probe only after {}; most firewalls forget after 5–30 min",
@@ -99,9 +98,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::values::Values;
 
     fn options(keepalive: bool, idle: u32, user_timeout: u32) -> Options {
-        Options { keepalive, values: [Some(9), Some(idle), Some(75), Some(user_timeout)] }
+        let values = Values { count: 9, idle, interval: 75, user_timeout }.map(Some);
+        Options { keepalive, values }
     }
 
     fn words(state: State, options: &Options) -> String {

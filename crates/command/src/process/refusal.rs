@@ -1,12 +1,25 @@
 //! Why one process may not look into another: the kernel only says EPERM or EACCES, whichever of
 //! ptrace(2)'s many conditions was not met.
 
-use std::fmt;
+use std::{fmt, io};
 
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use rustix::thread::CapabilitySet;
 
-use crate::process::Target;
+use super::Target;
+
+/// An error that came while looking into a process, in words.
+pub fn why(target: &Target, error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => Refusal::of(target).to_string(),
+        Some(libc::ENOSYS) => {
+            "this kernel has no pidfd_getfd(2) (Linux 5.6 does), or a seccomp filter hides it"
+                .into()
+        }
+        Some(libc::EMFILE) => "no descriptor is left for this command (ulimit -n)".into(),
+        _ => error.to_string(),
+    }
+}
 
 /// What decides about access (kernel/ptrace.c, `__ptrace_may_access` with
 /// PTRACE_MODE_ATTACH_REALCREDS; security/commoncap.c; security/yama/yama_lsm.c).
@@ -160,7 +173,7 @@ fn user_name(uid: u32) -> Option<String> {
     })
 }
 
-fn facts(target: &Target) -> std::io::Result<Facts> {
+fn facts(target: &Target) -> io::Result<Facts> {
     let status = target.status()?;
     let uid = rustix::process::getuid().as_raw();
     let gid = rustix::process::getgid().as_raw();

@@ -1,0 +1,51 @@
+//! Peers that have not been heard for long, and the user timeout.
+//!
+//! The kernel counts the user timeout from when the peer was last heard, so with it a single lost
+//! probe would end a living connection: it is set only once the peer has answered the probe that
+//! keepalive sends at once.
+
+use std::time::{Duration, Instant};
+
+use options::USER_TIMEOUT;
+
+use super::tally::Tally;
+use crate::process::{Duplicate, Target};
+
+/// How long living peers are given to answer.
+const ANSWER_TIME: Duration = Duration::from_secs(1);
+
+/// A socket whose peer has been silent for longer than the idle time.
+pub struct Silent {
+    /// Its descriptor in the process.
+    pub fd: i32,
+    /// Its inode: the descriptor may have become another socket's.
+    pub inode: u64,
+    /// A peer that was heard more recently has answered.
+    pub idle: Duration,
+    /// The timeout that waits, in milliseconds.
+    pub user_timeout: u32,
+}
+
+impl Silent {
+    /// Whether the peer was heard, and the user timeout is set now; also if the socket is gone.
+    fn answered(&self, target: &Target) -> bool {
+        let Ok(socket) = Duplicate::of(target.handle(), self.fd) else { return true };
+        if socket.inode().ok() != Some(self.inode) {
+            return true;
+        }
+        let heard = socket.info().is_ok_and(|info| info.silent_for < self.idle);
+        heard && socket.set(&USER_TIMEOUT, self.user_timeout).is_ok()
+    }
+}
+
+/// Sets the user timeouts that wait, on the sockets whose peers answer in time. The others stay
+/// in the tallies.
+pub fn wait_for_answers(tallies: &mut [(&Target, &mut Tally)]) {
+    let end = Instant::now() + ANSWER_TIME;
+    while tallies.iter().any(|(_, tally)| !tally.silent.is_empty()) && Instant::now() < end {
+        std::thread::sleep(ANSWER_TIME / 10);
+        for (target, tally) in &mut *tallies {
+            tally.silent.retain(|socket| !socket.answered(target));
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What came of each socket, and the count of it for a process, in words.
+
+use std::fmt::Write as _;
+
+use super::plan::{LeftAlone, Plan};
+use super::silent::Silent;
+use crate::process::State;
+
+/// What came of one socket.
+pub enum Outcome {
+    /// It does not speak TCP.
+    NotTcp,
+    /// It is not one of those that `--port` and `--remote` select.
+    NotChosen,
+    /// It stays as it is.
+    LeftAlone(LeftAlone),
+    /// It has been changed, or would be.
+    Changed(Change),
+    /// The kernel refused a call.
+    Failed(String),
+}
+
+/// A socket that has been changed, or would be.
+pub struct Change {
+    /// What was set, or will be once the peer answers.
+    pub plan: Plan,
+    /// The state of the connection.
+    pub state: State,
+    /// Whether a user timeout is wanted which the socket does not have.
+    pub lacks_user_timeout: bool,
+    /// Set if the user timeout waits for an answer of the peer.
+    pub silent: Option<Silent>,
+}
+
+impl Outcome {
+    /// In words, for `--debug`; a failure is told at the end.
+    pub fn describe(&self) -> Option<String> {
+        match self {
+            Self::NotTcp | Self::Failed(_) => None,
+            Self::NotChosen => Some("not chosen by --port or --remote".into()),
+            Self::LeftAlone(LeftAlone::SetAlready) => Some("set already".into()),
+            Self::LeftAlone(LeftAlone::OwnTimes) => {
+                Some("left alone: the program chose times of its own".into())
+            }
+            Self::Changed(change) => Some(change.plan.describe()),
+        }
+    }
+}
+
+/// What came of the sockets of one process.
+#[derive(Default)]
+pub struct Tally {
+    connections: usize,
+    listening: usize,
+    unconnected: usize,
+    set_already: usize,
+    own_times: usize,
+    not_chosen: usize,
+    without_user_timeout: usize,
+    /// Those whose user timeout waits for an answer of the peer.
+    pub silent: Vec<Silent>,
+    /// What the kernel refused, with the descriptor.
+    pub failures: Vec<String>,
+}
+
+impl Tally {
+    /// Counts a socket.
+    pub fn add(&mut self, fd: i32, outcome: Outcome) {
+        match outcome {
+            Outcome::NotTcp => {}
+            Outcome::NotChosen => self.not_chosen += 1,
+            Outcome::LeftAlone(LeftAlone::SetAlready) => self.set_already += 1,
+            Outcome::LeftAlone(LeftAlone::OwnTimes) => self.own_times += 1,
+            Outcome::Failed(what) => self.failures.push(format!("fd {fd}: {what}")),
+            Outcome::Changed(change) => {
+                match change.state {
+                    State::LISTEN => self.listening += 1,
+                    State::CLOSED => self.unconnected += 1,
+                    _ => self.connections += 1,
+                }
+                self.without_user_timeout += usize::from(change.lacks_user_timeout);
+                self.silent.extend(change.silent);
+            }
+        }
+    }
+
+    /// How many sockets have been changed.
+    pub fn changed(&self) -> usize {
+        self.connections + self.listening + self.unconnected
+    }
+
+    /// Whether one of them is a listening socket.
+    pub fn has_listening(&self) -> bool {
+        self.listening > 0
+    }
+
+    /// In words.
+    pub fn describe(&self, is_dry_run: bool) -> String {
+        let left = listed(&[
+            (self.set_already, "set already"),
+            (self.own_times, "with times of their own (--force changes them)"),
+            (self.not_chosen, "not chosen by --port or --remote"),
+            (self.failures.len(), "refused"),
+        ]);
+        if self.changed() == 0 && left.is_empty() {
+            return "no TCP sockets".into();
+        }
+        let kinds = listed(&[
+            (self.connections, "connected"),
+            (self.listening, "listening"),
+            (self.unconnected, "unconnected"),
+        ]);
+        let plural = if self.changed() == 1 { "" } else { "s" };
+        let verb = if is_dry_run { "would be changed" } else { "changed" };
+        let mut text = format!("{} socket{plural} {verb}", self.changed());
+        if !kinds.is_empty() {
+            let _ = write!(text, " ({kinds})");
+        }
+        if !left.is_empty() {
+            let _ = write!(text, "; left alone: {left}");
+        }
+        if self.without_user_timeout > 0 {
+            let _ = write!(
+                text,
+                "; without the user timeout, which Multipath TCP does not have: {}",
+                self.without_user_timeout
+            );
+        }
+        if !self.silent.is_empty() {
+            let _ = write!(
+                text,
+                "; not answering so far, and so left to the count of probes without the user \
+                 timeout: {}",
+                self.silent.len()
+            );
+        }
+        text
+    }
+}
+
+/// `3 connected, 1 listening`: those that there are any of.
+fn listed(numbers: &[(usize, &str)]) -> String {
+    let present = numbers.iter().filter(|(number, _)| *number > 0);
+    present.map(|(number, what)| format!("{number} {what}")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_names_what_was_left_alone_and_why() {
+        let tally = Tally { connections: 3, listening: 1, own_times: 2, ..Tally::default() };
+        assert_eq!(
+            tally.describe(false),
+            "4 sockets changed (3 connected, 1 listening); left alone: 2 with times of their own \
+             (--force changes them)"
+        );
+        let tally = Tally { set_already: 1, ..Tally::default() };
+        assert_eq!(tally.describe(true), "0 sockets would be changed; left alone: 1 set already");
+        assert_eq!(Tally::default().describe(false), "no TCP sockets");
+    }
+}

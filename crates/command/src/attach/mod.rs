@@ -1,0 +1,105 @@
+//! `keepalive attach`: the settings onto the open TCP sockets of running processes.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::apply::{Applier, Outcome, wait_for_answers};
+use crate::process::{self, SelectionArgs, vanished, why};
+use crate::settings::{Settings, SettingsArgs};
+use crate::terminal::{Progress, complain};
+
+/// Arguments of `attach`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Exit status:
+  0  All was done, also if a process or socket vanished meanwhile
+  1  A process is not there or may not be changed, or a socket refused an option
+  2  A mistake in the arguments
+
+Examples:
+  keepalive attach --dry-run --dead-after 2m nginx
+     What would be changed in every process of this name
+  keepalive attach --dead-after 2m --port 5432 1234
+     The sockets of one process that have this port, local or remote
+  keepalive attach --idle 180 --interval 60 --count 20 --remote 10.0.0.0/8 1234
+     Its connections to the hosts of a network")]
+pub struct AttachArgs {
+    /// What to set.
+    #[command(flatten)]
+    settings: SettingsArgs,
+
+    /// Change nothing, say what would be
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+
+    /// Which sockets.
+    #[command(flatten)]
+    selection: SelectionArgs,
+
+    /// Processes: by number, or all that have this name
+    #[arg(value_name = "PID|NAME", required = true)]
+    processes: Vec<String>,
+}
+
+/// Sets it on everything that was asked for.
+pub fn attach(arguments: &AttachArgs) -> ExitCode {
+    let settings = Settings::new(&arguments.settings);
+    if arguments.settings.verbose {
+        complain(settings.describe());
+    }
+    let (targets, failures) = process::find_all(&arguments.processes);
+    let mut complete = failures.is_empty();
+    failures.iter().for_each(complain);
+
+    let sockets: Vec<_> = targets.iter().map(|target| target.sockets()).collect();
+    let mut progress = Progress::new(sockets.iter().flatten().map(Vec::len).sum());
+    let mut applier = Applier::new(&settings, &arguments.selection, arguments.dry_run);
+    let mut results = Vec::new();
+    for (target, sockets) in targets.iter().zip(sockets) {
+        let each = |fd: i32, outcome: &Outcome| {
+            progress.step();
+            if let (true, Some(said)) = (arguments.settings.debug, outcome.describe()) {
+                complain(format!("{target}: fd {fd}: {said}"));
+            }
+        };
+        results.push(sockets.and_then(|sockets| applier.process(target, &sockets, each)));
+    }
+    progress.finish();
+    let tallies = targets.iter().zip(&mut results);
+    let mut tallies: Vec<_> =
+        tallies.filter_map(|(target, result)| Some((target, result.as_mut().ok()?))).collect();
+    wait_for_answers(&mut tallies);
+
+    let (mut changed, mut has_listening) = (false, false);
+    for (target, result) in targets.iter().zip(results) {
+        match result {
+            Ok(tally) => {
+                anstream::println!("{target}: {}", tally.describe(arguments.dry_run));
+                for failure in &tally.failures {
+                    complain(format!("{target}: {failure}"));
+                }
+                complete &= tally.failures.is_empty();
+                has_listening |= tally.has_listening();
+                changed |= tally.changed() > 0;
+            }
+            Err(error) if vanished(&error) => anstream::println!("{target}: has ended meanwhile"),
+            Err(error) => {
+                complain(format!("{target}: {}", why(target, &error)));
+                complete = false;
+            }
+        }
+    }
+    if changed && !arguments.dry_run {
+        let inherit = if has_listening {
+            " Connections accepted by the listening sockets changed here inherit it."
+        } else {
+            ""
+        };
+        anstream::println!(
+            "Connections that a process opens later are not covered: for those, start it with \
+             `keepalive run`.{inherit}"
+        );
+    }
+    if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

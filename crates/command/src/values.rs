@@ -1,0 +1,86 @@
+//! One thing for each option that the command knows: what it is, what it is to be, what the
+//! kernel makes of it where nobody sets it.
+
+use options::{KEEPCNT, KEEPIDLE, KEEPINTVL, TcpOption, USER_TIMEOUT};
+
+/// One thing for each option of tcp(7) that has an argument and a column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Values<T> {
+    /// `TCP_KEEPCNT`: unanswered probes after which the connection is dead.
+    pub count: T,
+    /// `TCP_KEEPIDLE`: idle time before the first probe, in seconds.
+    pub idle: T,
+    /// `TCP_KEEPINTVL`: time between probes, in seconds.
+    pub interval: T,
+    /// `TCP_USER_TIMEOUT`: how long sent data may stay unacknowledged, in milliseconds; 0 is
+    /// the kernel's own time.
+    pub user_timeout: T,
+}
+
+impl<T> Values<T> {
+    /// Asks `value` for each option; the first error ends it.
+    pub fn try_new<E>(
+        mut value: impl FnMut(&'static TcpOption) -> Result<T, E>,
+    ) -> Result<Self, E> {
+        Ok(Self {
+            count: value(&KEEPCNT)?,
+            idle: value(&KEEPIDLE)?,
+            interval: value(&KEEPINTVL)?,
+            user_timeout: value(&USER_TIMEOUT)?,
+        })
+    }
+
+    /// Each option with what belongs to it, in the order in which the library sets them.
+    pub fn iter(self) -> impl Iterator<Item = (&'static TcpOption, T)> {
+        [
+            (&KEEPCNT, self.count),
+            (&KEEPIDLE, self.idle),
+            (&KEEPINTVL, self.interval),
+            (&USER_TIMEOUT, self.user_timeout),
+        ]
+        .into_iter()
+    }
+
+    /// Both things for each option.
+    pub fn zip<U>(self, other: Values<U>) -> Values<(T, U)> {
+        Values {
+            count: (self.count, other.count),
+            idle: (self.idle, other.idle),
+            interval: (self.interval, other.interval),
+            user_timeout: (self.user_timeout, other.user_timeout),
+        }
+    }
+
+    /// Another thing for each option.
+    pub fn map<U>(self, mut change: impl FnMut(T) -> U) -> Values<U> {
+        Values {
+            count: change(self.count),
+            idle: change(self.idle),
+            interval: change(self.interval),
+            user_timeout: change(self.user_timeout),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use options::OPTIONS;
+
+    use super::*;
+
+    #[test]
+    fn each_value_belongs_to_its_option() {
+        let numbers = Values::try_new(|option| Ok::<_, Infallible>(option.number));
+        let numbers = numbers.expect("infallible");
+        assert!(numbers.iter().all(|(option, number)| option.number == number));
+        assert!(numbers.iter().map(|(option, _)| option.name).eq(OPTIONS.iter().map(|it| it.name)));
+        assert!(numbers.zip(numbers).map(|(one, other)| one == other).iter().all(|(_, is)| is));
+        let Values { count, idle, interval, user_timeout } = numbers;
+        assert_eq!(
+            [count, idle, interval, user_timeout],
+            [libc::TCP_KEEPCNT, libc::TCP_KEEPIDLE, libc::TCP_KEEPINTVL, libc::TCP_USER_TIMEOUT]
+        );
+    }
+}
