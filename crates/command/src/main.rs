@@ -1,5 +1,5 @@
-//! The `keepalive` command; all of it is in the library beside this file, so that the manual
-//! pages and completions can be generated from the same definitions.
+//! The `keepalive` command. All of it is in the library beside this file, so that the manual pages
+//! and completions come from the same definitions.
 
 use std::process::ExitCode;
 

@@ -10,8 +10,8 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         .map_err(|error| format!("{error} (a time is written 90, 90s, 5m or 1h)"))
 }
 
-/// `2h`, `75s`, `1m 30s`: what [`parse`] reads. Seconds up to 99 stay seconds, as in ss(8) and in
-/// everybody's configuration files; milliseconds only below ten seconds.
+/// `2h`, `75s`, `1m 30s`: as [`parse`] reads it. Up to 99 s it is in seconds, as in ss(8) and in
+/// configuration files; milliseconds are shown below ten seconds only.
 pub fn show(time: Duration) -> String {
     let milliseconds = time.subsec_millis();
     let seconds = time.as_secs();

@@ -1,9 +1,9 @@
-//! One thing for each option that the command knows: what it is, what it is to be, what the
-//! kernel makes of it where nobody sets it.
+//! A value for each option that the command knows: the one it has, the one it is to get, the
+//! kernel's default.
 
 use options::{KEEPCNT, KEEPIDLE, KEEPINTVL, TcpOption, USER_TIMEOUT};
 
-/// One thing for each option of tcp(7) that has an argument and a column.
+/// A value for each option of tcp(7) that has an argument and a column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Values<T> {
     /// `TCP_KEEPCNT`: unanswered probes after which the connection is dead.
@@ -30,7 +30,7 @@ impl<T> Values<T> {
         })
     }
 
-    /// Each option with what belongs to it, in the order in which the library sets them.
+    /// Each option with its value, in the order in which the library sets them.
     pub fn iter(self) -> impl Iterator<Item = (&'static TcpOption, T)> {
         [
             (&KEEPCNT, self.count),
@@ -41,7 +41,7 @@ impl<T> Values<T> {
         .into_iter()
     }
 
-    /// Both things for each option.
+    /// Both values for each option.
     pub fn zip<U>(self, other: Values<U>) -> Values<(T, U)> {
         Values {
             count: (self.count, other.count),
@@ -51,7 +51,7 @@ impl<T> Values<T> {
         }
     }
 
-    /// Another thing for each option.
+    /// Each value changed.
     pub fn map<U>(self, mut change: impl FnMut(T) -> U) -> Values<U> {
         Values {
             count: change(self.count),

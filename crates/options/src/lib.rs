@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
-// What can be set, how it is written in the environment, and how a value that cannot be used is
-// explained: everything about the options that needs no system call. The preload library may
+// Which options there are, how the environment sets them, and how a value that cannot be used is
+// reported: everything about the options that needs no system call. The preload library may
 // neither allocate nor panic, so nothing here does.
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,9 +1,9 @@
-//! Messages: one line each, put together byte by byte, for where nothing may be allocated.
+//! Messages of one line, put together byte by byte: nothing is allocated.
 
 use core::ffi::{CStr, c_int};
 
-/// The most bytes that a line of the library's takes, its newline included
-/// (a test of this crate puts the longest of each kind together).
+/// The most bytes of a line, with its newline (a test of this crate puts the longest of each kind
+/// together).
 pub const LINE_MAX: usize = 320;
 
 /// The most bytes of a foreign value that are shown.
@@ -35,9 +35,9 @@ pub trait Line {
         self.push(b'0' + (number % 10) as u8);
     }
 
-    /// Appends bytes that somebody else chose. Whatever could end the line, move the cursor or
-    /// pass for an escape (control characters, bytes outside ASCII, the backslash) is written
-    /// as `\xNN`; what is longer than 40 bytes ends in `...`.
+    /// Appends bytes that somebody else chose. Control characters, bytes outside ASCII and the
+    /// backslash are written as `\xNN`, so that nothing can end the line, move the cursor or look
+    /// like an escape. Only the first 40 bytes are written, then `...`.
     #[inline(never)]
     fn value(&mut self, value: &[u8]) {
         for &byte in value.iter().take(VALUE_MAX) {

@@ -1,4 +1,4 @@
-//! Looking into processes: their TCP sockets, each with all that can be found out.
+//! Looking into processes: everything that can be found out about their TCP sockets.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,7 +15,7 @@ use super::{Target, vanished};
 
 /// A TCP socket of a process.
 pub struct Socket {
-    /// The descriptors that stand for it, at least one.
+    /// The descriptors that refer to it, at least one.
     pub fds: Vec<i32>,
     pub inode: u64,
     pub protocol: Protocol,
@@ -30,7 +30,7 @@ pub struct Socket {
     pub findings: Vec<String>,
 }
 
-/// A process, as far as one may look into it.
+/// What may be seen of a process.
 pub struct Inspected {
     pub target: Target,
     /// The preload library that is loaded in it, if that can be seen.
@@ -95,7 +95,7 @@ impl Inspector {
     }
 }
 
-/// All about a socket; None if it is no TCP socket.
+/// Everything about a socket; None if it does not speak TCP.
 fn look(duplicate: &Duplicate, fd: i32, entry: Option<&Entry>) -> Option<Socket> {
     let protocol = duplicate.protocol()?;
     let options = duplicate.options().ok();

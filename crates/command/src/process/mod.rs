@@ -1,5 +1,4 @@
-//! What is there: processes by number or by name, what /proc tells of them, and in the modules
-//! their sockets.
+//! What is there: processes by number or by name, what /proc tells of them, and their sockets.
 
 pub mod findings;
 mod inspect;
@@ -102,7 +101,7 @@ impl Target {
         Ok((file, inode))
     }
 
-    /// Whether `name` is its name, or that of its program's file, or the one it was started by.
+    /// Whether `name` is its name, its program's file name, or the name it was started by.
     fn is_called(&self, name: &str) -> bool {
         let last = |path: &str| path.rsplit('/').next().map(str::to_owned);
         self.name == name
@@ -112,12 +111,12 @@ impl Target {
             })
     }
 
-    /// What /proc tells of its credentials.
+    /// Its credentials, from /proc.
     pub fn status(&self) -> io::Result<procfs::process::Status> {
         self.process.status().map_err(io_error)
     }
 
-    /// The owner of what /proc keeps from others: root if the process is not dumpable.
+    /// The owner of its /proc/PID/fd: root if the process is not dumpable.
     pub fn owner_of_descriptors(&self) -> io::Result<u32> {
         use std::os::unix::fs::MetadataExt;
 
@@ -131,8 +130,8 @@ impl std::fmt::Display for Target {
     }
 }
 
-/// The processes that the arguments mean, each once, by number; and what went wrong with the
-/// others.
+/// The processes that the arguments name, each once, sorted by number; and what went wrong with
+/// the other arguments.
 pub fn find_all(arguments: &[String]) -> (Vec<Target>, Vec<String>) {
     let mut targets = Vec::new();
     let mut failures = Vec::new();
@@ -147,7 +146,7 @@ pub fn find_all(arguments: &[String]) -> (Vec<Target>, Vec<String>) {
     (targets, failures)
 }
 
-/// The processes that an argument means: a number, or a name.
+/// The processes that an argument names: by number, or by name.
 fn find(argument: &str) -> Result<Vec<Target>, String> {
     if !argument.is_empty() && argument.bytes().all(|byte| byte.is_ascii_digit()) {
         let gone = |error: io::Error| match error.raw_os_error() {
@@ -171,12 +170,12 @@ fn find(argument: &str) -> Result<Vec<Target>, String> {
     Ok(named)
 }
 
-/// Every process but this one, and but the kernel's own threads.
+/// Every process except this one and the kernel's threads.
 pub fn all() -> io::Result<Vec<Target>> {
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let mut targets = Vec::new();
     for process in procfs::process::all_processes().map_err(io_error)? {
-        // What ended meanwhile is not an error.
+        // A process that has ended meanwhile is not an error.
         let Ok(process) = process else { continue };
         let is_kernel_thread = process.stat().is_ok_and(|stat| stat.vsize == 0);
         if process.pid() == own || is_kernel_thread {
@@ -188,7 +187,7 @@ pub fn all() -> io::Result<Vec<Target>> {
     Ok(targets)
 }
 
-/// Whether an error means that the process or the socket is there no longer.
+/// Whether an error means that the process or the socket is gone.
 pub fn vanished(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT | libc::EBADF))
 }
@@ -199,7 +198,7 @@ fn socket_inode(link: &[u8]) -> Option<u64> {
     std::str::from_utf8(inode).ok()?.parse().ok()
 }
 
-/// procfs's errors, as the system's.
+/// An error of procfs, as the system's.
 fn io_error(error: ProcError) -> io::Error {
     match error {
         ProcError::PermissionDenied(_) => Errno::ACCESS.into(),

@@ -45,7 +45,7 @@ pub struct Timer {
     pub retransmissions: u8,
 }
 
-/// What sock_diag tells of a socket.
+/// A socket, as sock_diag shows it.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     pub state: State,
@@ -54,7 +54,7 @@ pub struct Entry {
     pub timer: Option<Timer>,
 }
 
-/// The network namespaces that were met, each looked into once.
+/// Network namespaces, each looked into once.
 #[derive(Default)]
 pub struct Networks(HashMap<u64, Rc<Network>>);
 

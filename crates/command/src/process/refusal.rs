@@ -1,5 +1,5 @@
-//! Why one process may not look into another: the kernel only says EPERM or EACCES, whichever of
-//! ptrace(2)'s many conditions was not met.
+//! Why this process may not look into another. The kernel only says EPERM or EACCES, for each of
+//! ptrace(2)'s many conditions.
 
 use std::{fmt, io};
 
@@ -29,7 +29,7 @@ struct Facts {
     yama: Option<u8>,
     /// Whether this process has CAP_SYS_PTRACE, in its own user namespace at least.
     may_trace: bool,
-    /// Whether this process may read directories that are another user's.
+    /// Whether this process may read other users' directories.
     may_search: bool,
     /// Whether this process is in another user namespace than the first.
     in_user_namespace: bool,
@@ -76,13 +76,13 @@ impl Refusal {
     }
 }
 
-/// The condition that was not met. The order is the kernel's where it matters: what root lifts
-/// comes before what root does not.
+/// The condition that was not met. The order is the kernel's where it matters: the conditions
+/// that root lifts come before those that it does not.
 fn explain(facts: &Facts) -> Refusal {
     if facts.filtered {
         return Refusal::Filter;
     }
-    // Refuses everybody, whatever else is true.
+    // Refuses everybody.
     if facts.yama == Some(3) {
         return Refusal::Yama(3);
     }
@@ -91,7 +91,7 @@ fn explain(facts: &Facts) -> Refusal {
         if !(facts.may_search || is_own) {
             return Refusal::Directory;
         }
-        // The capability counts for what is inside of one's own user namespace.
+        // The capability counts inside of its own user namespace.
         let refuser =
             if facts.in_user_namespace { Refusal::UserNamespace } else { Refusal::SecurityModule };
         return refuser;
@@ -162,8 +162,8 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// The name that passwd(5) has for a user. Not getpwuid(3): this command is linked statically for
-/// the packages, and would load the name service modules of whatever C library the system has.
+/// A user's name, from passwd(5). Not by getpwuid(3): the packages link this command statically,
+/// and that function would load name service modules of the system's C library.
 fn user_name(uid: u32) -> Option<String> {
     let users = std::fs::read_to_string("/etc/passwd").ok()?;
     users.lines().find_map(|line| {
@@ -192,16 +192,16 @@ fn facts(target: &Target) -> io::Result<Facts> {
             && [status.rgid, status.egid, status.sgid].iter().all(|id| *id == gid),
         owner: status.euid,
         has_more_capabilities: status.capprm & !effective != 0,
-        // The owner is otherwise not the process's user, but root (proc(5)).
+        // Otherwise root owns it (proc(5)).
         is_dumpable: target.owner_of_descriptors()? == status.euid,
         filtered: !may_duplicate_own(),
     })
 }
 
-/// Whether pidfd_getfd(2) works where no permission is needed: on this process itself.
+/// Whether pidfd_getfd(2) works on this process itself, which needs no permission.
 fn may_duplicate_own() -> bool {
     let Ok(own) = pidfd_open(getpid(), PidfdFlags::empty()) else { return false };
-    // Of the descriptors, this very handle is there for certain.
+    // The handle itself is a descriptor that is there for certain.
     use std::os::fd::AsRawFd;
     pidfd_getfd(&own, own.as_raw_fd(), PidfdGetfdFlags::empty()).is_ok()
 }

@@ -1,4 +1,4 @@
-//! Which of a process's sockets are meant: `--port` and `--remote`.
+//! `--port` and `--remote`: which of a process's sockets are selected.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::Duplicate;
 
-/// Which sockets are meant; without arguments every one.
+/// Which sockets are selected; without arguments every one.
 #[derive(Debug, Args)]
 pub struct SelectionArgs {
     /// Only sockets with this local or remote port; may be repeated
@@ -20,7 +20,7 @@ pub struct SelectionArgs {
 }
 
 impl SelectionArgs {
-    /// Whether a socket is meant.
+    /// Whether a socket is selected.
     pub fn contains(&self, socket: &Duplicate) -> bool {
         let Self { port: ports, remote: networks } = self;
         if ports.is_empty() && networks.is_empty() {

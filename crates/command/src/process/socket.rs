@@ -78,14 +78,14 @@ impl State {
     }
 }
 
-/// What the kernel tells of a connection (TCP_INFO, tcp(7)).
+/// The state of a connection (TCP_INFO, tcp(7)).
 #[derive(Clone, Copy, Debug)]
 pub struct Info {
     /// Its state.
     pub state: State,
     /// Probes since the peer was last heard.
     pub unanswered_probes: u8,
-    /// How long the peer has not been heard: neither data nor an acknowledgment.
+    /// How long ago the peer last sent data or an acknowledgment.
     pub silent_for: Duration,
     /// Segments sent and not yet acknowledged.
     pub unacknowledged: u32,
@@ -100,9 +100,8 @@ impl Duplicate {
         pidfd_getfd(process, fd, PidfdGetfdFlags::empty()).map(Self)
     }
 
-    /// The protocol, if this is a TCP socket. (`SO_KEEPALIVE` exists for every kind of socket;
-    /// and of the kinds that have TCP's protocol number, only TCP's own are streams: raw ones and
-    /// Bluetooth's are not.)
+    /// The protocol, if this is a TCP socket. (`SO_KEEPALIVE` exists for every kind of socket. Raw
+    /// and Bluetooth sockets can have TCP's protocol number too, but they are not streams.)
     pub fn protocol(&self) -> Option<Protocol> {
         let protocol = match sockopt::socket_protocol(&self.0) {
             Ok(Some(ipproto::TCP)) => Protocol::Tcp,
@@ -159,7 +158,7 @@ impl Duplicate {
         rustix::net::getpeername(&self.0).ok()??.try_into().ok()
     }
 
-    /// What the kernel tells of the connection.
+    /// The state of the connection.
     pub fn info(&self) -> io::Result<Info> {
         let raw: libc::tcp_info = self.get(libc::TCP_INFO)?;
         let silent_for = raw.tcpi_last_data_recv.min(raw.tcpi_last_ack_recv);
@@ -207,7 +206,7 @@ pub fn does_not_exist(error: Errno) -> bool {
     matches!(error, Errno::NOPROTOOPT | Errno::OPNOTSUPP)
 }
 
-/// What a call came to that says -1 for an error.
+/// The result of a call that returns -1 for an error.
 fn outcome(result: c_int) -> io::Result<()> {
     if result == 0 {
         Ok(())

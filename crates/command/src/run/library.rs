@@ -1,4 +1,4 @@
-//! The preload library: where it is, and how it comes to stand in front of LD_PRELOAD.
+//! The preload library: where it is, and the value of LD_PRELOAD that puts it in front.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -55,12 +55,12 @@ impl Library {
             }
             _ => error.to_string(),
         };
-        // The loader looks at it from wherever the program is by then.
+        // The program may have another working directory when the loader opens it.
         let path = std::path::absolute(path).map_err(words)?;
         let Some(elf) = program::read_elf(&path).map_err(words)? else {
             return Err("not a shared library".into());
         };
-        // Debian's libkeepalive0 is /usr/lib/libkeepalive.so, and knows no more than socket(2).
+        // Debian's libkeepalive0 is /usr/lib/libkeepalive.so, and hooks socket(2) alone.
         if !exports_all_hooks(&path).map_err(words)? {
             return Err("another library: libkeepalive 0.3 has this name too".into());
         }
@@ -102,7 +102,8 @@ fn exports_all_hooks(path: &Path) -> io::Result<bool> {
     Ok(["socket", "connect", "accept", "accept4", "setsockopt"].into_iter().all(has))
 }
 
-/// What ld.so(8) would not take as part of a name: it separates, or begins `$ORIGIN` and the like.
+/// A character that ld.so(8) does not take as part of a name: a separator, or the `$` of
+/// `$ORIGIN` and the like.
 fn separator_in(path: &OsStr) -> Option<char> {
     let found = path.as_bytes().iter().find(|byte| matches!(byte, b' ' | b':' | b'$'));
     found.map(|byte| char::from(*byte))
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn every_place_is_named_and_other_libraries_of_this_name_are_passed_by() {
+    fn every_place_is_named_and_other_libraries_of_this_name_are_refused() {
         let other = std::env::current_exe().expect("a path");
         let places = ["/nonexistent/libkeepalive.so".into(), other.clone()];
         let error = Library::among(&places).expect_err("neither");

@@ -107,7 +107,7 @@ fn start(arguments: &RunArgs) -> Result<Infallible, Failure> {
                 FAILED,
                 format!(
                     "{what}\nStart it without this command, then `keepalive attach` can set its \
-                     open and listening sockets; --anyway starts it all the same, for the \
+                     open and listening sockets; --anyway starts it, for the \
                      programs that it starts itself."
                 ),
             ));
@@ -135,7 +135,7 @@ fn environment(
         environment.push((name.into(), value));
     };
     for (option, value) in settings.values.iter() {
-        // The short name, where there is one: it is the one that wins.
+        // The short name wins, where there is one.
         let name = option.short_name.unwrap_or(option.name).to_string_lossy();
         if let Some(value) = value {
             set(&name, value.to_string().into());
@@ -144,7 +144,7 @@ fn environment(
     match settings.mode {
         Mode::Force => set("KEEPALIVE", "force".into()),
         Mode::Skip => set("KEEPALIVE", "skip".into()),
-        // Somebody asks for it here and now: an `off` from elsewhere is overruled.
+        // An `off` in the environment is overruled: somebody asks for keepalive now.
         _ if is_off(std::env::var_os("KEEPALIVE")) => set("KEEPALIVE", "on".into()),
         _ => {}
     }
@@ -159,8 +159,8 @@ fn is_off(value: Option<OsString>) -> bool {
     value.is_some_and(|value| Mode::parse(value.as_bytes()) == Some(Mode::Off))
 }
 
-/// execvpe(3), with what the Rust runtime changed put back. (A file that is neither a program
-/// nor begins with `#!` is for the shell.)
+/// Undoes what the Rust runtime changed, and starts the program as execvpe(3) does. (The shell
+/// runs a file that is neither a program nor begins with `#!`.)
 fn exec(
     program: &Path,
     arguments: &[OsString],
@@ -203,7 +203,9 @@ fn exec(
 fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "no such program".into(),
-        std::io::ErrorKind::PermissionDenied => "not an executable file, or not for you".into(),
+        std::io::ErrorKind::PermissionDenied => {
+            "not an executable file, or you may not execute it".into()
+        }
         _ => error.to_string(),
     }
 }

@@ -69,7 +69,7 @@ impl fmt::Display for Machine {
     }
 }
 
-/// What is asked of an ELF file.
+/// The facts about an ELF file that matter here.
 #[derive(Clone, Copy, Debug)]
 pub struct Elf {
     /// What it was compiled for.
@@ -161,9 +161,9 @@ impl fmt::Display for Obstacle {
 /// The deepest nesting of interpreters that the kernel follows (fs/exec.c).
 const INTERPRETERS_MAX: usize = 5;
 
-/// What keeps a preload for `library` from working in the program at `path`, and in which file
-/// that was found: the program itself, or the interpreter that its `#!` line names, or the one
-/// that env(1) is asked for there. A file that cannot be read is for the kernel to judge.
+/// What keeps a preload for `library` from working in the program at `path`, and the file where
+/// that was found: the program itself, the interpreter that its `#!` line names, or the one that
+/// env(1) is to start there. A file that cannot be read is left to the kernel.
 pub fn obstacle(path: &Path, library: Machine) -> Option<(PathBuf, Obstacle)> {
     let mut path = path.to_owned();
     for _ in 0..=INTERPRETERS_MAX {
@@ -223,7 +223,7 @@ fn secure_mode(path: &Path) -> Option<&'static str> {
 
 /// The interpreter that a script names in its `#!` line, and the rest of that line.
 fn read_shebang(path: &Path) -> Option<(PathBuf, Vec<u8>)> {
-    // As much as the kernel reads (BINPRM_BUF_SIZE).
+    // The kernel reads this much (BINPRM_BUF_SIZE).
     let mut start = Vec::new();
     File::open(path).ok()?.take(256).read_to_end(&mut start).ok()?;
     parse_shebang(&start)
@@ -239,8 +239,8 @@ fn parse_shebang(start: &[u8]) -> Option<(PathBuf, Vec<u8>)> {
     Some((OsString::from_vec(interpreter.to_vec()).into(), argument.trim_ascii().to_vec()))
 }
 
-/// The program that env(1) starts when a `#!` line gives it this argument: past options
-/// (`-S`, `-i`) and assignments.
+/// The program that env(1) starts when a `#!` line gives it this argument: the first word that
+/// is neither an option (`-S`, `-i`) nor an assignment.
 fn program_of_env(argument: &[u8]) -> Option<OsString> {
     let mut words = argument.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let program = words.find(|word| !word.starts_with(b"-") && !word.contains(&b'='))?;

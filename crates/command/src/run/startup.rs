@@ -16,13 +16,13 @@ ctor::declarative::ctor! {
     /// Looks at what was inherited, before the runtime changes it.
     #[ctor(unsafe)]
     fn look() {
-        // SAFETY: asks only, and one `sigaction` may be all zeroes: no flags, SIG_DFL.
+        // SAFETY: a `sigaction` may be all zeros: no flags, SIG_DFL.
         let mut old: libc::sigaction = unsafe { std::mem::zeroed() };
-        // SAFETY: no new action is given; the old one may be written.
+        // SAFETY: no new action is given; the kernel writes the old one.
         unsafe { libc::sigaction(libc::SIGPIPE, std::ptr::null(), &mut old) };
         SIGPIPE_IGNORED.store(old.sa_sigaction == libc::SIG_IGN, Ordering::Relaxed);
         for (number, closed) in (0..).zip(&CLOSED) {
-            // SAFETY: borrowed for one question, whose answer may be that it is not open.
+            // SAFETY: borrowed for one call, which may find that it is not open.
             let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
             closed.store(fcntl(descriptor, FcntlArg::F_GETFD).is_err(), Ordering::Relaxed);
         }
@@ -39,7 +39,7 @@ pub fn restore() {
     }
     for (number, closed) in (0..).zip(&CLOSED) {
         if closed.load(Ordering::Relaxed) {
-            // Closed already would be as good.
+            // If it is closed already, that is what is wanted.
             let _ = nix::unistd::close(number);
         }
     }

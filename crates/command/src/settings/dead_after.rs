@@ -6,8 +6,8 @@ use crate::time;
 use crate::values::Values;
 
 /// The kernel's timer wheel lets a timer expire late by at most 8/63 of its time
-/// (kernel/time/timer.c: a level's granularity over the times it is used for): so a dead peer is
-/// noticed after at most 71/63 of what the values add up to.
+/// (kernel/time/timer.c: a level's granularity over the times it is used for). So a dead peer is
+/// noticed after at most 71/63 of the sum of the values.
 const LATENESS: (u64, u64) = (71, 63);
 
 /// The shortest time for [`values`]: one second of idle time and one probe.

@@ -40,8 +40,8 @@ fn page(process: &Inspected, sockets: &[&Socket]) -> String {
     text
 }
 
-/// The sockets of a process, one a line; on a terminal too narrow for that, the two addresses
-/// one above the other.
+/// The sockets of a process, one on each line. On a terminal that is too narrow, the remote
+/// address stands below the local one.
 fn table_of(sockets: &[&Socket]) -> Table {
     let table = table_with(sockets, false);
     let content: usize = table.column_max_content_widths().iter().map(|w| usize::from(*w)).sum();

@@ -12,7 +12,7 @@ use nix::sys::time::TimeValLike;
 use crate::support::{bare, run};
 use crate::{Target, keepalive};
 
-/// What came of many short connections.
+/// How many short connections ended, and how.
 #[derive(Debug)]
 struct Traffic {
     connections: usize,
@@ -20,7 +20,7 @@ struct Traffic {
     slower_than_a_retransmission: usize,
 }
 
-/// Sends back what comes, until the peer has said all.
+/// Sends everything back, until the peer closes.
 fn serve(mut connection: TcpStream) -> std::io::Result<()> {
     let mut text = [0; 4];
     while connection.read(&mut text)? == text.len() {
@@ -38,7 +38,7 @@ fn traffic(meanwhile: impl FnOnce(&AtomicUsize)) -> Traffic {
     let (connections, slow) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            // Until the client has ended, which may begin one more connection.
+            // The client may begin one more connection until it has ended.
             while !client_ended.load(Ordering::Relaxed) {
                 let (connection, _) = listener.accept().expect("a connection");
                 serve(connection).expect("nothing is reset");
@@ -96,7 +96,7 @@ fn nothing_is_lost_or_delayed_while_connections_open_and_close() {
     let busy = reports.iter().filter(|(_, meanwhile)| *meanwhile > 0).count();
     assert!(busy > 20, "connections came and went meanwhile: {reports:?}");
     assert!(attached.connections > 100, "{attached:?}");
-    // On a busy machine some are slow all by themselves.
+    // On a busy machine some are slow by themselves.
     let by_themselves = 5 + 3 * calm.slower_than_a_retransmission;
     assert!(attached.slower_than_a_retransmission <= by_themselves, "{calm:?} {attached:?}");
 }
@@ -129,7 +129,7 @@ fn ten_thousand_sockets() {
         .collect();
     assert_eq!(target.answer(), "all ok");
 
-    // Processor time: how long one waits for it depends on what else the machine does.
+    // Processor time, since the time on the clock depends on what else the machine does.
     let timed = |arguments: String| {
         let before = processor_time_of_children();
         let (said, _) = run(&mut keepalive(&arguments));
@@ -155,13 +155,13 @@ fn ten_thousand_sockets() {
     drop(connections);
 }
 
-/// What all children that have ended took of the processors, in milliseconds.
+/// The processor time of all children that have ended, in milliseconds.
 fn processor_time_of_children() -> i64 {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("always");
     (usage.user_time() + usage.system_time()).num_milliseconds()
 }
 
-/// On a terminal, and when it takes longer than a second: strace(1) sees to that.
+/// The bar shows on a terminal when the work takes longer than a second. strace(1) slows it down.
 fn bar_is_drawn(pid: u32) {
     let mut command = bare("strace");
     let slow = ["--seccomp-bpf", "-f", "-e", "inject=pidfd_getfd:delay_enter=200"];

@@ -1,5 +1,5 @@
-//! The command as people use it: real programs under it, real sockets of theirs looked at from
-//! outside, real refusals.
+//! The command as people use it: with real programs, whose sockets the tests look at from outside,
+//! and real refusals.
 
 #[path = "../../../../tests/support/mod.rs"]
 mod support;
@@ -35,7 +35,7 @@ fn keepalive_run(arguments: &str) -> Command {
     command
 }
 
-/// A source file of a program that is looked into.
+/// The source file of a program to look into.
 fn source(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hosts").join(name)
 }
@@ -101,7 +101,7 @@ fn c_target() -> Target {
     Target::start(&mut support::bare(support::host("target")))
 }
 
-/// What `show --all --json` tells of a process's sockets.
+/// A process's sockets, from `show --all --json`.
 #[track_caller]
 fn sockets(pid: u32) -> Vec<Value> {
     let text = support::stdout(&mut keepalive(&format!("show --all --json {pid}")));

@@ -1,4 +1,4 @@
-//! The manual pages and completions that are generated, and the manual page that is not.
+//! The generated manual pages and completions, and the manual page that is written by hand.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -39,7 +39,7 @@ fn every_option_is_in_the_manual_pages_and_completions() {
     assert!(read("keepalive.1").contains("keepalive\\-attach"));
 }
 
-/// What stands below the options of `--help` becomes sections, and every page leads to the others.
+/// The text below the options of `--help` becomes sections, and every page refers to the others.
 #[test]
 fn the_pages_have_the_sections_of_a_manual_page() {
     let directory = generated();
@@ -64,7 +64,7 @@ fn the_pages_have_the_sections_of_a_manual_page() {
     }
 }
 
-/// Whoever builds the packages again gets the same packages.
+/// The same source gives the same packages.
 #[test]
 fn what_is_generated_is_the_same_every_time() {
     let (first, second) = (generated(), generated());

@@ -1,6 +1,6 @@
 //! Every reason for which the kernel refuses, provoked for real: the command names it and says
 //! what to do. (Yama's four levels are not among them: they cannot be varied without changing the
-//! machine. Which message each gets is unit-tested in src/refusal.rs.)
+//! machine. src/process/refusal.rs has unit tests of each level's message.)
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ impl Public {
     }
 }
 
-/// That both `show` and `attach` fail with this reason, and change nothing.
+/// Asserts that both `show` and `attach` fail with this reason, and change nothing.
 #[track_caller]
 fn is_refused(command: impl Fn(&str) -> Command, target: &Target, reason: &str) {
     for what in ["show", "attach --idle 60"] {
@@ -140,7 +140,7 @@ fn with_capabilities_of_its_own_the_command_may() {
 #[ignore = "needs root: becomes another user, in a user namespace"]
 fn a_process_outside_of_the_user_namespace() {
     let public = Public::new("userns");
-    // As root inside, and as nobody in particular.
+    // As root inside, and as an ordinary user.
     for arguments in ["-Ur", "-U"] {
         let target = public.target(&[]);
         let command = |what: &str| {
@@ -182,7 +182,7 @@ fn a_seccomp_filter() {
         command
     };
     is_refused(command, &target, "a seccomp filter forbids pidfd_getfd(2)");
-    // State and timer come from elsewhere, and are shown.
+    // State and timer come from sock_diag(7), and are shown.
     let output = support::finish(&mut command("show"));
     let (stdout, _) = support::texts(&output);
     assert!(stdout.contains("ESTAB") && stdout.contains('?'), "{stdout}");
@@ -194,7 +194,7 @@ fn a_process_that_ends_meanwhile_is_no_error() {
     let mut zombie = c_target();
     zombie.child.kill().expect("it lives");
     std::thread::sleep(std::time::Duration::from_millis(200));
-    // Ended, and not yet waited for.
+    // It has ended, and nobody has waited for it yet.
     let (stdout, stderr) = run(&mut keepalive(&format!("attach --idle 60 {}", zombie.pid())));
     assert!(stdout.contains(": has ended meanwhile\n"), "{stdout}");
     assert_eq!(stderr, "");

@@ -134,7 +134,7 @@ fn scripts_run_and_their_interpreter_is_looked_at() {
     assert!(stderr.contains("target_static is statically"), "{stderr}");
 }
 
-/// That a program is refused for this reason, and started all the same with `--anyway`.
+/// Asserts that a program is refused for this reason, and that `--anyway` starts it.
 #[track_caller]
 fn is_refused(program: &Path, reason: &str) {
     let (status, stderr) = failure(keepalive_run("").arg(program));

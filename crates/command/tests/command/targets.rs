@@ -1,4 +1,4 @@
-//! Real programs: what `show` tells of their sockets, and what `attach` changes on them.
+//! Real programs: what `show` says about their sockets, and what `attach` changes on them.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -25,8 +25,8 @@ fn options(socket: &Value) -> (bool, u64, u64, u64, u64) {
     )
 }
 
-/// Before: nothing is set. `attach`: everything is, also on what is accepted afterwards, and
-/// the program has not noticed.
+/// Before, nothing is set. `attach` sets everything, also on connections accepted afterwards, and
+/// the program does not notice.
 fn is_attached_to_while_it_runs(mut target: Target) {
     let mut early = target.connect();
     target.ask("echo");
@@ -221,7 +221,7 @@ fn skip_sets_the_times_only_and_debug_says_what_is_set() {
     }
 }
 
-/// What ss(8) tells of a process's TCP sockets: by inode, the line's words.
+/// A process's TCP sockets, from ss(8): the words of each line, by inode.
 fn ss(pid: u32) -> HashMap<u64, Vec<String>> {
     let text = stdout(Command::new("ss").args(["-H", "-O", "-tanoiep"]));
     let mut lines = HashMap::new();
@@ -250,7 +250,7 @@ fn ss_duration(text: &str) -> (f64, f64) {
     }
 }
 
-/// Between the two looks at a socket so much time may pass, in milliseconds.
+/// At most this much time passes between the two looks at a socket, in milliseconds.
 const BETWEEN: f64 = 1500.0;
 
 fn is_as_ss_says(socket: &Value, words: &[String]) {
@@ -314,7 +314,7 @@ fn show_says_what_ss_says_socket_by_socket() {
         _peers[3].local_addr().expect("one").port(),
         target.pid()
     )));
-    // So that the times since something was heard differ from zero.
+    // The times since the peer was heard then differ from zero.
     std::thread::sleep(std::time::Duration::from_secs(2));
     target.ask("echo");
     let shown = sockets(target.pid());
@@ -421,7 +421,7 @@ fn a_process_in_another_network_namespace() {
     ]);
     let mut target = Target::start(command.arg(support::host("target")));
     assert_eq!(options(&sockets(target.pid())[1]), (false, 600, 75, 9, 0));
-    // Its 600 s are the default there, and so nobody's choice.
+    // Its 600 s are the default there: nobody chose them.
     let said = stdout(&mut keepalive(&format!("attach {}", target.pid())));
     assert!(said.contains("3 sockets changed"), "{said}");
     let said = stdout(&mut keepalive(&format!("attach --idle 60 {}", target.pid())));
@@ -459,7 +459,7 @@ fn mistakes_in_the_arguments_are_2() {
     }
 }
 
-/// A process is called as its owner likes, and root looks at it on a terminal.
+/// A user chooses the name of a process, and root looks at it on a terminal.
 #[test]
 #[ignore = "needs root: looks into another process"]
 fn no_name_forges_a_line_or_reaches_the_terminal_as_an_escape() {

@@ -21,7 +21,7 @@ fn shell() -> OsSession {
     let mut command = support::bare("env");
     command.args(["--default-signal", "bash", "--norc", "--noprofile", "-i"]);
     command.env("PS1", "ready> ");
-    // What says for itself whether there are to be colours.
+    // These variables would decide about colours.
     for name in ["CI", "CLICOLOR", "CLICOLOR_FORCE", "NO_COLOR"] {
         command.env_remove(name);
     }
@@ -79,7 +79,7 @@ fn exec_keeps_the_process() {
     assert_eq!(before[0].strip_prefix(b"shell"), after[0].strip_prefix(b"program"));
 }
 
-/// What `show --all` prints on a terminal of so many columns.
+/// What `show --all` prints on a terminal with this many columns.
 fn shown(columns: u16, before: &str) -> String {
     let target = crate::c_target();
     let mut shell = shell();
