@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, id};
 
-use crate::support::{self, built_library, host, inside, is_foreign, outside, stdout};
+use crate::support::{
+    self, built_library, copy_program, host, inside, is_foreign, outside, stdout,
+};
 use crate::{SERVED, VALUES, unserved};
 
 /// A program in a directory that every user can reach, with a copy of the library.
@@ -18,7 +20,7 @@ impl Program {
         let directory = outside(Path::new("/tmp")).join(format!("keepalive-{}-{name}", id()));
         std::fs::create_dir(&directory).expect("a directory in /tmp");
         let program = Self { directory };
-        std::fs::copy(outside(&host("probe")), program.file("probe")).expect("a copy");
+        copy_program(outside(&host("probe")), program.file("probe"));
         std::fs::copy(built_library(), program.file("libkeepalive.so")).expect("a copy");
         program
     }

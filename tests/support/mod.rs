@@ -155,10 +155,16 @@ fn into_system(file: &Path) -> PathBuf {
     if !copy.exists() {
         // Renamed into place, so that no other test's thread sees half of it.
         let part = scratch("part");
-        std::fs::copy(file, &part).expect("a copy inside the root");
+        copy_program(file, &part);
         std::fs::rename(&part, &copy).expect("a copy inside the root");
     }
     inside(&copy)
+}
+
+/// Copies a program by cp(1). A descriptor of this process's own would be inherited by whatever
+/// other tests start at that moment, and meanwhile the copy could not be executed (ETXTBSY).
+pub fn copy_program(from: impl AsRef<Path>, to: impl AsRef<Path>) {
+    run(Command::new("cp").arg(from.as_ref()).arg(to.as_ref()));
 }
 
 /// Compiles `tests/hosts/NAME.c` (once per suite), as a real host would be; its path as the

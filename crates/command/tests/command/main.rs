@@ -145,7 +145,7 @@ impl PublicDirectory {
     /// A copy of a file in it.
     fn copy(&self, file: impl AsRef<Path>) -> std::path::PathBuf {
         let copy = self.0.join(file.as_ref().file_name().expect("a file"));
-        std::fs::copy(file, &copy).expect("a copy");
+        support::copy_program(file, &copy);
         copy
     }
 }

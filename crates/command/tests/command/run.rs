@@ -59,7 +59,7 @@ fn the_library_is_found_beside_the_command_or_in_lib() {
         fs::create_dir_all(&library_in).expect("a directory");
         let command = command_in.join("keepalive");
         let library = library_in.join("libkeepalive.so");
-        fs::copy(env!("CARGO_BIN_EXE_keepalive"), &command).expect("a copy");
+        support::copy_program(env!("CARGO_BIN_EXE_keepalive"), &command);
         fs::copy(support::built_library(), &library).expect("a copy");
         let shown = stdout(support::bare(command).args(["run", "printenv", "LD_PRELOAD"]));
         assert_eq!(shown.trim_end(), library.to_str().expect("UTF-8"));

@@ -466,7 +466,7 @@ fn no_name_forges_a_line_or_reaches_the_terminal_as_an_escape() {
     let directory = support::scratch("names");
     std::fs::create_dir_all(&directory).expect("a directory");
     let program = directory.join("a\x1b[31m\nb");
-    std::fs::copy(support::host("target"), &program).expect("a copy");
+    support::copy_program(support::host("target"), &program);
     let target = Target::start(&mut bare(&program));
 
     for arguments in ["show --all", "attach --dry-run --idle 5s"] {
