@@ -1,15 +1,15 @@
 #!/usr/bin/python3
-"""Draws idle.svg: what becomes of an idle connection without and with keepalive.
+"""Draws idle.svg: what happens to an idle connection without and with keepalive.
 
     docs/draw_idle.py >docs/idle.svg                     after a change of this file
     docs/draw_idle.py | cmp - docs/idle.svg              what CI checks
 
-Time runs downwards, for KEEPIDLE=180 and a firewall that forgets after 30 minutes.
-A white ground of its own, so that it is legible on a dark page too.
+Time runs downwards, for KEEPIDLE=180 and a firewall that forgets after 30 minutes. The picture has
+its own white background, so that it is legible on a dark page too.
 """
 
 WIDTH, HEIGHT = 760, 626
-TOP, MINUTE = 112, 10  # where the time begins, and the height of a minute
+TOP, MINUTE = 112, 10  # where time begins, and the height of a minute
 END = 46
 FORGETS, REQUEST, KEEPIDLE = 30, 41.9, 3
 GREEN, RED, GREY, DARK = "#1b7f4b", "#b3261e", "#5f6b78", "#1f2328"
@@ -34,7 +34,7 @@ def line(x1, y1, x2, y2, colour, width=1.5, style=""):
 
 
 def arrow(x1, minute, x2, colour, takes=1.0):
-    """A segment on its way; it arrives a little later."""
+    """A segment, which arrives a little later."""
     line(x1, at(minute), x2, at(minute + takes), colour, 1.5, f' marker-end="url(#{colour[1:]})"')
 
 
@@ -44,7 +44,7 @@ def life(x, begin, end, colour, width=6, dashes=""):
 
 
 def half(left, title, subtitle):
-    """Names above the lifelines of one half; where these are."""
+    """Writes the names above the lifelines of one half; returns where these are."""
     client, firewall, server = left + 48, left + 166, left + 284
     text(firewall, 28, title, style=' font-weight="bold" font-size="16"')
     text(firewall, 50, subtitle, GREY)

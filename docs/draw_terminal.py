@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Makes a picture of what a terminal showed: coloured text on stdin, SVG on stdout.
+"""Draws what a terminal showed: coloured text on stdin, SVG on stdout.
 
     docs/draw_terminal.py COLUMNS DESCRIPTION <text >picture.svg
 
@@ -15,7 +15,7 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 # The colours of docs/speed.svg and docs/idle.svg, lighter, on the dark grey of a terminal; black,
-# red, green, yellow, blue, magenta, cyan, white. Each is legible on it: 4.5 : 1 or more.
+# red, green, yellow, blue, magenta, cyan, white. The contrast of each is 4.5 : 1 or more.
 THEME = TerminalTheme(
     (30, 34, 40),
     (215, 220, 226),
@@ -23,8 +23,8 @@ THEME = TerminalTheme(
     + [(121, 192, 255), (210, 168, 255), (118, 227, 234), (215, 220, 226)],
 )
 
-# rich's own, without the window around it and without its font, which a page would fetch from
-# somebody else's server. Every run of text has its length, so that columns stay columns in any font.
+# rich's own picture, without the window around it and without its font, which a page would fetch from
+# another server. Every run of text has its length, so that columns stay columns in any font.
 PICTURE = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" \
 role="img" aria-labelledby="title">

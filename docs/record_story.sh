@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Records the transcript in docs/command.md and the picture of its first half, docs/show.svg: a
+# Prints the transcript for docs/command.md and draws the picture of its first half, docs/show.svg: a
 # broker, its clients, and between them a firewall that forgets idle connections after ten seconds
-# (real ones: after minutes).
+# (real ones take minutes).
 #
 #     cargo build --release --workspace
 #     sudo docs/record_story.sh target/release/keepalive docs/show.svg
 #
 # Needs root, iproute2, nftables, python3 and util-linux (Debian: bsdutils), for the picture also
-# python3-rich. Three network namespaces, removed at the end.
+# python3-rich. Makes three network namespaces and removes them at the end.
 set -euo pipefail
 . "$(dirname "$0")/../tests/support/firewall.sh"
 
@@ -19,7 +19,7 @@ client=$tag-client firewall=$tag-firewall server=$tag-server
 forgets=10
 
 clean_up() {
-    # Those that were started here.
+    # Only those that this script started.
     kill "${started[@]}" 2>/dev/null || true
     wait 2>/dev/null || true
     remove_firewall "$client" "$firewall" "$server"
@@ -31,7 +31,7 @@ trap clean_up EXIT
 
 make_firewall "$client" "$firewall" "$server" $forgets
 
-# The broker answers each message, and never asks whether anybody is still there.
+# The broker answers each message, and never checks whether its clients are still there.
 ip netns exec "$server" /usr/bin/python3 -c '
 import selectors, socket
 open("/proc/self/comm", "w").write("broker")
@@ -57,8 +57,7 @@ started+=($!)
 broker=$!
 sleep 1
 
-# Five clients. Two ask something every other second until they are told to be quiet, and once
-# more when they are told to; three never say a word.
+# Five clients. Two ask something at each line of the orders; three never say a word.
 mkfifo "$directory/orders"
 ip netns exec "$client" /usr/bin/python3 -u -c '
 import socket, sys, time
@@ -80,7 +79,7 @@ started+=($!)
 exec 7>"$directory/orders"
 sleep 1
 
-# What stands on the screen: in colour in the picture, plain in the transcript.
+# What the screen shows: in colour for the picture, plain for the transcript.
 screen() {
     tr -d '\r' | tee -a "$directory/screen" | sed 's/\x1b\[[0-9;]*m//g'
 }

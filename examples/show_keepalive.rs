@@ -1,6 +1,6 @@
 //! The test program of the founding story: opens a TCP socket and prints what it got.
 //!
-//! Run it with and without the library in front: it sets no option itself.
+//! Run it with and without the library: it sets no option itself.
 
 use std::fmt::Display;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};

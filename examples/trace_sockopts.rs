@@ -5,7 +5,7 @@
 //!     setsockopt(3, IPPROTO_TCP, TCP_KEEPIDLE, 180) = 0
 //!
 //! Behind libkeepalive it shows what goes to the kernel, in front of it what the program asked
-//! for. To look on, not to leave in place: unlike libkeepalive it allocates.
+//! for. Use it to look, and do not leave it in place: unlike libkeepalive it allocates.
 
 // redhook's macro makes public items without documentation.
 #![allow(missing_docs)]
@@ -40,14 +40,14 @@ redhook::hook! {
     }
 }
 
-/// One line, one write(2); errno stays what the call left.
+/// Writes one line with one write(2); errno stays what the call left.
 fn trace(call: &str, value: Option<String>, result: c_int) {
     let error = std::io::Error::last_os_error();
     let line = match value {
         Some(value) => format!("{call}, {value}) = {result}\n"),
         None => format!("{call}, ...) = {result} ({error})\n"),
     };
-    // There is nobody to tell that stderr is closed.
+    // If stderr is closed, nobody can be told.
     let _ = std::io::stderr().write_all(line.as_bytes());
     // SAFETY: this thread's own errno.
     unsafe { *libc::__errno_location() = error.raw_os_error().unwrap_or(0) };
@@ -77,7 +77,7 @@ fn level_name(level: c_int) -> String {
     }
 }
 
-/// The options that decide how long an idle connection lives, and the commonest of the others.
+/// The options that decide how long an idle connection lives, and the most common others.
 fn option_name(level: c_int, name: c_int) -> String {
     let known = match (level, name) {
         (libc::SOL_SOCKET, libc::SO_KEEPALIVE) => "SO_KEEPALIVE",

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Builds the packages into target/packages: for the machine it runs on a tarball, two .deb (the
-# library, the command), two .rpm and their checksums.
+# Builds the packages for this machine into target/packages: a tarball, two .deb (the library, the
+# command), two .rpm and their checksums.
 #
 #     packaging/build.sh [--library FILE ARCHITECTURE]
 #
-# With --library only the library's packages, from a file that was built for another architecture
-# (i686, aarch64, ...): on a 64-bit system those of i686 serve its 32-bit programs.
+# With --library it makes only the library's packages, from a file that was built for another
+# architecture (i686, aarch64, ...): on a 64-bit system those of i686 serve its 32-bit programs.
 #
-# Needs Debian with Rust, a C compiler and the static C library (gcc libc6-dev). cargo-deb and
-# cargo-generate-rpm are fetched into target/tools. Times are those of the commit, or
-# SOURCE_DATE_EPOCH: a second build on the same system makes the same packages.
+# Needs Debian with Rust, a C compiler and the static C library (gcc libc6-dev). Installs cargo-deb and
+# cargo-generate-rpm into target/tools. Times are those of the commit, or SOURCE_DATE_EPOCH: a second
+# build on the same system makes the same packages.
 set -euo pipefail
 
 fail() {
@@ -38,13 +38,13 @@ cd "$(dirname "$0")/.."
 umask 022
 
 packages=$PWD/target/packages
-# What goes where below a prefix. Every package takes its files from here.
+# The files of a prefix. Every package takes its files from here.
 tree=$packages/tree
 version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 : "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct 2>/dev/null || date -r CHANGELOG.md +%s)}"
 export SOURCE_DATE_EPOCH
 export PATH=$PWD/target/tools/bin:$PATH
-# The packages take their files from there, and nobody's flags are to change what is in them.
+# The packages take their files from there, and no flags from outside may change what is in them.
 export CARGO_TARGET_DIR=$PWD/target
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
 
@@ -55,10 +55,10 @@ else
     architecture=${host%%-*} library=target/release/libkeepalive.so with_command=yes
     rm -f "$packages"/*.{deb,rpm,tar.gz}
 fi
-# What the packages are built for is said as a Rust target.
+# The Rust target that the packages are for.
 target=$architecture-${host#*-}
 
-tool() { # NAME VERSION: unoptimized, which is compiled in a third of the time
+tool() { # NAME VERSION: unoptimized, which compiles in a third of the time
     [ "$(cargo "${1#cargo-}" --version 2>/dev/null | grep -o '[0-9][0-9.]*')" = "$2" ] ||
         cargo install --quiet --locked --debug --root target/tools "$1@$2"
 }
@@ -95,12 +95,12 @@ rm -rf "$tree"
 mkdir -p "$packages"
 if [ -n "$with_command" ]; then
     cargo build --quiet --locked --release --lib
-    # Linked statically, so that one file runs on every C library (and LD_PRELOAD, where the
-    # command is used under the library, does not concern it). A target of its own, since build
-    # scripts and macros cannot be linked so.
+    # Linked statically, so that one file runs on every C library (and ignores an LD_PRELOAD in its
+    # own environment). With a target of its own, since build scripts and macros cannot be linked
+    # statically.
     flags=(-C target-feature=+crt-static
         "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" "--remap-path-prefix=$PWD=/libkeepalive")
-    # The form that takes paths with blanks in them.
+    # This form takes paths with blanks in them.
     CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${flags[*]}") \
         cargo build --quiet --locked --release --package libkeepalive-command --bins --target "$target"
     copy 755 "target/$target/release/keepalive" bin
@@ -118,8 +118,8 @@ if [ -n "$with_command" ]; then
     third_party >"$packages/THIRD-PARTY"
     copy 644 "$packages/THIRD-PARTY" share/doc/keepalive
 fi
-# The file has its SONAME's name and a link the other: the other way round ldconfig(8) would keep
-# only the SONAME in the loader's cache, and people say libkeepalive.so.
+# The file has the name of the SONAME, a link has the other name: the other way round ldconfig(8) would
+# keep only the SONAME in the loader's cache, and people write libkeepalive.so.
 install -D --mode=644 "$library" "$tree/lib/libkeepalive.so.0"
 ln -s libkeepalive.so.0 "$tree/lib/libkeepalive.so"
 copy 644 man/libkeepalive.8 share/man/man8
@@ -129,7 +129,7 @@ copy 644 docs/*.md docs/*.svg share/doc/libkeepalive/docs
 find examples -type f ! -name '*.rs' -print0 |
     while IFS= read -rd '' file; do copy 644 "$file" "share/doc/libkeepalive/$(dirname "$file")"; done
 
-# What is Debian's alone.
+# What only Debian has.
 debian=$packages/debian
 rm -rf "$debian"
 for package in libkeepalive keepalive; do
@@ -143,7 +143,7 @@ $package ($version-1) unstable; urgency=medium
  -- $(sed -n 's/^maintainer = "\(.*\)"/\1/p' Cargo.toml)  $(date -Rud "@$SOURCE_DATE_EPOCH")
 CHANGES
 done
-# Where libkeepalive0 has its file. Packages of several architectures can be installed together, but
+# The place of libkeepalive0's file. Packages of several architectures can be installed together, but
 # only one of them can have this.
 case $architecture in
 x86_64)

@@ -3,8 +3,8 @@
 #
 #     ./install.sh [--uninstall]
 #
-# PREFIX (default /usr/local) is where to, LIBDIR (default PREFIX/lib) where the library goes, and
-# DESTDIR, for those who make packages, stands in front of both.
+# Installs below PREFIX (default /usr/local), the library into LIBDIR (default PREFIX/lib). DESTDIR, for
+# those who make packages, stands in front of both.
 set -eu
 umask 022
 prefix=${PREFIX:-/usr/local}
@@ -50,9 +50,9 @@ find bin lib share ! -type d | while IFS= read -r file; do
     fi
     [ ! -d "$to" ] || fail "$to is a directory"
     mkdir -p "$(dirname "$to")"
-    # Written beside it and renamed: programs may have the old one mapped.
+    # Write it beside the old file and rename it: programs may have the old one mapped.
     cp -P "$file" "$to.new"
-    # The unpacked files may be their owner's alone.
+    # The unpacked files may be readable by their owner only.
     case $file in
     bin/*) chmod 755 "$to.new" ;;
     *) [ -L "$to.new" ] || chmod 644 "$to.new" ;;
@@ -61,7 +61,7 @@ find bin lib share ! -type d | while IFS= read -r file; do
 done
 
 if [ "$action" = uninstall ]; then
-    # Directories that held nothing else, the deepest first; a system's own stay.
+    # Directories that held nothing else, the deepest first; those of the system stay.
     find bin lib share -depth -type d | while IFS= read -r directory; do
         case $prefix:$directory in
         */share/doc/* | *:share/doc/*) ;;
@@ -71,8 +71,8 @@ if [ "$action" = uninstall ]; then
     done
     case $prefix in /usr | /usr/local) ;; *) rmdir "$root$prefix" 2>/dev/null || true ;; esac
 fi
-# So that LD_PRELOAD=libkeepalive.so is found without a path, where the loader looks in this
-# directory at all. (musl has no ldconfig and needs none.)
+# The loader then finds LD_PRELOAD=libkeepalive.so without a path, if it looks in this directory at
+# all. (musl has no ldconfig and needs none.)
 if [ -z "$root" ] && [ "$(id -u)" = 0 ] && command -v ldconfig >/dev/null; then
     ldconfig || true
 fi

@@ -1,7 +1,7 @@
-//! The settings onto one socket.
+//! Sets the options on one socket.
 //!
-//! Every call here keeps errno and passes over what is refused: each option stands for itself
-//! (MPTCP knows no `TCP_USER_TIMEOUT`, a sandbox may forbid them all).
+//! Every function here keeps errno and ignores refusals: each option stands for itself (MPTCP
+//! refuses `TCP_USER_TIMEOUT`, a sandbox may forbid them all).
 
 use libc::{
     AF_INET, AF_INET6, IPPROTO_MPTCP, IPPROTO_TCP, SO_KEEPALIVE, SOCK_STREAM, SOL_SOCKET,
@@ -51,8 +51,8 @@ pub fn accepted(fd: c_int, call: &'static str) {
     }
 }
 
-/// Why a socket gets nothing at connect() or accept(). Without `force` only one whose keepalive
-/// is off does: on means that it has the settings, or that somebody chose others for it.
+/// Why a socket is left alone at connect() or accept(). Without `force` only a socket whose
+/// keepalive is off gets the settings: where it is on, it has them, or somebody chose others.
 fn reason_to_leave(settings: Settings, fd: c_int) -> Option<&'static str> {
     if settings.mode_is(Mode::On) && get(fd, SOL_SOCKET, SO_KEEPALIVE) != Some(0) {
         Some(" keepalive is on or cannot be read, left alone")
@@ -68,20 +68,20 @@ pub fn is_forced() -> bool {
     Settings::get().mode_is(Mode::Force)
 }
 
-/// Under `force` the program has changed an option of a socket: the operator's value is put back.
+/// Under `force`, the program has changed an option: puts the operator's value back.
 pub fn changed(fd: c_int, level: c_int, name: c_int) {
     let _errno = ErrnoGuard::new();
     let settings = Settings::get();
     let chosen = settings.for_a_socket().find(|it| (it.level, it.number) == (level, name));
     if let Some(setting) = chosen {
-        // A socket of any kind has SO_KEEPALIVE.
+        // Every kind of socket has SO_KEEPALIVE.
         if level == IPPROTO_TCP || is_tcp(fd) {
             set(fd, setting);
         }
     }
 }
 
-/// Sets every option that is to be set, unless there is a reason to leave the socket as it is.
+/// Sets every option that was asked for, unless there is a reason to leave the socket alone.
 /// Under `KEEPALIVE_DEBUG` says what came of it.
 #[inline(never)]
 fn apply(settings: Settings, fd: c_int, call: &str, reason_to_leave: Option<&str>) {
@@ -112,8 +112,8 @@ fn apply(settings: Settings, fd: c_int, call: &str, reason_to_leave: Option<&str
     }
 }
 
-/// Whether a socket is TCP: only there `TCP_KEEPIDLE` can be read. (`SO_KEEPALIVE` can be read
-/// and set on sockets of every kind.)
+/// Whether a socket is TCP: only TCP has `TCP_KEEPIDLE` to read. (`SO_KEEPALIVE` can be read and
+/// set on every kind of socket.)
 fn is_tcp(fd: c_int) -> bool {
     get(fd, IPPROTO_TCP, TCP_KEEPIDLE).is_some()
 }
@@ -128,8 +128,8 @@ fn get(fd: c_int, level: c_int, name: c_int) -> Option<c_int> {
     (result == 0).then_some(value)
 }
 
-/// Sets an option by setsockopt(2): 0, or errno. (Always inlined: behind a system call the
-/// processor does not foresee returns, so that one return more costs 10 ns: docs/speed.md.)
+/// Sets an option by setsockopt(2): 0, or errno. (Always inlined: after a system call the
+/// processor mispredicts returns, and each costs 10 ns: docs/speed.md.)
 #[inline(always)]
 fn set(fd: c_int, setting: Setting) -> c_int {
     let Setting { level, number, value, .. } = setting;

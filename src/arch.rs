@@ -1,4 +1,4 @@
-//! All that depends on the architecture, in one place.
+//! Everything that depends on the architecture.
 
 use core::arch::global_asm;
 
@@ -8,10 +8,10 @@ use libc::{SYS_fstat, stat};
 use libc::{SYS_fstat64 as SYS_fstat, stat64 as stat};
 use libc::{c_char, c_int, c_void, syscall};
 
-// One file for every glibc and musl: dlsym(3) moved from libdl to libc in glibc 2.34 and was
-// given a new version there, which an older glibc lacks (and then no program starts). So it is
-// asked for weakly, by the version of the architecture's first glibc, which all later ones keep
-// (glibc: sysdeps/unix/sysv/linux/*/libdl.abilist, since 2.34 libc.abilist).
+// One file serves every glibc and musl. dlsym(3) moved from libdl to libc in glibc 2.34 and got a
+// new version there; an older glibc lacks that version, and no program would start. So the
+// reference is weak, and has the version of the architecture's first glibc, which all later ones
+// keep (glibc: sysdeps/unix/sysv/linux/*/libdl.abilist, since 2.34 libc.abilist).
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
 global_asm!(".symver dlsym, dlsym@GLIBC_2.2.5");
 #[cfg(target_arch = "x86")]
@@ -31,8 +31,8 @@ global_asm!(".symver dlsym, dlsym@GLIBC_2.27");
 )))]
 compile_error!("the version of this architecture's first glibc is not known: src/arch.rs");
 
-// The compiler takes it that a function is never null, so its address is put into a word of
-// our own, which the loader fills: null where the program has no dlsym.
+// The compiler assumes that a function is never null. So a word of our own holds the address: the
+// loader fills it in, with null where the program has no dlsym.
 global_asm!(
     ".weak dlsym",
     ".pushsection .data.rel.ro.libkeepalive_dlsym, \"aw\"",
@@ -53,11 +53,11 @@ pub fn dlsym() -> Option<Dlsym> {
         #[link_name = "libkeepalive_dlsym"]
         static DLSYM: Option<Dlsym>;
     }
-    // SAFETY: the word above; nobody writes to it once the loader has.
+    // SAFETY: the word above; nobody but the loader writes to it.
     unsafe { DLSYM }
 }
 
-/// Whether an address lies in this library's own text: behind its ELF header, which the linker
+/// Whether an address lies in this library's own text: after its ELF header, which the linker
 /// names, and before the word above, which is in its data.
 pub fn is_ours(address: usize) -> bool {
     unsafe extern "C" {
@@ -73,6 +73,6 @@ pub fn fstat(fd: c_int) -> Option<stat> {
     let mut status = core::mem::MaybeUninit::<stat>::uninit();
     // SAFETY: the kernel writes one `stat`, for which there is room.
     let result = unsafe { syscall(SYS_fstat, fd, status.as_mut_ptr()) };
-    // SAFETY: it was written when the call succeeded.
+    // SAFETY: the kernel has written it where the call succeeded.
     (result == 0).then(|| unsafe { status.assume_init() })
 }

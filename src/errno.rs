@@ -1,8 +1,8 @@
-//! errno belongs to the host: what the library calls on the way must not show in it.
+//! errno belongs to the host: the library's own calls must not show in it.
 
 use libc::c_int;
 
-/// Keeps errno as it is now: it is put back when this goes out of scope.
+/// Keeps errno: it gets its value back when this goes out of scope.
 pub struct ErrnoGuard(c_int);
 
 impl ErrnoGuard {
@@ -15,7 +15,7 @@ impl ErrnoGuard {
 
 impl Drop for ErrnoGuard {
     fn drop(&mut self) {
-        // SAFETY: as in `new`; it may be written by its own thread.
+        // SAFETY: as in `new`; its own thread may write it.
         unsafe { *libc::__errno_location() = self.0 }
     }
 }

@@ -1,8 +1,8 @@
-//! The exported functions: what the host calls instead of the C library's. Nothing is decided
-//! here: the real call, and around it what apply.rs makes of the socket.
+//! The exported functions, which the host calls instead of the C library's. Nothing is decided
+//! here: each calls the real function and lets apply.rs set the options.
 //!
 //! They are plain `extern "C"`: `"C-unwind"` would drag in a panic path, and pthread_cancel(3)
-//! only needs the unwind tables, which every x86-64 and aarch64 build has.
+//! needs only the unwind tables, which every x86-64 and aarch64 build has.
 
 use libc::{c_int, c_void, sockaddr, socklen_t};
 
@@ -24,7 +24,7 @@ pub unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> 
 }
 
 /// connect(2): a TCP socket that has no keepalive yet gets the settings first. The address is
-/// passed on unseen: an invalid one is for the kernel to refuse.
+/// passed on unread: the kernel refuses an invalid one.
 ///
 /// # Safety
 ///
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn accept4(
     fd
 }
 
-/// setsockopt(2): under `force`, what the operator gave is put back where the program changed it.
+/// setsockopt(2): under `force`, the operator's value is put back where the program changed it.
 ///
 /// # Safety
 ///
@@ -89,6 +89,8 @@ pub unsafe extern "C" fn setsockopt(
     length: socklen_t,
 ) -> c_int {
     if !apply::is_forced() {
+        // This early return is a tail jump on purpose: a call and a return cost more
+        // (docs/speed.md).
         // SAFETY: the caller's arguments, for the function it meant.
         return unsafe { next::setsockopt(fd, level, name, value, length) };
     }

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 
-// A development build unwinds and so needs std; what ships (the release profile) has neither.
+// A development build unwinds, so it needs std; the release build, which ships, does neither.
 #[cfg(panic = "unwind")]
 extern crate std;
 
@@ -14,20 +14,20 @@ mod report;
 mod settings;
 
 ctor::declarative::ctor! {
-    /// Everything that is not safe in a signal handler or costs time is done here, once:
-    /// the environment is read (nginx empties its own later), the next definitions are looked
-    /// up (dlsym takes the loader's lock).
+    /// Does once what costs time or is not safe in a signal handler: looks up the next
+    /// definitions (dlsym takes the loader's lock) and reads the environment (nginx empties its
+    /// own later).
     #[ctor(unsafe)]
     fn load() {
-        // In this order: a page fault less. The first access to our memory is a write; a read
-        // would map the page of zeros, and the write after it replace that.
+        // This order saves a page fault: the first access to our memory is a write. A read would
+        // map the page of zeros, and the write after it would replace that.
         next::look_up_all();
         settings::Settings::load();
     }
 }
 
-/// The release library has no panic path: this handler calls a function that does not exist,
-/// so a path that the optimiser could not remove fails at the link (`-z defs` in build.rs).
+/// The release library has no panic path: this handler calls a function that does not exist, so
+/// the link fails if the optimiser leaves such a path (`-z defs` in build.rs).
 #[cfg(panic = "abort")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

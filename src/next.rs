@@ -1,9 +1,9 @@
-//! The next definition of each function that we stand in front of: the C library's, or that of
-//! another preload behind ours.
+//! The next definition of each function that the library uses: the C library's, or that of another
+//! preload behind ours.
 //!
 //! dlsym(3) finds it, by `RTLD_NEXT`. Where there is none, or no dlsym (before glibc 2.34 a
-//! program that does not load libdl has none), the system call itself is made. Without dlsym no
-//! other preload is passed by: one that hooks needs it as well, and brings it.
+//! program that does not load libdl has none), the system call itself is made. That skips no other
+//! preload: a preload that hooks functions needs dlsym too, and brings it.
 
 use core::num::NonZeroUsize;
 
@@ -16,7 +16,7 @@ use once_cell::race::OnceNonZeroUsize;
 use crate::arch;
 use crate::errno::ErrnoGuard;
 
-/// Makes of each row a function that calls the next definition, and `look_up_all`.
+/// Turns each row into a function that calls the next definition; makes `look_up_all`.
 macro_rules! next_definitions {
     ($(
         $(#[$doc:meta])*
@@ -35,7 +35,7 @@ macro_rules! next_definitions {
             ///
             /// As for the function itself.
             pub unsafe fn $name($($argument: $type),*) -> c_int {
-                // SAFETY: what stands at the address is a function of this name, or ours.
+                // SAFETY: the address is that of a function of this name, or of `system_call`.
                 let function = unsafe {
                     core::mem::transmute::<usize, $name::Function>($name::address())
                 };
@@ -94,8 +94,8 @@ next_definitions! {
         else syscall(SYS_setsockopt, fd, level, name, value, length);
 }
 
-/// Looks up the next definition of a function, or else takes its `system_call`. Several threads
-/// that come before our constructor may do so at the same time: they find the same.
+/// Looks up the next definition of a function; where there is none, takes its `system_call`.
+/// Before our constructor several threads may do so at once: they all find the same.
 #[cold]
 #[inline(never)]
 fn find(address: &OnceNonZeroUsize, name: &'static str, system_call: usize) -> usize {
@@ -105,15 +105,15 @@ fn find(address: &OnceNonZeroUsize, name: &'static str, system_call: usize) -> u
         // which is what `RTLD_NEXT` is relative to.
         unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr().cast()) as usize }
     });
-    // Ours: another preload hooks dlsym and passes it on, so that `RTLD_NEXT` was relative to it.
+    // It is ours where another preload hooks dlsym: `RTLD_NEXT` was relative to that preload.
     let found = if found == 0 || arch::is_ours(found) { system_call } else { found };
-    // Refused when another thread was first.
+    // Fails where another thread was first.
     let _ = address.set(NonZeroUsize::new(found).unwrap_or(NonZeroUsize::MIN));
     found
 }
 
-/// Makes a blocking system call of up to four arguments a cancellation point, as the C library's
-/// function is: as glibc itself did it until it brought a dlsym, so no worse than without us.
+/// Makes a blocking system call of up to four arguments a cancellation point, like the C library's
+/// function. glibc did it the same way until dlsym moved, so this is no worse than without us.
 ///
 /// # Safety
 ///

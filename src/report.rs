@@ -1,4 +1,4 @@
-//! Messages on stderr: no allocation, no stdio, and only where they can hurt nobody.
+//! Messages on stderr: no allocation, no stdio, and only where they do no harm.
 
 use core::mem::MaybeUninit;
 use core::num::NonZeroUsize;
@@ -14,18 +14,18 @@ use crate::arch;
 
 const NULL: *const c_void = core::ptr::null();
 
-/// What was descriptor 2 at load, see [`stderr`].
+/// What descriptor 2 was at load, see [`stderr`].
 static STDERR: OnceNonZeroUsize = OnceNonZeroUsize::new();
 
-/// [`stderr`] of a descriptor that nothing may be written to.
+/// [`stderr`] of a descriptor that must get no message.
 const NOWHERE: NonZeroUsize = NonZeroUsize::MIN;
 
-/// Remembers what descriptor 2 is. To be called at load, before the host can change it.
+/// Remembers what descriptor 2 is: call it at load, before the host can change that.
 pub fn remember_stderr() {
     STDERR.get_or_init(stderr);
 }
 
-/// A line that is put together on the stack and sent with one write(2).
+/// A line that is built on the stack and sent with one write(2).
 pub struct Message {
     bytes: [MaybeUninit<u8>; LINE_MAX],
     length: usize,
@@ -37,9 +37,9 @@ impl Message {
         Self { bytes: [const { MaybeUninit::uninit() }; LINE_MAX], length: 0 }
     }
 
-    /// Ends the line and writes it to stderr, if that is still the file that was there at load,
-    /// and if it takes the line at once: the host must neither block nor get a SIGPIPE from us.
-    /// By system calls: write(2) of the C library would be a cancellation point.
+    /// Ends the line and writes it to stderr, if that is still the file that was there at load
+    /// and takes the line at once: the host must neither block nor get a SIGPIPE from us. It makes
+    /// the system calls itself: the C library's write() would be a cancellation point.
     pub fn send(&mut self) {
         self.push(b'\n');
         let at_load = STDERR.get_or_init(stderr);
@@ -50,9 +50,9 @@ impl Message {
         let at_once = timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: one descriptor and one time, which outlive the call; no signal mask.
         unsafe { syscall(SYS_ppoll, &raw mut descriptor, 1, &raw const at_once, NULL, 0_usize) };
-        // Nothing else may be set: POLLERR is a pipe, POLLHUP a socket, that nobody reads.
+        // No other bit may be set: nobody reads a pipe with POLLERR or a socket with POLLHUP.
         if descriptor.revents == POLLOUT {
-            // SAFETY: the first `length` bytes have been written to.
+            // SAFETY: the first `length` bytes have been written.
             unsafe { syscall(SYS_write, STDERR_FILENO, self.bytes.as_ptr(), self.length) };
         }
     }
@@ -68,7 +68,7 @@ impl Line for Message {
     }
 }
 
-/// The file that descriptor 2 is now, as a number; [`NOWHERE`] if it is none, or the connection
+/// The file that descriptor 2 is now, as a number; [`NOWHERE`] if it is closed, or the connection
 /// of an inetd-style service, where a message would go to the peer.
 fn stderr() -> NonZeroUsize {
     let Some(status) = arch::fstat(STDERR_FILENO) else {
@@ -77,12 +77,12 @@ fn stderr() -> NonZeroUsize {
     if status.st_mode & S_IFMT == S_IFSOCK && matches!(domain(), AF_INET | AF_INET6) {
         return NOWHERE;
     }
-    // Both numbers are below 2^32 nearly everywhere, so that no two files are mixed up on 64 bit.
+    // Both numbers are below 2^32 nearly everywhere, so on 64 bits no two files get the same.
     let device = (status.st_dev as usize).rotate_left(usize::BITS / 2);
     NonZeroUsize::new(status.st_ino as usize ^ device).unwrap_or(NOWHERE)
 }
 
-/// The address family of the socket that descriptor 2 is.
+/// The address family of descriptor 2, which is a socket.
 fn domain() -> c_int {
     let mut domain: c_int = 0;
     let mut length = size_of::<c_int>() as socklen_t;

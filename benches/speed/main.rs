@@ -1,4 +1,4 @@
-//! What the library costs in time, beside everything that it can be compared with:
+//! What the library costs in time, compared with the other preloads:
 //!
 //!     cargo bench                         every table, and a plot (target/speed.svg)
 //!     cargo bench -- start-up socket      some of them
@@ -7,9 +7,9 @@
 //!     cargo bench -- --starts N           more starts of a program, for smaller differences
 //!     cargo bench -- --also NAME=FILE     another preload in the comparison
 //!
-//! Whole processes are compared, so there is one harness for all: in each round everybody takes a
-//! turn, in an order that is drawn anew, so that whatever else the machine does hits all alike;
-//! then the medians. Only ratios within one run mean anything.
+//! The candidates are whole processes, so one harness serves all: in each round each candidate takes
+//! a turn, in a new random order, so that other work on the machine hits all alike; then come the
+//! medians. Only ratios within one run mean anything.
 
 mod operations;
 mod plot;
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
 
-/// What the preloads are told, each in its own words; everybody gets all of them.
+/// The settings in each preload's own variables; every candidate gets all of them.
 const SETTINGS: [(&str, &str); 7] = [
     ("KEEPCNT", "20"),
     ("KEEPIDLE", "180"),
@@ -41,10 +41,10 @@ const PEERS: [(&str, &str, &str); 2] = [
     ("libkeepalive 0.3", "libkeepalive0", "libkeepalive.so.0"),
 ];
 
-/// Where their packages put them.
+/// The directory of their packages.
 const PLACES: [&str; 3] = ["/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
 
-/// One of those that are compared.
+/// One candidate of a comparison.
 struct Candidate {
     name: String,
     /// What is preloaded, if anything.
@@ -52,8 +52,8 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// A copy of a library, in one directory with all the others: opening a file costs more the
-    /// longer its path is, by microseconds.
+    /// A copy of a library, in one directory with all the others: a longer path costs microseconds
+    /// more to open.
     fn new(name: &str, library: &Path) -> io::Result<Self> {
         let preload = support::scratch("preload.so");
         std::fs::copy(library, &preload)?;
@@ -69,7 +69,7 @@ impl Candidate {
 struct Effort {
     /// Starts of a program.
     starts: usize,
-    /// How often the processes that make calls are replaced by new ones.
+    /// How often new processes replace those that make calls.
     generations: usize,
     /// How often each of them takes a turn.
     rounds: usize,
@@ -83,7 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
-            // What cargo bench itself passes.
+            // cargo bench itself passes this.
             Long("bench") => {}
             Long("quick") => effort = Effort { starts: 40, generations: 1, rounds: 4 },
             Long("starts") => effort.starts = arguments.value()?.parse()?,

@@ -1,5 +1,5 @@
-//! The time that a preload adds to calls: each candidate is a process of its own, this program
-//! once more, which makes the calls when it is told to and says how long they took.
+//! The time that a preload adds to calls: each candidate is a process of its own, another copy of
+//! this program, which makes the calls on request and says how long they took.
 
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Write};
@@ -21,13 +21,13 @@ pub const WORKER: &str = "worker";
 
 /// Something that programs do with sockets.
 pub struct Operation {
-    /// What it is called on the command line.
+    /// Its name on the command line.
     pub name: &'static str,
     title: &'static str,
-    /// How often it is done in one turn.
+    /// How often one turn does it.
     batch: usize,
     threads: usize,
-    /// Whether the settings are made, so that a program that makes them itself is the limit.
+    /// Whether the preloads set options, so that a program that sets them itself is the limit.
     is_tcp: bool,
     run: fn(&Worker) -> io::Result<()>,
 }
@@ -85,8 +85,8 @@ pub const ALL: [Operation; 6] = [
 ];
 
 /// Runs an operation behind each of the preloads, without any, and, where there is something to
-/// set, in a program that sets it itself: the limit. That one runs twice, under two names, so that
-/// the difference of the two shows how much of the others' is chance.
+/// set, in a program that sets it itself: the limit. That one runs twice, under two names: the
+/// difference of the two shows how much of the others' is chance.
 pub fn compare(
     operation: &Operation,
     preloads: &[Candidate],
@@ -108,7 +108,7 @@ pub fn compare(
     let mut samples = vec![Vec::new(); candidates.len()];
     let mut ratios = vec![Vec::new(); candidates.len()];
     let mut order: Vec<_> = (0..candidates.len()).collect();
-    // Where a process happens to lie in memory makes a difference of its own: new ones each time.
+    // The place of a process in memory makes a difference of its own: new ones each time.
     for _ in 0..effort.generations {
         let mut handles = candidates
             .iter()
@@ -185,7 +185,7 @@ impl Handle {
         Ok(Self { process, input, output: BufReader::new(output) })
     }
 
-    /// Has the operation done once more; the nanoseconds that it took.
+    /// Asks for one more turn; the nanoseconds that it took.
     fn turn(&mut self) -> Result<f64, Box<dyn Error>> {
         self.input.write_all(b"\n")?;
         let mut line = String::new();
@@ -196,13 +196,13 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // It may be gone already.
+        // It may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// A worker: a turn for each line on stdin.
+/// A worker: takes a turn for each line on stdin.
 pub fn work(arguments: &mut lexopt::Parser) -> Result<(), Box<dyn Error>> {
     use lexopt::prelude::*;
 
@@ -227,8 +227,7 @@ struct Worker {
 }
 
 impl Worker {
-    /// The nanoseconds of processor time that one operation takes in the mean, all threads at the
-    /// same time.
+    /// The mean processor time of one operation in nanoseconds, all threads at the same time.
     fn turn(&self, operation: &Operation) -> io::Result<f64> {
         let start = Barrier::new(operation.threads);
         let batch = || {
@@ -273,7 +272,7 @@ impl Worker {
         // SAFETY: `address` is read for `length` bytes.
         check(unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), length) })?;
         let (null, listener) = (std::ptr::null_mut(), self.listener.as_raw_fd());
-        // SAFETY: null says that the peer's address is not wanted.
+        // SAFETY: a null pointer: the peer's address is not wanted.
         let accepted = check(unsafe { libc::accept(listener, null, null.cast()) })?;
         // SAFETY: the new descriptor is nobody else's.
         drop(unsafe { OwnedFd::from_raw_fd(accepted) });
@@ -299,7 +298,7 @@ fn check(result: c_int) -> io::Result<c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
-/// The calling thread's, in the kernel and outside, in nanoseconds.
+/// The calling thread's processor time, in the kernel and outside, in nanoseconds.
 fn processor_time() -> io::Result<f64> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is written to and outlives the call.

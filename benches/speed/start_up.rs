@@ -13,7 +13,7 @@ use crate::{Candidate, Effort, SETTINGS, support};
 
 const PROGRAM: &str = "/bin/true";
 
-/// What came of the starts with one preload.
+/// The result of the starts with one preload.
 #[derive(Default)]
 struct Samples {
     elapsed: Vec<f64>,
@@ -93,7 +93,7 @@ pub fn compare(preloads: &[Candidate], effort: &Effort) -> Result<Panel, Box<dyn
     Ok(Panel { title, unit: "µs of CPU time", rows })
 }
 
-/// A library of a source that is empty.
+/// A library from an empty source.
 fn empty(name: &str, link: &[&str]) -> io::Result<Candidate> {
     let library = support::scratch("empty.so");
     support::run(
@@ -105,7 +105,7 @@ fn empty(name: &str, link: &[&str]) -> io::Result<Candidate> {
     Candidate::new(name, &library)
 }
 
-/// The same for everybody, but for LD_PRELOAD.
+/// The same for every candidate, except LD_PRELOAD.
 fn environment(candidate: &Candidate) -> Result<Vec<CString>, std::ffi::NulError> {
     let mut environment = SETTINGS
         .iter()
@@ -118,7 +118,7 @@ fn environment(candidate: &Candidate) -> Result<Vec<CString>, std::ffi::NulError
 }
 
 /// From before posix_spawn(3), which copies no page tables, to the end of the process. Processor
-/// time is the process's own: what other programs do meanwhile is not in it.
+/// time is the process's own: other programs do not count.
 fn start(environment: &[CString]) -> io::Result<Start> {
     let program = CString::new(PROGRAM)?;
     let arguments = [program.as_ptr().cast_mut(), null_mut()];

@@ -1,6 +1,6 @@
 //! Medians, and tables of them in Markdown.
 
-/// What was measured of one candidate.
+/// What was measured for one candidate.
 pub struct Row {
     /// Its name.
     pub name: String,

@@ -148,7 +148,7 @@ fn ten_thousand_sockets() {
     );
     bar_is_drawn(pid);
     // Unoptimised, and other tests' children are counted too; the release's figures are in
-    // docs/command.md.
+    // docs/speed.md.
     for time in [attach, again, show, json] {
         assert!(time < 20_000, "{time} ms");
     }
