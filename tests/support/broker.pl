@@ -13,7 +13,7 @@ my $select = IO::Select->new($listener);
 while (1) {
     for my $from ($select->can_read) {
         if ($from == $listener) {
-            $select->add($listener->accept);
+            $select->add(scalar $listener->accept);
         } elsif (sysread $from, my $message, 99) {
             syswrite $from, $message;
         } else {

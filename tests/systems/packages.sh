@@ -106,6 +106,8 @@ names_that_load() { # LD_PRELOAD...
 # forgets after three seconds, one as it is and one with the library.
 story() { # LD_PRELOAD
     local client=${namespaces[0]} firewall=${namespaces[1]} server=${namespaces[2]} answers
+    # The command finds a name on the whole machine, where this may run twice.
+    local plain=plain-$$ kept=kept-$$
     make_firewall "$client" "$firewall" "$server" 3
     # (Not `ip netns exec`, which would give each program mounts of its own, and show other paths.)
     local serve=(nsenter --net="/run/netns/$server" chroot "$root" /usr/bin/env -i PATH=/usr/local/bin:/usr/bin:/bin)
@@ -114,8 +116,8 @@ story() { # LD_PRELOAD
         "${serve[@]}" COLUMNS=100 "$@"
     }
     cp tests/support/{broker,clients}.pl "$root/tmp"
-    "${serve[@]}" perl /tmp/broker.pl plain 10.77.2.2:5672 &
-    "${serve[@]}" LD_PRELOAD="$1" KEEPIDLE=1 KEEPINTVL=1 KEEPCNT=3 perl /tmp/broker.pl kept 10.77.2.2:5673 &
+    "${serve[@]}" perl /tmp/broker.pl "$plain" 10.77.2.2:5672 &
+    "${serve[@]}" LD_PRELOAD="$1" KEEPIDLE=1 KEEPINTVL=1 KEEPCNT=3 perl /tmp/broker.pl "$kept" 10.77.2.2:5673 &
     sleep 0.7
     coproc CLIENTS { exec nsenter --net="/run/netns/$client" chroot "$root" perl /tmp/clients.pl 10.77.2.2:567{2,2,2,3,3,3} 2>&1; }
     local from=${CLIENTS[0]} to=${CLIENTS[1]}
@@ -129,16 +131,16 @@ story() { # LD_PRELOAD
     sort <<<"$answers" | uniq -c
     [ "$(grep -c '5672: no answer' <<<"$answers")" = 3 ] || fail "the plain broker should not be reached"
     [ "$(grep -c '5673: answered' <<<"$answers")" = 3 ] || fail "the kept broker should answer"
-    type keepalive show plain kept
+    type keepalive show "$plain" "$kept"
     echo "# The clients lose their network:"
     ip -n "$client" link set eth0 down
     sleep 6
-    expect "the plain broker keeps dead connections" "3 of 4 TCP sockets" "${serve[@]}" keepalive show plain
-    expect "the kept broker has closed them" "0 of 1 TCP socket " "${serve[@]}" keepalive show kept
-    type keepalive attach --idle 1s --interval 1s --count 3 plain
+    expect "the plain broker keeps dead connections" "3 of 4 TCP sockets" "${serve[@]}" keepalive show "$plain"
+    expect "the kept broker has closed them" "0 of 1 TCP socket " "${serve[@]}" keepalive show "$kept"
+    type keepalive attach --idle 1s --interval 1s --count 3 "$plain"
     sleep 6
-    type keepalive show plain
-    expect "attach ended them" "0 of 1 TCP socket " "${serve[@]}" keepalive show plain
+    type keepalive show "$plain"
+    expect "attach ended them" "0 of 1 TCP socket " "${serve[@]}" keepalive show "$plain"
     {
         ip netns pids "$server" | xargs kill
         ip netns pids "$client" | xargs kill
