@@ -10,7 +10,7 @@
 #             rpm's own can be had from Debian's packages
 #   tarball   the tarball's install.sh on Debian 12, to /usr/local and to a prefix
 #   musl      the tarball's files in a system of musl, busybox and nothing else
-#   mixed     64-bit and 32-bit .deb beside each other; needs what tests/systems/everywhere.sh i386 makes
+#   mixed     64-bit and 32-bit .deb beside each other; needs what everywhere.sh i386 makes
 #   lint      lintian and rpmlint, and the same packages from a second build
 #
 # Without arguments: all but mixed. As root on Debian 12. The systems are those of
