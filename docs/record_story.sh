@@ -6,10 +6,12 @@
 #     cargo build --release --workspace
 #     sudo docs/record_story.sh target/release/keepalive docs/show.svg
 #
-# Needs root, iproute2, nftables, python3 and util-linux (Debian: bsdutils), for the picture also
+# Needs root, iproute2, nftables, perl and util-linux (Debian: bsdutils), for the picture also
 # python3-rich. Makes three network namespaces and removes them at the end.
 set -euo pipefail
-. "$(dirname "$0")/../tests/support/firewall.sh"
+support=$(dirname "$0")/../tests/support
+# shellcheck source=tests/support/firewall.sh
+. "$support/firewall.sh"
 
 keepalive=$(realpath "$1")
 picture=${2-}
@@ -31,53 +33,24 @@ trap clean_up EXIT
 
 make_firewall "$client" "$firewall" "$server" $forgets
 
-# The broker answers each message, and never checks whether its clients are still there.
-ip netns exec "$server" /usr/bin/python3 -c '
-import selectors, socket
-open("/proc/self/comm", "w").write("broker")
-selector = selectors.DefaultSelector()
-listener = socket.create_server(("10.77.2.2", 5672))
-selector.register(listener, selectors.EVENT_READ)
-while True:
-    for key, _ in selector.select():
-        if key.fileobj is listener:
-            selector.register(listener.accept()[0], selectors.EVENT_READ)
-            continue
-        try:
-            message = key.fileobj.recv(100)
-        except OSError:
-            message = b""
-        if message:
-            key.fileobj.sendall(message)
-        else:
-            selector.unregister(key.fileobj)
-            key.fileobj.close()
-' &
+ip netns exec "$server" perl "$support/broker.pl" broker 10.77.2.2:5672 &
 started+=($!)
-broker=$!
 sleep 1
 
-# Five clients. Two ask something at each line of the orders; three never say a word.
-mkfifo "$directory/orders"
-ip netns exec "$client" /usr/bin/python3 -u -c '
-import socket, sys, time
-clients = [socket.create_connection(("10.77.2.2", 5672)) for _ in range(5)]
-def ask(client):
-    client.settimeout(3)
-    try:
-        client.sendall(b"hello")
-        return "answered" if client.recv(100) == b"hello" else "closed"
-    except OSError as error:
-        return f"no answer ({error})"
-for order in sys.stdin:
-    for client in clients[:2]:
-        answer = ask(client)
-        if order == "report\n":
-            print("a client that lives asks again:", answer)
-' <"$directory/orders" >"$directory/answers" &
-started+=($!)
-exec 7>"$directory/orders"
-sleep 1
+# Five clients. Two ask something every other second; three never say a word.
+coproc CLIENTS { exec ip netns exec "$client" perl "$support/clients.pl" 10.77.2.2:5672{,,,,}; }
+started+=("$CLIENTS_PID")
+from_clients=${CLIENTS[0]} to_clients=${CLIENTS[1]}
+read -rt 9 connected <&"$from_clients"
+[ "$connected" = connected ]
+ask() {
+    local answer
+    echo 2 >&"$to_clients"
+    for _ in 1 2; do
+        read -rt 9 answer <&"$from_clients"
+        echo "a client that lives asks again: ${answer#*: }"
+    done
+}
 
 # What the screen shows: in colour for the picture, plain for the transcript.
 screen() {
@@ -96,7 +69,7 @@ type() { # a command line, and what it prints on a terminal
 }
 
 for _ in 1 2 3 4 5 6 7; do
-    echo ask >&7
+    ask >/dev/null
     sleep 2
 done
 say "Five clients of a broker, and a firewall that forgets idle connections after $forgets s. Three" \
@@ -117,7 +90,6 @@ say 'The living now stay alive, however long they are idle: half a minute, three
     'firewall remembers.'
 sleep 30
 type keepalive show broker
-echo report >&7
-sleep 1
+ask >"$directory/answers" # (In a pipe it would not have the clients' descriptors.)
 cat "$directory/answers"
 [ "$(grep -c 'asks again: answered' "$directory/answers")" = 2 ]

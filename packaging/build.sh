@@ -154,6 +154,8 @@ esac
 
 members=(libkeepalive)
 [ -z "$with_command" ] || members+=(libkeepalive-command)
+variant=()
+[ "$architecture" != i686 ] || variant=(--variant i686)
 tool cargo-deb 3.8.0
 tool cargo-generate-rpm 0.21.1
 for member in "${members[@]}"; do
@@ -164,7 +166,7 @@ for member in "${members[@]}"; do
     cargo deb --quiet --package "$member" --no-build --no-strip --target "$target" \
         --multiarch "$multiarch" --output "$packages/"
     cargo generate-rpm --package "$directory" --target "$target" --payload-compress gzip \
-        --output "$packages/" $([ "$architecture" != i686 ] || echo --variant i686)
+        --output "$packages/" "${variant[@]}"
 done
 if [ -n "$with_command" ]; then
     install --mode=755 packaging/install.sh "$tree"

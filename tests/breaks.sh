@@ -10,7 +10,9 @@ cd "$(dirname "$0")/.."
 copy=$PWD/target/breaks/copy
 export CARGO_TARGET_DIR=$PWD/target/breaks/target RUST_BACKTRACE=0
 if [ $# -eq 0 ]; then
-    set -- $(basename -s .patch tests/breaks/*.patch)
+    patches=(tests/breaks/*.patch)
+    patches=("${patches[@]##*/}")
+    set -- "${patches[@]%.patch}"
 fi
 
 caught=0 missed=0 left_out=0
@@ -27,7 +29,7 @@ for name; do
     rm -rf "$copy"
     mkdir -p "$copy"
     git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$copy"
-    patch --quiet --no-backup-if-mismatch -d "$copy" -p1 <"$patch"
+    patch --quiet --fuzz=0 --no-backup-if-mismatch -d "$copy" -p1 <"$patch"
     output=$(cd "$copy" && cargo test --quiet --workspace --test "$suite" -- --include-ignored --exact "$test" 2>&1) || true
     if grep -q '^test result: FAILED. 0 passed; 1 failed' <<<"$output" \
         && ! grep -q 'the release build failed' <<<"$output"; then

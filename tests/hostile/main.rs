@@ -35,6 +35,11 @@ fn unserved() -> String {
     unserved.to_owned()
 }
 
+/// What `probe socket AF_INET SOCK_STREAM 0 show` prints of a socket with these options.
+fn probed(options: &str) -> String {
+    format!("socket = 3\n{options} TCP_USER_TIMEOUT=0\n")
+}
+
 /// A program without the library.
 fn without(program: impl AsRef<OsStr>) -> Command {
     let mut command = support::bare(program);

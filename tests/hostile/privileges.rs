@@ -8,7 +8,7 @@ use std::process::{Command, id};
 use crate::support::{
     self, built_library, copy_program, host, inside, is_foreign, outside, stdout,
 };
-use crate::{SERVED, VALUES, unserved};
+use crate::{SERVED, VALUES, probed, unserved};
 
 /// A program in a directory that every user can reach, with a copy of the library.
 struct Program {
@@ -49,10 +49,6 @@ impl Drop for Program {
     }
 }
 
-fn report(options: &str) -> String {
-    format!("socket = 3\n{options} TCP_USER_TIMEOUT=0\n")
-}
-
 #[test]
 #[ignore = "needs root: setuid programs"]
 fn a_setuid_program_ignores_the_library_silently() {
@@ -61,11 +57,11 @@ fn a_setuid_program_ignores_the_library_silently() {
         return;
     }
     let program = Program::new("setuid");
-    assert_eq!(program.socket_of_nobody(), report(SERVED));
+    assert_eq!(program.socket_of_nobody(), probed(SERVED));
 
     let setuid = std::fs::Permissions::from_mode(0o4755);
     std::fs::set_permissions(program.file("probe"), setuid).expect("setuid");
-    assert_eq!(program.socket_of_nobody(), report(&unserved()));
+    assert_eq!(program.socket_of_nobody(), probed(&unserved()));
 }
 
 #[test]
@@ -76,9 +72,9 @@ fn a_program_with_file_capabilities_ignores_the_library_silently() {
         return;
     }
     let program = Program::new("capabilities");
-    assert_eq!(program.socket_of_nobody(), report(SERVED));
+    assert_eq!(program.socket_of_nobody(), probed(SERVED));
 
     let mut setcap = Command::new("setcap");
     support::run(setcap.arg("cap_net_bind_service+ep").arg(program.file("probe")));
-    assert_eq!(program.socket_of_nobody(), report(&unserved()));
+    assert_eq!(program.socket_of_nobody(), probed(&unserved()));
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{self, host, inside, is_foreign, is_musl, library, run};
-use crate::{SERVED, VALUES, unserved};
+use crate::{SERVED, VALUES, probed, unserved};
 
 const PROBE: &str = "/usr/bin/probe socket AF_INET SOCK_STREAM 0 show";
 
@@ -60,10 +60,6 @@ impl SmallSystem {
     }
 }
 
-fn report(options: &str) -> String {
-    format!("socket = 3\n{options} TCP_USER_TIMEOUT=0\n")
-}
-
 #[test]
 #[ignore = "needs root: chroot(2)"]
 fn every_program_is_served_and_one_command_can_be_left_out() {
@@ -73,15 +69,15 @@ fn every_program_is_served_and_one_command_can_be_left_out() {
     }
     let system = SmallSystem::new();
     let others = "ls /usr/bin; env; echo $((6 * 7)) | { read number; echo $number; }";
-    assert_eq!(system.shell(PROBE), report(&unserved()));
+    assert_eq!(system.shell(PROBE), probed(&unserved()));
     let before = system.shell(others);
 
     system.preload();
-    assert_eq!(system.shell(PROBE), report(SERVED));
-    assert_eq!(system.shell(&format!("KEEPALIVE=off {PROBE}")), report(&unserved()));
+    assert_eq!(system.shell(PROBE), probed(SERVED));
+    assert_eq!(system.shell(&format!("KEEPALIVE=off {PROBE}")), probed(&unserved()));
     assert_eq!(
         system.shell(&format!("KEEPALIVE=off {PROBE}; {PROBE}")),
-        report(&unserved()) + &report(SERVED)
+        probed(&unserved()) + &probed(SERVED)
     );
     assert_eq!(system.shell(others), before);
 }
@@ -99,8 +95,8 @@ fn setuid_programs_are_served() {
         "/usr/bin/probe",
         "/usr/sbin/chroot --userspec=65534:65534 --groups= / /usr/bin/setuid-probe",
     );
-    assert_eq!(system.shell(&line), report(&unserved()));
+    assert_eq!(system.shell(&line), probed(&unserved()));
     system.preload();
-    assert_eq!(system.shell(&line), report(SERVED));
-    assert_eq!(system.shell(&format!("KEEPALIVE=off {line}")), report(&unserved()));
+    assert_eq!(system.shell(&line), probed(SERVED));
+    assert_eq!(system.shell(&format!("KEEPALIVE=off {line}")), probed(&unserved()));
 }

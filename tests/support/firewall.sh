@@ -1,6 +1,8 @@
-# Three network namespaces, client - firewall - server, for scripts: they source this file. The
-# firewall forwards what it knows and what the client begins; it forgets idle connections; and it
-# does not believe that a connection exists which it has not seen begin.
+# shellcheck shell=bash
+# Three network namespaces, client - firewall - server: scripts source this file, and
+# tests/firewall/bed.rs runs it. The firewall forwards what it knows and the first packet of a
+# connection, and drops the rest; it forgets idle connections; and it does not believe that a
+# connection exists which it has not seen begin.
 #
 # Root; Debian: iproute2 nftables procps. Remove them with remove_firewall.
 
@@ -21,12 +23,18 @@ make_firewall() { # CLIENT FIREWALL SERVER SECONDS: the client is 10.77.1.2, the
     done
     connect_to_firewall "$1" "$2" 1
     connect_to_firewall "$3" "$2" 2
-    ip netns exec "$2" nft -f - <<RULES
-table ip filter {
+    # It sends nothing itself: an ICMP message would tell an end that something is wrong.
+    ip netns exec "$2" nft -f - <<'RULES'
+table inet firewall {
+    counter dropped { }
     chain forward {
         type filter hook forward priority filter; policy drop;
-        ct state established accept
-        ct state new ip saddr 10.77.1.0/24 tcp flags & (syn|ack) == syn accept
+        ct state established,related accept
+        ct state new tcp flags & (fin | syn | rst | ack) == syn accept
+        counter name dropped
+    }
+    chain output {
+        type filter hook output priority filter; policy drop;
     }
 }
 RULES

@@ -19,16 +19,21 @@ pub struct Namespace {
 impl Namespace {
     /// Makes one.
     pub fn new(role: &str) -> Self {
+        let namespace = Self::named(role);
+        ip(&["netns", "add", namespace.name()]);
+        ip(&["-n", namespace.name(), "link", "set", "lo", "up"]);
+        namespace
+    }
+
+    /// A name of its own, for one that something else makes.
+    pub fn named(role: &str) -> Self {
         static SWEEP: Once = Once::new();
         static COUNT: AtomicUsize = AtomicUsize::new(0);
 
         SWEEP.call_once(remove_left_overs);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{}-{number}-{role}", std::process::id());
-        ip(&["netns", "add", &name]);
-        let namespace = Self { name };
-        ip(&["-n", namespace.name(), "link", "set", "lo", "up"]);
-        namespace
+        Self { name }
     }
 
     /// As `ip -n` wants it.

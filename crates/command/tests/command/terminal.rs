@@ -36,6 +36,13 @@ fn shell() -> OsSession {
     session
 }
 
+/// The shell's prompt comes, and the exit status of what it ran is this.
+fn assert_status(shell: &mut OsSession, status: u8) {
+    shell.expect("ready> ").expect("a prompt");
+    shell.send_line("echo status $?.").expect("sent");
+    shell.expect(format!("status {status}.")).expect("the exit status");
+}
+
 #[test]
 fn the_program_is_stopped_continued_and_interrupted_as_a_job() {
     let mut shell = shell();
@@ -52,9 +59,7 @@ fn the_program_is_stopped_continued_and_interrupted_as_a_job() {
     shell.expect("run sh -c").expect("it goes on");
     shell.send(ControlCode::EndOfText).expect("sent");
     shell.expect("caught").expect("the program's own handler ran");
-    shell.expect("ready> ").expect("a prompt");
-    shell.send_line("echo status $?.").expect("sent");
-    shell.expect("status 5.").expect("the program's exit status");
+    assert_status(&mut shell, 5);
 }
 
 #[test]
@@ -63,9 +68,8 @@ fn an_interrupt_that_is_not_caught_is_seen_by_the_shell() {
     shell.send_line("$run sh -c 'echo sta''rted; exec sleep 100'").expect("sent");
     shell.expect("started").expect("it runs");
     shell.send(ControlCode::EndOfText).expect("sent");
-    shell.expect("ready> ").expect("a prompt");
-    shell.send_line("echo status $?.").expect("sent");
-    shell.expect("status 130.").expect("killed by SIGINT");
+    // Killed by SIGINT.
+    assert_status(&mut shell, 130);
 }
 
 #[test]

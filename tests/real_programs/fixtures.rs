@@ -71,14 +71,16 @@ pub fn fixtures() -> PathBuf {
         .expect("a link");
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let mut javac = Command::new("javac");
-    javac.arg("-d").arg(&fixtures).arg(sources.join("programs/Client.java"));
+    javac.arg("-d").arg(&fixtures).arg(sources.join("real_programs/Client.java"));
     support::run(javac.arg(sources.join("firewall/EchoServer.java")));
     for (name, cgo) in [("go-static", "0"), ("go-cgo", "1")] {
         let mut go = Command::new("go");
         go.env("CGO_ENABLED", cgo)
             .env("GOCACHE", fixtures.join("go-cache"))
             .env("GOTOOLCHAIN", "local");
-        go.args(["build", "-o"]).arg(fixtures.join(name)).arg(sources.join("programs/client.go"));
+        go.args(["build", "-o"])
+            .arg(fixtures.join(name))
+            .arg(sources.join("real_programs/client.go"));
         support::run(&mut go);
     }
     fixtures

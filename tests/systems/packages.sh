@@ -2,7 +2,7 @@
 # Builds the packages, installs them in systems that have nothing else, lives the founding story
 # there, and removes them again.
 #
-# Usage: tests/packages.sh [SYSTEM...]
+# Usage: tests/systems/packages.sh [SYSTEM...]
 #
 #   bookworm  the .deb by apt on Debian 12, in the place of libkeepalive0; the drop-in under systemd
 #   bullseye  the .deb by apt on Debian 11 (glibc 2.31), in the place of libkeepalive0
@@ -10,11 +10,11 @@
 #             rpm's own can be had from Debian's packages
 #   tarball   the tarball's install.sh on Debian 12, to /usr/local and to a prefix
 #   musl      the tarball's files in a system of musl, busybox and nothing else
-#   mixed     64-bit and 32-bit .deb beside each other; needs what tests/everywhere.sh i386 makes
+#   mixed     64-bit and 32-bit .deb beside each other; needs what everywhere.sh i386 makes
 #   lint      lintian and rpmlint, and the same packages from a second build
 #
 # Without arguments: all but mixed. As root on Debian 12. The systems are those of
-# tests/support/systems.sh; what is done in them stays in memory and is gone at the end.
+# tests/systems/trees.sh; what is done in them stays in memory and is gone at the end.
 #
 # Debian: gcc libc6-dev git debootstrap musl-tools busybox-static rpm lintian rpmlint man-db
 # iproute2 nftables procps systemd-container
@@ -23,8 +23,8 @@ set -euo pipefail
 if [ -z "${KEEPALIVE_OWN_MOUNTS-}" ]; then
     KEEPALIVE_OWN_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
 fi
-cd "$(dirname "$0")/.."
-. tests/support/systems.sh
+cd "$(dirname "$0")/../.."
+. tests/systems/trees.sh
 . tests/support/firewall.sh
 [ $# -gt 0 ] || set -- bookworm bullseye rpm tarball musl lint
 
@@ -49,7 +49,7 @@ clean_up() {
 trap clean_up EXIT
 
 fail() {
-    echo "tests/packages.sh: $1" >&2
+    echo "tests/systems/packages.sh: $1" >&2
     exit 1
 }
 
@@ -87,42 +87,27 @@ files() {
 
 inside() { chroot "$root" /usr/bin/env -i PATH=/opt/keepalive/bin:/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin HOME=/root "$@"; }
 
-# SO_KEEPALIVE and TCP_KEEPIDLE of a new socket.
-look='use Socket; socket(my $s, AF_INET, SOCK_STREAM, 0) or die;
-print join " ", map { unpack "i", getsockopt $s, $_->[0], $_->[1] } [SOL_SOCKET, SO_KEEPALIVE], [6, 4];'
-
-# A C program that says the same, for systems without perl and for 32 bit.
-show_program() { # COMPILER [NAME]
-    "$1" -o "$root/bin/${2-show}" -x c - <tests/hosts/show.c
-}
+# What a new socket has: without the library, and with KEEPIDLE=180.
+probe=probe
+look() { inside "$@" "$probe" socket AF_INET SOCK_STREAM 0 show; }
+off='SO_KEEPALIVE=0 TCP_KEEPCNT=9 TCP_KEEPIDLE=7200 '
+on='SO_KEEPALIVE=1 TCP_KEEPCNT=9 TCP_KEEPIDLE=180 '
 
 names_that_load() { # LD_PRELOAD...
     local name
-    expect "without the library" "0 7200" inside perl -e "$look"
+    expect "without the library" "$off" look
     for name; do
-        expect "LD_PRELOAD=$name" "1 180" inside LD_PRELOAD="$name" KEEPIDLE=180 perl -e "$look"
+        expect "LD_PRELOAD=$name" "$on" look LD_PRELOAD="$name" KEEPIDLE=180
     done
-    expect "keepalive run" "1 180" inside keepalive run --idle 180 perl -e "$look"
+    expect "keepalive run" "$on" look keepalive run --idle 180
 }
-
-broker='use IO::Socket::INET; use IO::Select; $0 = shift;
-my $listener = IO::Socket::INET->new(LocalAddr => shift, Listen => 9, ReuseAddr => 1) or die;
-my $select = IO::Select->new($listener);
-for (;;) { for my $from ($select->can_read) {
-    if ($from == $listener) { $select->add($listener->accept); next }
-    if (sysread $from, my $message, 99) { syswrite $from, $message } else { $select->remove($from); close $from }
-} }'
-clients='use IO::Socket::INET; $| = 1;
-my @to = map { IO::Socket::INET->new($_) or die "$_: $!" } @ARGV; print "connected\n"; <STDIN>;
-for my $to (@to) { my $answer = "no answer"; local $SIG{ALRM} = sub { die };
-    eval { alarm 2; syswrite $to, "hello"; sysread $to, my $text, 99 and $answer = "answered"; alarm 0 };
-    print $to->peerport, ": $answer\n"; }
-<STDIN>;'
 
 # The founding story, with what is installed in the system: two brokers behind a firewall that
 # forgets after three seconds, one as it is and one with the library.
 story() { # LD_PRELOAD
     local client=${namespaces[0]} firewall=${namespaces[1]} server=${namespaces[2]} answers
+    # The command finds a name on the whole machine, where this may run twice.
+    local plain=plain-$$ kept=kept-$$
     make_firewall "$client" "$firewall" "$server" 3
     # (Not `ip netns exec`, which would give each program mounts of its own, and show other paths.)
     local serve=(nsenter --net="/run/netns/$server" chroot "$root" /usr/bin/env -i PATH=/usr/local/bin:/usr/bin:/bin)
@@ -130,30 +115,32 @@ story() { # LD_PRELOAD
         printf '$ %s\n' "$*"
         "${serve[@]}" COLUMNS=100 "$@"
     }
-    "${serve[@]}" perl -e "$broker" plain 10.77.2.2:5672 &
-    "${serve[@]}" LD_PRELOAD="$1" KEEPIDLE=1 KEEPINTVL=1 KEEPCNT=3 perl -e "$broker" kept 10.77.2.2:5673 &
+    cp tests/support/{broker,clients}.pl "$root/tmp"
+    "${serve[@]}" perl /tmp/broker.pl "$plain" 10.77.2.2:5672 &
+    "${serve[@]}" LD_PRELOAD="$1" KEEPIDLE=1 KEEPINTVL=1 KEEPCNT=3 perl /tmp/broker.pl "$kept" 10.77.2.2:5673 &
     sleep 0.7
-    coproc CLIENTS { exec nsenter --net="/run/netns/$client" chroot "$root" perl -e "$clients" 10.77.2.2:567{2,2,2,3,3,3} 2>&1; }
+    coproc CLIENTS { exec nsenter --net="/run/netns/$client" chroot "$root" perl /tmp/clients.pl 10.77.2.2:567{2,2,2,3,3,3} 2>&1; }
     local from=${CLIENTS[0]} to=${CLIENTS[1]}
-    read -rt 9 answers <&"$from" && [ "$answers" = connected ] || fail "the clients: $answers"
+    read -rt 9 answers <&"$from" || fail "the clients say nothing"
+    [ "$answers" = connected ] || fail "the clients: $answers"
     sleep 8
-    echo >&"$to"
+    echo 6 >&"$to"
     answers=$(for _ in 1 2 3 4 5 6; do read -rt 9 answers <&"$from" && echo "$answers"; done) ||
         fail "the clients say no more"
     echo "# Idle for eight seconds, behind a firewall that forgets after three; then the clients ask again:"
     sort <<<"$answers" | uniq -c
     [ "$(grep -c '5672: no answer' <<<"$answers")" = 3 ] || fail "the plain broker should not be reached"
     [ "$(grep -c '5673: answered' <<<"$answers")" = 3 ] || fail "the kept broker should answer"
-    type keepalive show plain kept
+    type keepalive show "$plain" "$kept"
     echo "# The clients lose their network:"
     ip -n "$client" link set eth0 down
     sleep 6
-    expect "the plain broker keeps dead connections" "3 of 4 TCP sockets" "${serve[@]}" keepalive show plain
-    expect "the kept broker has closed them" "0 of 1 TCP socket " "${serve[@]}" keepalive show kept
-    type keepalive attach --idle 1s --interval 1s --count 3 plain
+    expect "the plain broker keeps dead connections" "3 of 4 TCP sockets" "${serve[@]}" keepalive show "$plain"
+    expect "the kept broker has closed them" "0 of 1 TCP socket " "${serve[@]}" keepalive show "$kept"
+    type keepalive attach --idle 1s --interval 1s --count 3 "$plain"
     sleep 6
-    type keepalive show plain
-    expect "attach ended them" "0 of 1 TCP socket " "${serve[@]}" keepalive show plain
+    type keepalive show "$plain"
+    expect "attach ended them" "0 of 1 TCP socket " "${serve[@]}" keepalive show "$plain"
     {
         ip netns pids "$server" | xargs kill
         ip netns pids "$client" | xargs kill
@@ -168,11 +155,8 @@ drop_in() {
         fail "systemd: $(tail "$work/systemd.log")"
     inside install -D -m 644 /usr/share/doc/libkeepalive/examples/systemd/keepalive.conf \
         /etc/systemd/system/broker.service.d/keepalive.conf
-    printf '%s\n' "$broker" >"$root/usr/local/bin/broker"
-    printf '[Service]\nExecStart=/usr/bin/perl /usr/local/bin/broker broker 127.0.0.1:5672\n' \
-        >"$root/etc/systemd/system/broker.service"
-    printf '[Unit]\nWants=broker.service\nAfter=broker.service\nSuccessAction=poweroff-force\nFailureAction=poweroff-force\n[Service]\nType=oneshot\nStandardOutput=file:/seen\nExecStart=/bin/sh -c "sleep 1; keepalive show --all broker"\n' \
-        >"$root/etc/systemd/system/look.service"
+    cp tests/support/broker.pl "$root/usr/local/bin/broker"
+    cp tests/systems/packages/{broker,look}.service "$root/etc/systemd/system"
     # systemd-nspawn leaves control groups behind: they are made inside of these.
     local group
     for group in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
@@ -205,13 +189,14 @@ older_packages() {
 
 deb() { # RELEASE
     open_system "$1" "$systems/clean-$1"
+    compile_probe_for_glibc "$root/bin/probe"
     local before removed
     before=$(files)
     # Debian 12's, on both: it needs no later C library.
     (cd "$work" && apt-get -qq download libkeepalive0) || fail "libkeepalive0 cannot be had"
     cp "$work"/libkeepalive0_*.deb "$packages"/*"_$version-1_"*.deb "$root/tmp"
     inside sh -c 'dpkg --install /tmp/libkeepalive0_*.deb' >/dev/null
-    expect "libkeepalive 0.3" "1 180" inside LD_PRELOAD=/usr/lib/libkeepalive.so KEEPIDLE=180 perl -e "$look"
+    expect "libkeepalive 0.3" "$on" look LD_PRELOAD=/usr/lib/libkeepalive.so KEEPIDLE=180
     local install
     install=$(readme 'apt install')
     echo "$ $install"
@@ -222,7 +207,7 @@ deb() { # RELEASE
     # Its own names, and those with which libkeepalive0 was called.
     names_that_load libkeepalive.so '/usr/$LIB/libkeepalive.so' libkeepalive.so.0 /usr/lib/libkeepalive.so
     inside sh -c 'echo "/usr/\$LIB/libkeepalive.so" >/etc/ld.so.preload'
-    expect "/etc/ld.so.preload" "1 180" inside KEEPIDLE=180 perl -e "$look"
+    expect "/etc/ld.so.preload" "$on" look KEEPIDLE=180
     rm "$root/etc/ld.so.preload"
     story libkeepalive.so
     inside sh -c 'apt-get -qq purge -y keepalive' >/dev/null 2>&1
@@ -242,6 +227,7 @@ deb() { # RELEASE
 
 rpm_packages() {
     open_system rpm "$systems/clean-bookworm"
+    compile_probe_for_glibc "$root/bin/probe"
     echo /usr/lib64 >"$root/etc/ld.so.conf.d/lib64.conf"
     # Directories that the system itself has there.
     mkdir -p "$root"/var/lib/rpm "$root"/usr/lib64 "$root"/usr/share/{fish/vendor_completions.d,zsh/site-functions}
@@ -259,8 +245,7 @@ rpm_packages() {
     expect_nothing "what was installed is there" rpm --root "$root" --dbpath /var/lib/rpm --verify --nodeps libkeepalive keepalive
     names_that_load /usr/lib64/libkeepalive.so libkeepalive.so.0
     # A loader of rpm's world looks there by itself.
-    expect "a name without a path" "1 180" \
-        inside LD_LIBRARY_PATH=/usr/lib64 LD_PRELOAD=libkeepalive.so KEEPIDLE=180 perl -e "$look"
+    expect "a name without a path" "$on" look LD_LIBRARY_PATH=/usr/lib64 LD_PRELOAD=libkeepalive.so KEEPIDLE=180
     story /usr/lib64/libkeepalive.so
     rpm --root "$root" --dbpath /var/lib/rpm --erase keepalive libkeepalive
     diff <(echo "$before") <(files) || fail "the rpm packages leave something behind"
@@ -268,6 +253,7 @@ rpm_packages() {
 
 tarball() {
     open_system tarball "$systems/clean-bookworm"
+    compile_probe_for_glibc "$root/bin/probe"
     local before prefix name=libkeepalive-$version-x86_64-linux
     cp "$packages/$name.tar.gz" "$root/tmp"
     before=$(files)
@@ -297,15 +283,15 @@ musl() {
     ln -s ../../bin/busybox "$tree/usr/bin/env"
     open_system musl "$tree"
     for applet in install cp mv rm mkdir rmdir find dirname sed; do ln -s busybox "$root/bin/$applet"; done
-    show_program musl-gcc
+    musl-gcc -o "$root/bin/probe" tests/hosts/probe.c
     tar --extract --file "$packages/$name.tar.gz" --directory "$root/tmp"
     local before
     before=$(files)
     inside "/tmp/$name/install.sh"
-    expect "without the library" "keepalive 0 idle 7200" inside show
+    expect "without the library" "$off" look
     # musl looks in /usr/local/lib.
-    expect "LD_PRELOAD on musl" "keepalive 1 idle 180" inside LD_PRELOAD=libkeepalive.so KEEPIDLE=180 show
-    expect "keepalive run on musl" "keepalive 1 idle 180" inside keepalive run --idle 180 show
+    expect "LD_PRELOAD on musl" "$on" look LD_PRELOAD=libkeepalive.so KEEPIDLE=180
+    expect "keepalive run on musl" "$on" look keepalive run --idle 180
     expect "keepalive show on musl" "tcp_keepalive_time" inside keepalive show
     inside "/tmp/$name/install.sh" --uninstall
     diff <(echo "$before") <(files) || fail "the tarball leaves something behind on musl"
@@ -313,30 +299,26 @@ musl() {
 
 mixed() {
     local cross=$systems/cross/libkeepalive/target/i686-unknown-linux-gnu/release/libkeepalive.so
-    [ -e "$cross" ] || fail "mixed needs the library for i686: tests/everywhere.sh i386 makes it"
+    [ -e "$cross" ] || fail "mixed needs the library for i686: tests/systems/everywhere.sh i386 makes it"
     packaging/build.sh --library "$cross" i686 >/dev/null
     open_system mixed "$systems/clean-bookworm"
     inside dpkg --add-architecture i386
     inside sh -c 'apt-get -qq update && apt-get -qq install --no-install-recommends libc6:i386' >"$work/libc6.log" 2>&1 ||
         fail "libc6:i386: $(tail "$work/libc6.log")"
-    show_program gcc show64
-    i686_gcc() { # -o FILE ARGUMENT...: the compiler is in a tree of its own
-        chroot "$systems/cross" i686-linux-gnu-gcc -o /tmp/show32 "${@:3}"
-        mv "$systems/cross/tmp/show32" "$2"
-    }
-    show_program i686_gcc show32
+    compile_probe_for_glibc "$root/bin/probe64"
+    compile_probe "$root/bin/probe32" cross i686-linux-gnu-gcc
     cp "$packages"/*"_$version-1_"*.deb "$root/tmp"
     inside sh -c 'apt-get -qq install -y /tmp/libkeepalive_*_amd64.deb /tmp/libkeepalive_*_i386.deb /tmp/keepalive_*.deb' >/dev/null 2>&1 ||
         fail "the 64-bit and the 32-bit package do not go together"
-    local program
-    for program in show64 show32; do
-        expect "$program without the library" "keepalive 0 idle 7200" inside "$program"
-        expect "$program, by name" "keepalive 1 idle 180" inside LD_PRELOAD=libkeepalive.so KEEPIDLE=180 "$program"
-        expect "$program, by \$LIB" "keepalive 1 idle 180" inside 'LD_PRELOAD=/usr/$LIB/libkeepalive.so' KEEPIDLE=180 "$program"
+    local probe
+    for probe in probe64 probe32; do
+        expect "$probe without the library" "$off" look
+        expect "$probe, by name" "$on" look LD_PRELOAD=libkeepalive.so KEEPIDLE=180
+        expect "$probe, by \$LIB" "$on" look 'LD_PRELOAD=/usr/$LIB/libkeepalive.so' KEEPIDLE=180
     done
     inside sh -c 'echo "/usr/\$LIB/libkeepalive.so" >/etc/ld.so.preload'
-    for program in show64 show32; do
-        expect "$program, /etc/ld.so.preload" "keepalive 1 idle 180" inside KEEPIDLE=180 "$program"
+    for probe in probe64 probe32; do
+        expect "$probe, /etc/ld.so.preload" "$on" look KEEPIDLE=180
     done
 }
 

@@ -6,7 +6,7 @@
 //! memcached, netcat-openbsd, nginx-light, nodejs, openssh-client, openssh-server, perl, php-cli,
 //! postgresql, python3-requests, redis-server, rsync, ruby, socat, strace, systemd, wget, zookeeper:
 //!
-//!     cargo test --test programs -- --ignored --nocapture
+//!     cargo test --test real_programs -- --ignored --nocapture
 //!
 //! `KEEPALIVE_TEST_WRITE_DOCUMENTS=1` writes the table instead of comparing it.
 

@@ -1,4 +1,5 @@
-# Small systems to test in, for the scripts of this directory's parent: they source this file.
+# shellcheck shell=bash
+# Small systems to test in, for the scripts of this directory: they source this file.
 #
 # They are made by debootstrap below KEEPALIVE_SYSTEMS (default: target/systems), once; remove the
 # directory to be rid of them. Root; Debian: debootstrap.
@@ -24,4 +25,16 @@ make_tree() { # NAME RELEASE [PACKAGE...]
             apt-get -qq install --no-install-recommends "${@:3}" >"$systems/$1.log" 2>&1
     fi
     mv "$tree" "$systems/$1"
+}
+
+# The program that shows what a new socket has: `probe socket AF_INET SOCK_STREAM 0 show`.
+compile_probe() { # FILE TREE COMPILER
+    chroot "$systems/$2" "$3" -o /tmp/probe -x c - <tests/hosts/probe.c
+    mv "$systems/$2/tmp/probe" "$1"
+}
+
+# Compiled on the oldest glibc, it runs on every other.
+compile_probe_for_glibc() { # FILE
+    make_tree bullseye bullseye "${tools[@]}"
+    compile_probe "$1" bullseye gcc
 }

@@ -14,15 +14,18 @@
 # Debian: podman runc catatonit debootstrap musl musl-tools busybox-static python3-venv
 # PyPI: kubernetes-validate
 set -euo pipefail
-cd "$(dirname "$0")/.."
-. tests/support/systems.sh
+cd "$(dirname "$0")/../.."
+. tests/systems/trees.sh
 root=$PWD/target/containers
 example=examples/container/Containerfile
-on='keepalive 1 idle 180 interval 60 count 20'
+show=(/probe socket AF_INET SOCK_STREAM 0 show)
+only_options() { sed '/^socket = /d'; }
+off='SO_KEEPALIVE=0 '
+on='SO_KEEPALIVE=1 TCP_KEEPCNT=20 TCP_KEEPIDLE=180 TCP_KEEPINTVL=60 TCP_USER_TIMEOUT=0'
 
 say() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
 fail() {
-    printf 'tests/containers.sh: %s\n' "$*" >&2
+    printf 'tests/systems/containers.sh: %s\n' "$*" >&2
     exit 1
 }
 expect() { # WHAT FOUND WANTED
@@ -80,14 +83,9 @@ busybox_into() { # DIRECTORY
 # --- the images that the Containerfile names
 
 make_tree bookworm-gcc bookworm gcc libc6-dev ca-certificates
-make_tree bullseye bullseye "${tools[@]}" # the one of tests/everywhere.sh
 
-# Compiled on the oldest glibc, and on musl.
-install -D tests/hosts/show.c "$systems/bullseye/tmp/show.c"
-chroot "$systems/bullseye" gcc -o /tmp/show /tmp/show.c
-mv "$systems/bullseye/tmp/show" "$root/made/show-glibc"
-rm "$systems/bullseye/tmp/show.c"
-musl-gcc -o "$root/made/show-musl" tests/hosts/show.c
+compile_probe_for_glibc "$root/made/probe-glibc"
+musl-gcc -o "$root/made/probe-musl" tests/hosts/probe.c
 
 red_hat=$root/rockylinux
 mkdir -p "$red_hat"/usr/{bin,lib64} "$red_hat/etc" "$red_hat/usr/local/lib"
@@ -129,16 +127,17 @@ build() { # IMAGE ARGUMENT...
 }
 
 show_in() { # IMAGE C-LIBRARY ARGUMENT...
-    local image=$1 show=$root/made/show-$2
+    local image=$1 probe=$root/made/probe-$2
     shift 2
-    podman run --rm --pull never --network none --volume "$show:/show:ro" "$@" "$image" /show
+    podman run --rm --pull never --network none --volume "$probe:/probe:ro" "$@" "$image" "${show[@]}" |
+        only_options
 }
 
 # The image turns keepalive on; and without its LD_PRELOAD it is off in there.
 expect_keepalive() { # IMAGE C-LIBRARY
     local without
     without=$(show_in "$1" "$2" --env LD_PRELOAD=)
-    [[ $without == 'keepalive 0 idle '* ]] || fail "$1 without LD_PRELOAD: $without"
+    [[ $without == "$off"* ]] || fail "$1 without LD_PRELOAD: $without"
     expect "$1" "$(show_in "$1" "$2" 2>&1)" "$on"
 }
 
@@ -192,19 +191,19 @@ check_rendered() { # WITHOUT WITH
     render "$2" >"$root/$name.yaml" || fail "$2 cannot be rendered"
     "$root/python/bin/kubernetes-validate" --strict "$root/$name.yaml" >"$root/validate.log" 2>&1 ||
         fail "$2 is not what Kubernetes takes: $(cat "$root/validate.log")"
-    found=$("$root/python/bin/python" tests/containers/check_component.py "$root/$before.yaml" \
+    found=$("$root/python/bin/python" tests/systems/containers/check_component.py "$root/$before.yaml" \
         "$root/$name.yaml" 2>&1) || fail "$2: $found"
     say "$2: $found"
 }
 check_rendered examples/kubernetes/base examples/kubernetes/overlay
-check_rendered tests/containers/awkward/bare tests/containers/awkward
+check_rendered tests/systems/containers/awkward/bare tests/systems/containers/awkward
 "$root/python/bin/kubernetes-validate" --strict examples/kubernetes/component/container.yaml >/dev/null ||
     fail 'component/container.yaml is not what Kubernetes takes'
 
 # The rendered Deployment, run by podman, with the image of the init container under the name that
 # the overlay gives it, and a broker that shows what its socket has.
 build registry.example.com/libkeepalive-init:1.0.0 --file "$example" --target init .
-printf 'FROM docker.io/library/debian:12\nCOPY show-glibc /show\nCMD ["/show"]\n' >"$root/Containerfile"
+printf 'FROM docker.io/library/debian:12\nCOPY probe-glibc /probe\nCMD %s\n' "${show[*]}" >"$root/Containerfile"
 build registry.example.com/broker:1 --file "$root/Containerfile" "$root/made"
 
 play() { # base|overlay: sets $said to what the broker says
@@ -222,14 +221,14 @@ END
         fail "podman play kube: $(cat "$root/play.log")"
     said=
     for ((tries = 0; tries < 100; tries++)); do
-        said=$(podman logs broker-pod-0-broker 2>&1)
+        said=$(podman logs broker-pod-0-broker 2>&1 | only_options)
         [ -z "$said" ] || break
         sleep 0.1
     done
     podman pod rm --force --time 0 broker-pod-0 >/dev/null
 }
 play base
-[[ $said == 'keepalive 0 idle '* ]] || fail "the Deployment without the component: $said"
+[[ $said == "$off"* ]] || fail "the Deployment without the component: $said"
 play overlay
 expect 'the Deployment, run' "$said" "$on"
 say 'done'

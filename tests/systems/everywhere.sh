@@ -2,7 +2,7 @@
 # Runs the black-box and the hostile suite on other C libraries and architectures, each with the
 # programs that they compile there. Root, on Debian 12.
 #
-# Usage: tests/everywhere.sh [SYSTEM...]
+# Usage: tests/systems/everywhere.sh [SYSTEM...]
 #
 #   native    this machine
 #   musl      this machine with musl
@@ -17,8 +17,8 @@
 #
 # Debian: gcc g++ libc6-dev libcap2-bin strace musl-tools debootstrap
 set -euo pipefail
-cd "$(dirname "$0")/.."
-. tests/support/systems.sh
+cd "$(dirname "$0")/../.."
+. tests/systems/trees.sh
 [ $# -gt 0 ] || set -- native musl bullseye trixie
 
 # Debian 12 with the cross compilers, and a Rust that has the other architectures' core library:
@@ -95,7 +95,7 @@ for system; do
             foreign_suites --skip no_other_socket_differs
             ;;
         *)
-            echo "tests/everywhere.sh: $system: unknown" >&2
+            echo "tests/systems/everywhere.sh: $system: unknown" >&2
             exit 2
             ;;
         esac
