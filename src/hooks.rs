@@ -88,14 +88,14 @@ pub unsafe extern "C" fn setsockopt(
     value: *const c_void,
     length: socklen_t,
 ) -> c_int {
-    if !apply::is_forced() {
+    let Some(settings) = apply::forced() else {
         // SAFETY: the caller's arguments, for the function it meant.
         return unsafe { next::setsockopt(fd, level, name, value, length) };
-    }
+    };
     // SAFETY: as above.
     let result = unsafe { next::setsockopt(fd, level, name, value, length) };
     if result == 0 {
-        apply::changed(fd, level, name);
+        apply::changed(settings, fd, level, name);
     }
     result
 }

@@ -269,7 +269,7 @@ pub fn preloaded(program: impl AsRef<OsStr>) -> Command {
 }
 
 /// Every variable that the library reads.
-pub const VARIABLES: [&str; 9] = [
+pub const VARIABLES: [&str; 11] = [
     "KEEPALIVE",
     "KEEPCNT",
     "TCP_KEEPCNT",
@@ -278,6 +278,8 @@ pub const VARIABLES: [&str; 9] = [
     "KEEPINTVL",
     "TCP_KEEPINTVL",
     "TCP_USER_TIMEOUT",
+    "TCP_RTO_MAX_MS",
+    "TCP_SYNCNT",
     "KEEPALIVE_DEBUG",
 ];
 
