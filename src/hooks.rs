@@ -99,3 +99,28 @@ pub unsafe extern "C" fn setsockopt(
     }
     result
 }
+
+/// What setsockopt(2) is for programs with 64-bit time (`_TIME_BITS=64`) on 32-bit glibc, whose
+/// headers give it this name.
+///
+/// # Safety
+///
+/// As for setsockopt(2): `value` is read for `length` bytes.
+#[cfg(all(target_pointer_width = "32", target_env = "gnu"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __setsockopt64(
+    fd: c_int,
+    level: c_int,
+    name: c_int,
+    value: *const c_void,
+    length: socklen_t,
+) -> c_int {
+    // SAFETY: the caller's arguments, for the function it meant.
+    let result = unsafe { next::__setsockopt64(fd, level, name, value, length) };
+    if result == 0 {
+        if let Some(settings) = apply::forced() {
+            apply::changed(settings, fd, level, name);
+        }
+    }
+    result
+}
