@@ -77,6 +77,9 @@ fn level_name(level: c_int) -> String {
     }
 }
 
+/// Linux 6.15; the libc crate does not have it yet.
+const TCP_RTO_MAX_MS: c_int = 44;
+
 /// The options that decide how long an idle connection lives, and the most common others.
 fn option_name(level: c_int, name: c_int) -> String {
     let known = match (level, name) {
@@ -96,6 +99,8 @@ fn option_name(level: c_int, name: c_int) -> String {
         (libc::IPPROTO_TCP, libc::TCP_KEEPIDLE) => "TCP_KEEPIDLE",
         (libc::IPPROTO_TCP, libc::TCP_KEEPINTVL) => "TCP_KEEPINTVL",
         (libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT) => "TCP_USER_TIMEOUT",
+        (libc::IPPROTO_TCP, TCP_RTO_MAX_MS) => "TCP_RTO_MAX_MS",
+        (libc::IPPROTO_TCP, libc::TCP_SYNCNT) => "TCP_SYNCNT",
         (libc::IPPROTO_TCP, libc::TCP_INFO) => "TCP_INFO",
         _ => return name.to_string(),
     };

@@ -7,7 +7,7 @@ use libc::{
     AF_INET, AF_INET6, IPPROTO_MPTCP, IPPROTO_TCP, SO_KEEPALIVE, SOCK_STREAM, SOL_SOCKET,
     TCP_KEEPIDLE, c_int, socklen_t,
 };
-use options::{Line, Mode};
+use options::{KEEPIDLE, Line, Mode};
 
 use crate::errno::{ErrnoGuard, errno};
 use crate::next;
@@ -17,7 +17,14 @@ use crate::settings::{Setting, Settings};
 /// The type of a socket without its flags, `SOCK_TYPE_MASK` of the kernel's linux/net.h.
 const SOCK_TYPE_MASK: c_int = 0xf;
 
-const NOT_TCP: &str = " not TCP, left alone";
+/// Why a socket is left as it is.
+enum Reason {
+    NotTcp,
+    /// Keepalive is on: it has the settings, or somebody chose others for it.
+    On,
+    /// Whether it is on cannot be read.
+    Unreadable,
+}
 
 /// A socket has been created: if it is TCP, it gets the settings.
 pub fn created(fd: c_int, domain: c_int, kind: c_int, protocol: c_int) {
@@ -27,8 +34,7 @@ pub fn created(fd: c_int, domain: c_int, kind: c_int, protocol: c_int) {
         && matches!(protocol, 0 | IPPROTO_TCP | IPPROTO_MPTCP);
     if !settings.mode_is(Mode::Off) && (is_tcp || settings.debug()) {
         let _errno = ErrnoGuard::new();
-        let reason_to_leave = if is_tcp { None } else { Some(NOT_TCP) };
-        apply(settings, fd, "socket() = ", reason_to_leave);
+        apply(settings, fd, "socket() = ", (!is_tcp).then_some(Reason::NotTcp));
     }
 }
 
@@ -53,30 +59,42 @@ pub fn accepted(fd: c_int, call: &'static str) {
 
 /// Why a socket is left alone at connect() or accept(). Without `force` only a socket whose
 /// keepalive is off gets the settings: where it is on, it has them, or somebody chose others.
-fn reason_to_leave(settings: Settings, fd: c_int) -> Option<&'static str> {
-    if settings.mode_is(Mode::On) && get(fd, SOL_SOCKET, SO_KEEPALIVE) != Some(0) {
-        Some(" keepalive is on or cannot be read, left alone")
-    } else if is_tcp(fd) {
-        None
-    } else {
-        Some(NOT_TCP)
+fn reason_to_leave(settings: Settings, fd: c_int) -> Option<Reason> {
+    if settings.mode_is(Mode::On) {
+        match get(fd, SOL_SOCKET, SO_KEEPALIVE) {
+            Some(0) => {}
+            Some(_) => return Some(Reason::On),
+            None => return Some(Reason::Unreadable),
+        }
     }
+    (!is_tcp(fd)).then_some(Reason::NotTcp)
 }
 
-/// Whether the operator has the last word.
-pub fn is_forced() -> bool {
-    Settings::get().mode_is(Mode::Force)
-}
-
-/// Under `force`, the program has changed an option: puts the operator's value back.
-pub fn changed(fd: c_int, level: c_int, name: c_int) {
-    let _errno = ErrnoGuard::new();
+/// The settings, if the operator has the last word.
+pub fn forced() -> Option<Settings> {
     let settings = Settings::get();
+    settings.mode_is(Mode::Force).then_some(settings)
+}
+
+/// Under `force`, the program has changed an option: puts the operator's value back. Under
+/// `KEEPALIVE_DEBUG` says so, if the value was another.
+pub fn changed(settings: Settings, fd: c_int, level: c_int, name: c_int) {
+    let _errno = ErrnoGuard::new();
     let chosen = settings.for_a_socket().find(|it| (it.level, it.number) == (level, name));
     if let Some(setting) = chosen {
         // Every kind of socket has SO_KEEPALIVE.
         if level == IPPROTO_TCP || is_tcp(fd) {
-            set(fd, setting);
+            let was = if settings.debug() { get(fd, level, name) } else { None };
+            let errno = set(fd, setting);
+            if let Some(was) = was.filter(|was| *was != setting.value as c_int) {
+                let mut line = Message::new();
+                line.about_socket("setsockopt() of ", fd);
+                line.text(" put back");
+                line.outcome(setting.name, setting.value, errno);
+                line.text(" in place of ");
+                line.number(was as u32);
+                line.send();
+            }
         }
     }
 }
@@ -84,14 +102,14 @@ pub fn changed(fd: c_int, level: c_int, name: c_int) {
 /// Sets every option that was asked for, unless there is a reason to leave the socket alone.
 /// Under `KEEPALIVE_DEBUG` says what came of it.
 #[inline(never)]
-fn apply(settings: Settings, fd: c_int, call: &str, reason_to_leave: Option<&str>) {
+fn apply(settings: Settings, fd: c_int, call: &str, reason_to_leave: Option<Reason>) {
     let debug = settings.debug();
     let mut line = Message::new();
     if debug {
-        line.about(call, fd);
+        line.about_socket(call, fd);
     }
     match reason_to_leave {
-        Some(reason) if debug => line.text(reason),
+        Some(reason) if debug => explain(&mut line, fd, reason),
         Some(_) => {}
         None => {
             let mut nothing_to_set = true;
@@ -109,6 +127,20 @@ fn apply(settings: Settings, fd: c_int, call: &str, reason_to_leave: Option<&str
     }
     if debug {
         line.send();
+    }
+}
+
+/// Appends why a socket is left alone. For one that is on, the line has its idle time too.
+fn explain(line: &mut Message, fd: c_int, reason: Reason) {
+    let is_on = matches!(reason, Reason::On);
+    let idle = if is_on { get(fd, IPPROTO_TCP, TCP_KEEPIDLE) } else { None };
+    match (reason, idle) {
+        (Reason::On, Some(idle)) => {
+            line.text(" on already,");
+            line.outcome(KEEPIDLE.name, idle as u32, 0);
+        }
+        (Reason::Unreadable, _) => line.text(" SO_KEEPALIVE cannot be read, left alone"),
+        _ => line.text(" not TCP, left alone"),
     }
 }
 

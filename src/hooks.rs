@@ -88,16 +88,41 @@ pub unsafe extern "C" fn setsockopt(
     value: *const c_void,
     length: socklen_t,
 ) -> c_int {
-    if !apply::is_forced() {
+    let Some(settings) = apply::forced() else {
         // This early return is a tail jump on purpose: a call and a return cost more
         // (docs/speed.md).
         // SAFETY: the caller's arguments, for the function it meant.
         return unsafe { next::setsockopt(fd, level, name, value, length) };
-    }
+    };
     // SAFETY: as above.
     let result = unsafe { next::setsockopt(fd, level, name, value, length) };
     if result == 0 {
-        apply::changed(fd, level, name);
+        apply::changed(settings, fd, level, name);
+    }
+    result
+}
+
+/// What setsockopt(2) is for programs with 64-bit time (`_TIME_BITS=64`) on 32-bit glibc, whose
+/// headers give it this name.
+///
+/// # Safety
+///
+/// As for setsockopt(2): `value` is read for `length` bytes.
+#[cfg(all(target_pointer_width = "32", target_env = "gnu"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __setsockopt64(
+    fd: c_int,
+    level: c_int,
+    name: c_int,
+    value: *const c_void,
+    length: socklen_t,
+) -> c_int {
+    // SAFETY: the caller's arguments, for the function it meant.
+    let result = unsafe { next::__setsockopt64(fd, level, name, value, length) };
+    if result == 0 {
+        if let Some(settings) = apply::forced() {
+            apply::changed(settings, fd, level, name);
+        }
     }
     result
 }

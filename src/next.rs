@@ -19,21 +19,26 @@ use crate::errno::ErrnoGuard;
 /// Turns each row into a function that calls the next definition; makes `look_up_all`.
 macro_rules! next_definitions {
     ($(
-        $(#[$doc:meta])*
+        $(#[doc = $doc:literal])*
+        $(#[cfg($where:meta)])?
         fn $name:ident($($argument:ident: $type:ty),*) else $system_call:expr;
     )*) => {
         /// Looks all of them up, so that no call has to: dlsym takes the loader's lock and may
         /// allocate, which must not happen in a signal handler.
         pub fn look_up_all() {
-            $($name::look_up();)*
+            $(
+                $(#[cfg($where)])?
+                $name::look_up();
+            )*
         }
 
         $(
-            $(#[$doc])*
+            $(#[doc = $doc])*
             ///
             /// # Safety
             ///
             /// As for the function itself.
+            $(#[cfg($where)])?
             pub unsafe fn $name($($argument: $type),*) -> c_int {
                 // SAFETY: the address is that of a function of this name, or of `system_call`.
                 let function = unsafe {
@@ -43,6 +48,7 @@ macro_rules! next_definitions {
                 unsafe { function($($argument),*) }
             }
 
+            $(#[cfg($where)])?
             mod $name {
                 use super::*;
 
@@ -92,6 +98,11 @@ next_definitions! {
     /// The next setsockopt(2).
     fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_void, length: socklen_t)
         else syscall(SYS_setsockopt, fd, level, name, value, length);
+
+    /// The next `__setsockopt64`, or setsockopt(2) where the C library has none.
+    #[cfg(all(target_pointer_width = "32", target_env = "gnu"))]
+    fn __setsockopt64(fd: c_int, level: c_int, name: c_int, value: *const c_void, length: socklen_t)
+        else setsockopt(fd, level, name, value, length);
 }
 
 /// Looks up the next definition of a function; where there is none, takes its `system_call`.

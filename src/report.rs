@@ -4,7 +4,7 @@ use core::mem::MaybeUninit;
 use core::num::NonZeroUsize;
 
 use libc::{
-    AF_INET, AF_INET6, POLLOUT, S_IFMT, S_IFSOCK, SO_DOMAIN, SOL_SOCKET, STDERR_FILENO,
+    AF_INET, AF_INET6, POLLOUT, S_IFMT, S_IFSOCK, SO_DOMAIN, SOL_SOCKET, STDERR_FILENO, SYS_getpid,
     SYS_getsockopt, SYS_ppoll, SYS_write, c_int, c_void, pollfd, socklen_t, syscall, timespec,
 };
 use once_cell::race::OnceNonZeroUsize;
@@ -35,6 +35,15 @@ impl Message {
     /// An empty line.
     pub fn new() -> Self {
         Self { bytes: [const { MaybeUninit::uninit() }; LINE_MAX], length: 0 }
+    }
+
+    /// Begins the line about a socket of this process. Its number is asked for each time, since
+    /// the host may have forked.
+    #[inline(never)]
+    pub fn about_socket(&mut self, call: &str, fd: c_int) {
+        // SAFETY: no memory is involved.
+        let process = unsafe { syscall(SYS_getpid) };
+        self.about(process as u32, call, fd);
     }
 
     /// Ends the line and writes it to stderr, if that is still the file that was there at load

@@ -120,18 +120,20 @@ fn read(report: bool) -> NonZeroUsize {
             value.store(number.map_or(0, |number| number + 1), Ordering::Relaxed);
         }
         if let Some(text) = variable(c"KEEPALIVE_DEBUG") {
-            if text == b"1" {
-                state |= DEBUG;
-                report::remember_stderr();
-            } else {
-                unusable(c"KEEPALIVE_DEBUG", text, "1", "sockets are not reported");
+            match text {
+                b"1" => {
+                    state |= DEBUG;
+                    report::remember_stderr();
+                }
+                b"0" => {}
+                _ => unusable(c"KEEPALIVE_DEBUG", text, "1 or 0", "sockets are not reported"),
             }
         }
     }
     NonZeroUsize::new(state).unwrap_or(NonZeroUsize::MIN)
 }
 
-/// A variable of the environment, if it is set, getenv(3).
+/// What a variable of the environment says, if anything, getenv(3).
 fn variable(name: &CStr) -> Option<&'static [u8]> {
     // SAFETY: the name ends in NUL. It is load time, or the constructor of another library
     // runs: whoever changes the environment then while others run may crash without us as well.
@@ -148,5 +150,5 @@ fn variable(name: &CStr) -> Option<&'static [u8]> {
         length += 1;
     }
     // SAFETY: as above; `length` bytes have been read.
-    Some(unsafe { core::slice::from_raw_parts(text.cast(), length) })
+    options::given(unsafe { core::slice::from_raw_parts(text.cast(), length) })
 }

@@ -42,7 +42,10 @@ fn a_tcp_socket_costs_one_setsockopt_and_one_for_each_value() {
 fn a_socket_that_is_not_tcp_costs_nothing() {
     for mode in ["on", "skip", "off", "force"] {
         let script = "socket AF_INET SOCK_DGRAM 0 socket AF_UNIX SOCK_STREAM 0 socket 16 3 0";
-        assert_eq!(made(&settings_and(&[("KEEPALIVE", mode)]), script), (0, 0), "{mode}");
+        for debug in ["0", "1"] {
+            let variables = settings_and(&[("KEEPALIVE", mode), ("KEEPALIVE_DEBUG", debug)]);
+            assert_eq!(made(&variables, script), (0, 0), "{mode} {debug}");
+        }
     }
 }
 

@@ -49,6 +49,18 @@ fn under_force_the_operators_values_are_put_back() {
     assert_eq!(forced.matches("set = 0\n").count(), 5, "{forced}");
 }
 
+/// On 32-bit glibc such a program calls `__setsockopt64`: every one of Debian 13's armhf.
+#[test]
+fn under_force_a_program_with_64_bit_time_has_the_operators_values_put_back() {
+    let arguments = ["-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64"];
+    let mut command = support::preloaded(support::compile("time64/probe", &arguments));
+    command.envs(SETTINGS).args(OWN_VALUES.split_whitespace());
+    assert_eq!(last_line(&support::stdout(&mut command)), last_line(&probe(OWN_VALUES)));
+    let forced = support::stdout(command.env("KEEPALIVE", "force"));
+    assert_eq!(last_line(&forced), SET);
+    assert_eq!(forced.matches("set = 0\n").count(), 5, "{forced}");
+}
+
 #[test]
 fn under_force_an_option_whose_variable_is_not_set_is_the_programs() {
     let script = "socket AF_INET SOCK_STREAM 0 set TCP_KEEPCNT 3 set TCP_NODELAY 1 \

@@ -16,7 +16,7 @@ mod second_chance;
 mod sockets;
 mod variables;
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The settings that most tests use; no kernel has such defaults.
 const SETTINGS: [(&str, &str); 4] =
@@ -62,6 +62,18 @@ fn preloaded_command(variables: &[(&str, &str)], script: &str) -> Command {
 #[track_caller]
 fn preloaded(variables: &[(&str, &str)], script: &str) -> String {
     support::stdout(&mut preloaded_command(variables, script))
+}
+
+/// What the library reports of these calls, with `number` for the number of the process.
+#[track_caller]
+fn reported(variables: &[(&str, &str)], script: &str, number: &str) -> String {
+    let mut command = preloaded_command(variables, script);
+    let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let process = command.spawn().expect("the probe");
+    let own = format!("libkeepalive[{}]: ", process.id());
+    let output = process.wait_with_output().expect("its end");
+    assert!(output.status.success(), "{command:?}: {}", output.status);
+    support::texts(&output).1.replace(&own, &format!("libkeepalive[{number}]: "))
 }
 
 /// [`SETTINGS`] and these variables.

@@ -4,8 +4,7 @@
 
 use options::{Mode, OPTIONS};
 
-use crate::preloaded_command;
-use crate::support;
+use crate::reported;
 
 const PAGE: &str = include_str!("../../man/libkeepalive.8");
 const README: &str = include_str!("../../README.md");
@@ -97,7 +96,7 @@ fn the_names_and_limits_are_those_that_the_library_accepts() {
         let unit = match unit {
             "seconds)" => " s",
             "milliseconds)" => " ms",
-            "probes)" => "",
+            "probes)" | "SYN retransmissions)" => "",
             other => panic!("{other}: how does the page abbreviate it?"),
         };
         let range = format!("{}–{}{unit}: ", option.min, option.max);
@@ -122,8 +121,12 @@ fn the_messages_are_those_of_the_library() {
              raw_socket AF_INET SOCK_STREAM 0 connect accept",
         ),
         (&[("KEEPALIVE_DEBUG", "1"), ("KEEPALIVE", "skip")], "socket AF_INET SOCK_STREAM 0"),
+        (
+            &[("KEEPALIVE_DEBUG", "1"), ("KEEPIDLE", "180"), ("KEEPALIVE", "force")],
+            "raw_socket AF_INET SOCK_STREAM 0 set TCP_KEEPIDLE 30",
+        ),
     ]
-    .map(|(variables, script)| support::run(&mut preloaded_command(variables, script)).1)
+    .map(|(variables, script)| reported(variables, script, "1234"))
     .concat();
     let diagnostics = section(PAGE, ".Sh DIAGNOSTICS\n", ".Sh ");
     let messages: Vec<_> =

@@ -12,10 +12,10 @@ use crate::{SETTINGS, preloaded, preloaded_command, probe, settings_and};
 
 const DEBUG: (&str, &str) = ("KEEPALIVE_DEBUG", "1");
 
-/// What is reported of these calls.
+/// What is reported of these calls, with `PID` for the number of the process.
 #[track_caller]
 fn reported(variables: &[(&str, &str)], script: &str) -> String {
-    support::run(&mut preloaded_command(variables, script)).1
+    crate::reported(variables, script, "PID")
 }
 
 /// Runs a command that must succeed, with this for its stderr.
@@ -61,10 +61,10 @@ fn debug_says_of_each_socket_what_was_set_or_why_not() {
                   socket AF_UNIX SOCK_STREAM 0";
     assert_eq!(
         reported(&settings_and(&[DEBUG]), script),
-        "libkeepalive: socket() = 3: SO_KEEPALIVE=1 TCP_KEEPCNT=20 TCP_KEEPIDLE=180 \
+        "libkeepalive[PID]: socket() = 3: SO_KEEPALIVE=1 TCP_KEEPCNT=20 TCP_KEEPIDLE=180 \
          TCP_KEEPINTVL=60 TCP_USER_TIMEOUT=12345\n\
-         libkeepalive: socket() = 4: not TCP, left alone\n\
-         libkeepalive: socket() = 5: not TCP, left alone\n"
+         libkeepalive[PID]: socket() = 4: not TCP, left alone\n\
+         libkeepalive[PID]: socket() = 5: not TCP, left alone\n"
     );
 }
 
@@ -76,19 +76,66 @@ fn debug_says_what_happened_at_connect_and_accept() {
                   connect accept";
     assert_eq!(
         reported(&[DEBUG, ("KEEPIDLE", "9")], script),
-        "libkeepalive: connect() of 4: SO_KEEPALIVE=1 TCP_KEEPIDLE=9\n\
-         libkeepalive: accept() = 5: SO_KEEPALIVE=1 TCP_KEEPIDLE=9\n\
-         libkeepalive: accept4() = 7: SO_KEEPALIVE=1 TCP_KEEPIDLE=9\n\
-         libkeepalive: socket() = 8: not TCP, left alone\n\
-         libkeepalive: socket() = 9: not TCP, left alone\n\
-         libkeepalive: accept() = 10: not TCP, left alone\n"
+        "libkeepalive[PID]: connect() of 4: SO_KEEPALIVE=1 TCP_KEEPIDLE=9\n\
+         libkeepalive[PID]: accept() = 5: SO_KEEPALIVE=1 TCP_KEEPIDLE=9\n\
+         libkeepalive[PID]: accept4() = 7: SO_KEEPALIVE=1 TCP_KEEPIDLE=9\n\
+         libkeepalive[PID]: socket() = 8: not TCP, left alone\n\
+         libkeepalive[PID]: socket() = 9: not TCP, left alone\n\
+         libkeepalive[PID]: accept() = 10: not TCP, left alone\n"
     );
     let script = "socket AF_INET SOCK_STREAM 0 listen socket AF_INET SOCK_STREAM 0 connect accept";
     assert_eq!(
-        reported(&[DEBUG], script),
-        "libkeepalive: socket() = 3: SO_KEEPALIVE=1\n\
-         libkeepalive: socket() = 4: SO_KEEPALIVE=1\n\
-         libkeepalive: accept() = 5: keepalive is on or cannot be read, left alone\n"
+        reported(&[DEBUG, ("KEEPIDLE", "9")], script),
+        "libkeepalive[PID]: socket() = 3: SO_KEEPALIVE=1 TCP_KEEPIDLE=9\n\
+         libkeepalive[PID]: socket() = 4: SO_KEEPALIVE=1 TCP_KEEPIDLE=9\n\
+         libkeepalive[PID]: accept() = 5: on already, TCP_KEEPIDLE=9\n"
+    );
+    // A UNIX socket can have it on as well.
+    let script = "socket AF_UNIX SOCK_STREAM 0 set SO_KEEPALIVE 1 listen \
+                  socket AF_UNIX SOCK_STREAM 0 connect accept";
+    let last = "libkeepalive[PID]: accept() = 5: not TCP, left alone\n";
+    assert!(reported(&[DEBUG], script).ends_with(last));
+}
+
+/// The idle time is the socket's own, whoever chose it.
+#[test]
+fn debug_says_of_an_accepted_socket_that_keepalive_is_on_already() {
+    let script = "raw_socket AF_INET SOCK_STREAM 0 set SO_KEEPALIVE 1 set TCP_KEEPIDLE 99 listen \
+                  raw_socket AF_INET SOCK_STREAM 0 connect accept4";
+    assert_eq!(
+        reported(&[DEBUG, ("KEEPIDLE", "180")], script).lines().last(),
+        Some("libkeepalive[PID]: accept4() = 5: on already, TCP_KEEPIDLE=99")
+    );
+}
+
+#[test]
+fn debug_says_what_force_put_back() {
+    let script = "socket AF_INET SOCK_STREAM 0 set SO_KEEPALIVE 0 set SO_KEEPALIVE 1 \
+                  set TCP_KEEPIDLE 30 set TCP_KEEPIDLE 180 set TCP_KEEPCNT 5 set TCP_NODELAY 1 \
+                  socket AF_UNIX SOCK_STREAM 0 set SO_KEEPALIVE 0";
+    let variables = [DEBUG, ("KEEPIDLE", "180"), ("KEEPALIVE", "force")];
+    assert_eq!(
+        reported(&variables, script),
+        "libkeepalive[PID]: socket() = 3: SO_KEEPALIVE=1 TCP_KEEPIDLE=180\n\
+         libkeepalive[PID]: setsockopt() of 3: put back SO_KEEPALIVE=1 in place of 0\n\
+         libkeepalive[PID]: setsockopt() of 3: put back TCP_KEEPIDLE=180 in place of 30\n\
+         libkeepalive[PID]: socket() = 4: not TCP, left alone\n"
+    );
+    assert_eq!(reported(&variables[..2], script).matches("put back").count(), 0);
+    assert_eq!(reported(&variables[1..], script), "");
+}
+
+/// Not the number of the process that loaded the library.
+#[test]
+fn debug_gives_each_process_its_own_number() {
+    let script = "socket AF_INET SOCK_STREAM 0 fork socket AF_INET SOCK_STREAM 0";
+    let (stdout, stderr) = support::run(&mut preloaded_command(&[DEBUG], script));
+    let child = stdout.lines().find_map(|line| line.strip_prefix("fork = ")).expect("a child");
+    let [first, second] = stderr.lines().collect::<Vec<_>>()[..] else { panic!("{stderr}") };
+    assert_eq!(second, format!("libkeepalive[{child}]: socket() = 4: SO_KEEPALIVE=1"));
+    assert!(
+        !first.contains(&format!("[{child}]"))
+            && first.ends_with("]: socket() = 3: SO_KEEPALIVE=1")
     );
 }
 
@@ -96,7 +143,7 @@ fn debug_says_what_happened_at_connect_and_accept() {
 fn debug_under_skip_without_values_says_that_there_is_nothing_to_set() {
     assert_eq!(
         reported(&[DEBUG, ("KEEPALIVE", "skip")], "socket AF_INET SOCK_STREAM 0"),
-        "libkeepalive: socket() = 3: nothing to set\n"
+        "libkeepalive[PID]: socket() = 3: nothing to set\n"
     );
 }
 
@@ -106,7 +153,7 @@ fn debug_says_which_option_was_refused_and_why() {
     let script = "socket AF_INET SOCK_STREAM IPPROTO_MPTCP";
     assert_eq!(
         reported(&[DEBUG, ("KEEPIDLE", "9"), ("TCP_USER_TIMEOUT", "9")], script),
-        "libkeepalive: socket() = 3: SO_KEEPALIVE=1 TCP_KEEPIDLE=9 \
+        "libkeepalive[PID]: socket() = 3: SO_KEEPALIVE=1 TCP_KEEPIDLE=9 \
          TCP_USER_TIMEOUT=9 (refused, errno 92)\n"
     );
 }

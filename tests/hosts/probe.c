@@ -16,10 +16,14 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
+#endif
+#ifndef TCP_RTO_MAX_MS
+#define TCP_RTO_MAX_MS 44
 #endif
 
 /* No call sets errno to this. */
@@ -38,6 +42,8 @@ static const struct { const char *name; int level, number; } options[] = {
     {"TCP_KEEPIDLE", IPPROTO_TCP, TCP_KEEPIDLE},
     {"TCP_KEEPINTVL", IPPROTO_TCP, TCP_KEEPINTVL},
     {"TCP_USER_TIMEOUT", IPPROTO_TCP, TCP_USER_TIMEOUT},
+    {"TCP_RTO_MAX_MS", IPPROTO_TCP, TCP_RTO_MAX_MS},
+    {"TCP_SYNCNT", IPPROTO_TCP, TCP_SYNCNT},
     {"TCP_NODELAY", IPPROTO_TCP, TCP_NODELAY},
     {"SO_REUSEADDR", SOL_SOCKET, SO_REUSEADDR},
 };
@@ -103,9 +109,10 @@ static int report(const char *call, int result)
     return result;
 }
 
-static void show(void)
+/* The first options of the table. */
+static void show(int count)
 {
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < count; i++) {
         int value = -1;
         socklen_t length = sizeof value;
         int failed = getsockopt(current, options[i].level, options[i].number, &value, &length);
@@ -180,7 +187,9 @@ int main(int count, char **arguments)
             if (result >= 0)
                 current = result;
         } else if (!strcmp(call, "show")) {
-            show();
+            show(5);
+        } else if (!strcmp(call, "show_all")) {
+            show(7);
         } else if (!strcmp(call, "flags")) {
             printf("FD_CLOEXEC=%d O_NONBLOCK=%d\n", fcntl(current, F_GETFD),
                    !!(fcntl(current, F_GETFL) & O_NONBLOCK));
@@ -225,6 +234,15 @@ int main(int count, char **arguments)
             int which = option(ARGUMENT), value = 1;
             errno = UNTOUCHED;
             report(call, setsockopt(current, options[which].level, options[which].number, &value, 1));
+        } else if (!strcmp(call, "fork")) {
+            /* What follows is the child's. */
+            pid_t child = fork();
+            if (child) {
+                int status = -1;
+                waitpid(child, &status, 0);
+                return status != 0;
+            }
+            printf("fork = %d\n", getpid());
         } else if (!strcmp(call, "clearenv")) {
             clearenv();
         } else if (!strcmp(call, "close")) {

@@ -275,7 +275,7 @@ pub fn preloaded(program: impl AsRef<OsStr>) -> Command {
 }
 
 /// Every variable that the library reads.
-pub const VARIABLES: [&str; 9] = [
+pub const VARIABLES: [&str; 11] = [
     "KEEPALIVE",
     "KEEPCNT",
     "TCP_KEEPCNT",
@@ -284,6 +284,8 @@ pub const VARIABLES: [&str; 9] = [
     "KEEPINTVL",
     "TCP_KEEPINTVL",
     "TCP_USER_TIMEOUT",
+    "TCP_RTO_MAX_MS",
+    "TCP_SYNCNT",
     "KEEPALIVE_DEBUG",
 ];
 

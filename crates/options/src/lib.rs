@@ -11,7 +11,9 @@ extern crate std;
 mod line;
 mod mode;
 mod option;
+mod variable;
 
 pub use line::{LINE_MAX, Line};
 pub use mode::Mode;
-pub use option::{KEEPCNT, KEEPIDLE, KEEPINTVL, OPTIONS, TcpOption, USER_TIMEOUT};
+pub use option::{KEEPCNT, KEEPIDLE, KEEPINTVL, OPTIONS, RTO_MAX, SYNCNT, TcpOption, USER_TIMEOUT};
+pub use variable::given;

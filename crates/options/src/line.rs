@@ -4,7 +4,7 @@ use core::ffi::{CStr, c_int};
 
 /// The most bytes of a line, with its newline (a test of this crate puts the longest of each kind
 /// together).
-pub const LINE_MAX: usize = 320;
+pub const LINE_MAX: usize = 440;
 
 /// The most bytes of a foreign value that are shown.
 const VALUE_MAX: usize = 40;
@@ -68,9 +68,12 @@ pub trait Line {
         self.text(instead);
     }
 
-    /// Appends the beginning of a line about a socket: `libkeepalive: socket() = 3:`.
-    fn about(&mut self, call: &str, fd: c_int) {
-        self.text("libkeepalive: ");
+    /// Appends the beginning of a line about a socket of a process:
+    /// `libkeepalive[1234]: socket() = 3:`.
+    fn about(&mut self, process: u32, call: &str, fd: c_int) {
+        self.text("libkeepalive[");
+        self.number(process);
+        self.text("]: ");
         self.text(call);
         self.number(fd as u32);
         self.text(":");

@@ -45,9 +45,14 @@ pub const KEEPINTVL: TcpOption =
 /// How long sent data may stay unacknowledged; 0 is the kernel's own time.
 pub const USER_TIMEOUT: TcpOption =
     option!(c"TCP_USER_TIMEOUT", None, 18, 0 to 2147483647 "milliseconds");
+/// The longest pause between two retransmissions; Linux 6.15 and later. Bounded, a vanished peer
+/// is noticed sooner while sent data is unacknowledged; one that answers is not given up.
+pub const RTO_MAX: TcpOption = option!(c"TCP_RTO_MAX_MS", None, 44, 1000 to 120000 "milliseconds");
+/// How often connect(2) sends its SYN again.
+pub const SYNCNT: TcpOption = option!(c"TCP_SYNCNT", None, 7, 1 to 127 "SYN retransmissions");
 
 /// Every option, in the order in which the library sets them.
-pub const OPTIONS: &[TcpOption] = &[KEEPCNT, KEEPIDLE, KEEPINTVL, USER_TIMEOUT];
+pub const OPTIONS: &[TcpOption] = &[KEEPCNT, KEEPIDLE, KEEPINTVL, USER_TIMEOUT, RTO_MAX, SYNCNT];
 
 impl TcpOption {
     /// Whether the kernel takes this value.

@@ -1,6 +1,6 @@
 //! Every name, range, edge and malformed value.
 
-use libkeepalive_options::{LINE_MAX, Line, Mode, OPTIONS, TcpOption};
+use libkeepalive_options::{LINE_MAX, Line, Mode, OPTIONS, TcpOption, given};
 
 fn option(name: &str) -> &'static TcpOption {
     OPTIONS.iter().find(|option| option.name.to_str() == Ok(name)).expect("an option of that name")
@@ -24,6 +24,9 @@ impl Text {
     }
 }
 
+/// include/uapi/linux/tcp.h of Linux 6.15; the libc crate does not have it yet.
+const TCP_RTO_MAX_MS: libc::c_int = 44;
+
 /// A line for each option: the names are the kernel's and libkeepalive 0.3's, the number and the
 /// range the kernel's, and what is accepted is said with its range and unit.
 #[test]
@@ -38,6 +41,8 @@ fn every_option_is_the_kernels() {
         (c"TCP_KEEPIDLE", Some(c"KEEPIDLE"), libc::TCP_KEEPIDLE, 1, 32767, "a whole number from 1 to 32767 (seconds)"),
         (c"TCP_KEEPINTVL", Some(c"KEEPINTVL"), libc::TCP_KEEPINTVL, 1, 32767, "a whole number from 1 to 32767 (seconds)"),
         (c"TCP_USER_TIMEOUT", None, libc::TCP_USER_TIMEOUT, 0, 2147483647, "a whole number from 0 to 2147483647 (milliseconds)"),
+        (c"TCP_RTO_MAX_MS", None, TCP_RTO_MAX_MS, 1000, 120000, "a whole number from 1000 to 120000 (milliseconds)"),
+        (c"TCP_SYNCNT", None, libc::TCP_SYNCNT, 1, 127, "a whole number from 1 to 127 (SYN retransmissions)"),
     ]);
 }
 
@@ -98,6 +103,19 @@ fn nothing_but_digits_is_a_number() {
         for text in malformed {
             assert_eq!(option.parse(text), None, "{:?}: {text:?}", option.name);
         }
+    }
+}
+
+#[test]
+fn an_empty_variable_says_nothing_and_blanks_around_a_value_do_not_count() {
+    for nothing in ["", " ", "\t", "\r\n", " \t\r\n "] {
+        assert_eq!(given(nothing.as_bytes()), None, "{nothing:?}");
+    }
+    for text in ["60", " 60", "60 ", "60\r", "60\n", "\t60\r\n", " \t\r\n60\n\r\t "] {
+        assert_eq!(given(text.as_bytes()), Some(&b"60"[..]), "{text:?}");
+    }
+    for text in ["6 0", "\x0b60\x0c", "\u{a0}60", "60\\n"] {
+        assert_eq!(given(text.as_bytes()), Some(text.as_bytes()), "{text:?}");
     }
 }
 
@@ -163,7 +181,7 @@ fn the_longest_lines_have_room() {
         assert!(report.len() < LINE_MAX, "{}", report.len());
     }
     let debug = Text::of(|line| {
-        line.about("accept4() = ", i32::MAX);
+        line.about(u32::MAX, "accept4() = ", i32::MAX);
         line.outcome(c"SO_KEEPALIVE", 1, 4095);
         for option in OPTIONS {
             line.outcome(option.name, option.max, 4095);

@@ -7,7 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ffi::c_int;
 
-use libkeepalive_options::{LINE_MAX, Line, Mode, OPTIONS};
+use libkeepalive_options::{LINE_MAX, Line, Mode, OPTIONS, given};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -74,8 +74,9 @@ fn expected(text: &[u8], min: u32, max: u32) -> Option<u32> {
 /// Numbers in and around the ranges, with zeros in front and strange bytes within, and anything
 /// at all.
 fn value() -> impl Strategy<Value = Vec<u8>> {
-    let near_a_border = (prop::sample::select(vec![0_i64, 127, 32_767, 2_147_483_647]), -3..=3_i64)
-        .prop_map(|(border, distance)| (border + distance).to_string());
+    let near_a_border =
+        (prop::sample::select(vec![0_i64, 127, 1_000, 32_767, 120_000, 2_147_483_647]), -3..=3_i64)
+            .prop_map(|(border, distance)| (border + distance).to_string());
     let number = prop_oneof![
         near_a_border,
         any::<u16>().prop_map(|number| number.to_string()),
@@ -127,6 +128,19 @@ proptest! {
         for option in OPTIONS {
             prop_assert_eq!(option.parse(&text), expected(&text, option.min, option.max));
         }
+    }
+
+    #[test]
+    fn a_variable_says_what_stands_between_the_blanks_if_anything_does(
+        before in "[ \t\r\n]{0,9}",
+        text in prop_oneof![value(), vec(prop::sample::select(b" \t\r\n\x0b\x0c\x005".to_vec()), 0..9)],
+        after in "[ \t\r\n]{0,9}",
+    ) {
+        let whole = [before.as_bytes(), &text, after.as_bytes()].concat();
+        let is_blank = |byte: &u8| b" \t\r\n".contains(byte);
+        let first = whole.iter().position(|byte| !is_blank(byte));
+        let last = whole.iter().rposition(|byte| !is_blank(byte));
+        prop_assert_eq!(given(&whole), first.zip(last).map(|(first, last)| &whole[first..=last]));
     }
 
     #[test]
@@ -196,11 +210,12 @@ proptest! {
 
     #[test]
     fn the_outcome_of_an_option_is_one_line(
+        process in any::<u32>(),
         fd in any::<c_int>(),
         values in vec((any::<u32>(), any::<c_int>()), OPTIONS.len()),
     ) {
         let line = Fixed::of(|line| {
-            line.about("accept4() = ", fd);
+            line.about(process, "accept4() = ", fd);
             line.outcome(c"SO_KEEPALIVE", 1, 4095);
             for (option, (value, errno)) in OPTIONS.iter().zip(values) {
                 line.outcome(option.name, value, errno);
