@@ -8,6 +8,7 @@ layers=(
     'run show attach'
     'apply'
     'process settings'
+    'kernel'
     'terminal values time'
 )
 known=" ${layers[*]} lib main " failed=0

@@ -53,10 +53,11 @@ impl Bed {
             server: End { namespace: Namespace::named("server") },
             firewall: Namespace::named("firewall"),
         };
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/firewall.sh");
+        // The command's tests use this file too, from another directory.
+        let functions = include_str!("../support/firewall.sh");
         let names = [&bed.client.namespace, &bed.firewall, &bed.server.namespace];
         let mut make = Command::new("bash");
-        make.args(["-ec", ". \"$0\"; make_firewall \"$@\"", script]);
+        make.args(["-ec", &format!("{functions}\nmake_firewall \"$@\""), "bash"]);
         make.args(names.map(Namespace::name)).arg(FORGETS_AFTER.as_secs().to_string());
         support::run(&mut make);
         bed

@@ -9,6 +9,7 @@
 //! - `run`, `show`, `attach`: the verbs
 //! - `apply`: what is wanted, put on the sockets that are there
 //! - `process`: what is there; `settings`: what is wanted
+//! - `kernel`: the kernel's own values
 //! - `terminal`, `values`, `time`: how it is said
 //!
 //! What stands below the options of `--help` (exit statuses, environment, examples) is laid out so
@@ -17,6 +18,7 @@
 
 mod apply;
 mod attach;
+mod kernel;
 mod process;
 mod run;
 mod settings;

@@ -1,7 +1,7 @@
 //! A value for each option that the command knows: the one it has, the one it is to get, the
 //! kernel's default.
 
-use options::{KEEPCNT, KEEPIDLE, KEEPINTVL, TcpOption, USER_TIMEOUT};
+use options::{KEEPCNT, KEEPIDLE, KEEPINTVL, RTO_MAX, SYNCNT, TcpOption, USER_TIMEOUT};
 
 /// A value for each option of tcp(7) that has an argument and a column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,10 @@ pub struct Values<T> {
     /// `TCP_USER_TIMEOUT`: how long sent data may stay unacknowledged, in milliseconds; 0 is
     /// the kernel's own time.
     pub user_timeout: T,
+    /// `TCP_RTO_MAX_MS`: longest pause between retransmissions, in milliseconds.
+    pub rto_max: T,
+    /// `TCP_SYNCNT`: how often connect(2) sends its SYN again.
+    pub syn_count: T,
 }
 
 impl<T> Values<T> {
@@ -27,6 +31,8 @@ impl<T> Values<T> {
             idle: value(&KEEPIDLE)?,
             interval: value(&KEEPINTVL)?,
             user_timeout: value(&USER_TIMEOUT)?,
+            rto_max: value(&RTO_MAX)?,
+            syn_count: value(&SYNCNT)?,
         })
     }
 
@@ -37,6 +43,8 @@ impl<T> Values<T> {
             (&KEEPIDLE, self.idle),
             (&KEEPINTVL, self.interval),
             (&USER_TIMEOUT, self.user_timeout),
+            (&RTO_MAX, self.rto_max),
+            (&SYNCNT, self.syn_count),
         ]
         .into_iter()
     }
@@ -48,16 +56,20 @@ impl<T> Values<T> {
             idle: (self.idle, other.idle),
             interval: (self.interval, other.interval),
             user_timeout: (self.user_timeout, other.user_timeout),
+            rto_max: (self.rto_max, other.rto_max),
+            syn_count: (self.syn_count, other.syn_count),
         }
     }
 
     /// Each value changed.
-    pub fn map<U>(self, mut change: impl FnMut(T) -> U) -> Values<U> {
+    pub fn map<U>(self, mut change: impl FnMut(&'static TcpOption, T) -> U) -> Values<U> {
         Values {
-            count: change(self.count),
-            idle: change(self.idle),
-            interval: change(self.interval),
-            user_timeout: change(self.user_timeout),
+            count: change(&KEEPCNT, self.count),
+            idle: change(&KEEPIDLE, self.idle),
+            interval: change(&KEEPINTVL, self.interval),
+            user_timeout: change(&USER_TIMEOUT, self.user_timeout),
+            rto_max: change(&RTO_MAX, self.rto_max),
+            syn_count: change(&SYNCNT, self.syn_count),
         }
     }
 }
@@ -75,13 +87,14 @@ mod tests {
         let numbers = Values::try_new(|option| Ok::<_, Infallible>(option.number));
         let numbers = numbers.expect("infallible");
         assert!(numbers.iter().all(|(option, number)| option.number == number));
-        let mut options = OPTIONS.iter().map(|it| it.name);
-        assert!(numbers.iter().all(|(option, _)| options.any(|name| name == option.name)));
-        assert!(numbers.zip(numbers).map(|(one, other)| one == other).iter().all(|(_, is)| is));
-        let Values { count, idle, interval, user_timeout } = numbers;
+        assert!(numbers.iter().map(|(option, _)| option.name).eq(OPTIONS.iter().map(|it| it.name)));
+        assert!(numbers.zip(numbers).map(|_, (one, other)| one == other).iter().all(|(_, is)| is));
+        let Values { count, idle, interval, user_timeout, rto_max, syn_count } = numbers;
         assert_eq!(
             [count, idle, interval, user_timeout],
             [libc::TCP_KEEPCNT, libc::TCP_KEEPIDLE, libc::TCP_KEEPINTVL, libc::TCP_USER_TIMEOUT]
         );
+        // libc does not have the number of TCP_RTO_MAX_MS (include/uapi/linux/tcp.h) yet.
+        assert_eq!([rto_max, syn_count], [44, libc::TCP_SYNCNT]);
     }
 }

@@ -13,16 +13,16 @@ use rustix::io::Errno;
 pub use silent::wait_for_answers;
 pub use tally::{Outcome, Tally};
 
+use crate::kernel::Kernel;
 use crate::process::{Duplicate, Network, Networks, SelectionArgs, State, Target};
-use crate::settings::Settings;
-use crate::values::Values;
-use plan::plan;
+use crate::settings::{Settings, SettingsArgs};
+use plan::{lacking, plan};
 use silent::Silent;
 use tally::Change;
 
 /// Puts the settings on the sockets of processes.
 pub struct Applier<'a> {
-    settings: &'a Settings,
+    settings: &'a SettingsArgs,
     selection: &'a SelectionArgs,
     is_dry_run: bool,
     networks: Networks,
@@ -30,7 +30,7 @@ pub struct Applier<'a> {
 
 impl<'a> Applier<'a> {
     /// For the sockets that are selected. In a dry run none of them is changed.
-    pub fn new(settings: &'a Settings, selection: &'a SelectionArgs, is_dry_run: bool) -> Self {
+    pub fn new(settings: &'a SettingsArgs, selection: &'a SelectionArgs, is_dry_run: bool) -> Self {
         Self { settings, selection, is_dry_run, networks: Networks::default() }
     }
 
@@ -47,11 +47,12 @@ impl<'a> Applier<'a> {
             return Ok(tally);
         }
         let network = self.networks.of(target)?;
-        let defaults = match &network.defaults {
-            Ok(defaults) => *defaults,
-            // A namespace that may not be entered most likely has this one's.
-            Err(_) => Network::own().defaults?,
+        let kernel = match &network.kernel {
+            Ok(kernel) => *kernel,
+            // A namespace that may not be entered most likely has this one's values.
+            Err(_) => Network::own().kernel?,
         };
+        let settings = Settings::new(self.settings, &kernel).or_default(&kernel);
         let mut seen = HashSet::new();
         for &(fd, inode) in sockets {
             if !seen.insert(inode) {
@@ -59,7 +60,7 @@ impl<'a> Applier<'a> {
             }
             match Duplicate::of(target.handle(), fd) {
                 Ok(socket) => {
-                    let outcome = self.socket(&socket, fd, &defaults);
+                    let outcome = self.socket(&socket, fd, &settings, &kernel);
                     each(fd, &outcome);
                     tally.add(fd, outcome);
                 }
@@ -72,7 +73,7 @@ impl<'a> Applier<'a> {
     }
 
     /// One socket.
-    fn socket(&self, socket: &Duplicate, fd: i32, defaults: &Values<u32>) -> Outcome {
+    fn socket(&self, socket: &Duplicate, fd: i32, settings: &Settings, kernel: &Kernel) -> Outcome {
         if socket.protocol().is_none() {
             return Outcome::NotTcp;
         }
@@ -83,12 +84,12 @@ impl<'a> Applier<'a> {
             Ok(now) => now,
             Err(error) => return Outcome::Failed(format!("getsockopt(2): {error}")),
         };
-        let plan = match plan(&now, self.settings, defaults) {
+        let info = socket.info().ok();
+        let state = info.map_or(State::CLOSED, |info| info.state);
+        let plan = match plan(&now, state, settings, &kernel.defaults) {
             Ok(plan) => plan,
             Err(reason) => return Outcome::LeftAlone(reason),
         };
-        let info = socket.info().ok();
-        let state = info.map_or(State::CLOSED, |info| info.state);
 
         let idle = plan.values.idle.or(now.values.idle).unwrap_or(0);
         let idle = Duration::from_secs(idle.into());
@@ -106,8 +107,7 @@ impl<'a> Applier<'a> {
                 return Outcome::Failed(format!("setsockopt(2), {what}: {error}"));
             }
         }
-        let lacks_user_timeout =
-            self.settings.values.user_timeout.is_some() && now.values.user_timeout.is_none();
-        Outcome::Changed(Change { plan, state, lacks_user_timeout, silent })
+        let lacking = lacking(&now, state, settings).collect();
+        Outcome::Changed(Change { plan, state, lacking, silent })
     }
 }

@@ -1,9 +1,9 @@
 //! What is to be set on one socket: decided without a system call, and then carried out.
 
-use options::{KEEPCNT, KEEPIDLE, KEEPINTVL, Mode, TcpOption, USER_TIMEOUT};
+use options::{KEEPCNT, KEEPIDLE, KEEPINTVL, Mode, RTO_MAX, SYNCNT, TcpOption, USER_TIMEOUT};
 use rustix::io::Errno;
 
-use crate::process::{Duplicate, Options, does_not_exist};
+use crate::process::{Duplicate, Options, State, does_not_exist};
 use crate::settings::Settings;
 use crate::values::Values;
 
@@ -28,21 +28,29 @@ pub enum LeftAlone {
 /// What is to be set on a socket that has these options. A time that is neither the kernel's
 /// default nor the operator's was chosen by the program: without `--force` it stands, as what
 /// the program sets itself stands under `run`.
-pub fn plan(now: &Options, wanted: &Settings, defaults: &Values<u32>) -> Result<Plan, LeftAlone> {
-    let has_own =
-        now.values.zip(wanted.values).zip(*defaults).iter().any(|(_, ((now, wanted), default))| {
-            now.is_some_and(|now| now != default && Some(now) != wanted)
-        });
+pub fn plan(
+    now: &Options,
+    state: State,
+    wanted: &Settings,
+    defaults: &Values<u32>,
+) -> Result<Plan, LeftAlone> {
+    let compared = now.values.zip(wanted.values).zip(*defaults);
+    let has_own = compared.iter().any(|(option, ((now, wanted), default))| {
+        // How patient connect(2) is has nothing to do with keepalive.
+        option.number != SYNCNT.number
+            && now.is_some_and(|now| now != default && !is_met(option, now, wanted))
+    });
     let in_use = now.keepalive || wanted.mode == Mode::Skip;
     if in_use && wanted.mode != Mode::Force && has_own {
         return Err(LeftAlone::OwnTimes);
     }
     let keepalive = !now.keepalive && wanted.mode != Mode::Skip;
-    let differing = now
-        .values
-        .zip(wanted.values)
-        .map(|(now, wanted)| wanted.filter(|_| now.is_some() && now != wanted));
-    let mut values = differing;
+    let mut values = now.values.zip(suited(wanted, state)).map(|option, (now, wanted)| {
+        wanted.filter(|_| now.is_some_and(|now| !is_met(option, now, wanted)))
+    });
+    if wanted.mode != Mode::Force && now.values.syn_count != Some(defaults.syn_count) {
+        values.syn_count = None;
+    }
     if keepalive {
         // Turning keepalive on starts its timer anew, from now; setting the idle time afterwards
         // lets the time count for which the connection has been idle.
@@ -52,6 +60,35 @@ pub fn plan(now: &Options, wanted: &Settings, defaults: &Values<u32>) -> Result<
         return Err(LeftAlone::SetAlready);
     }
     Ok(Plan { keepalive, values })
+}
+
+/// What is wanted on a socket in this state. The bound on the pauses between retransmissions is for
+/// data in flight: before, it would make connect(2) and a listening socket's handshakes give up
+/// sooner. The number of SYNs is for sockets that are not connected yet.
+fn suited(wanted: &Settings, state: State) -> Values<Option<u32>> {
+    let Values { rto_max, syn_count, .. } = wanted.values;
+    Values {
+        rto_max: rto_max.filter(|_| state.is_synchronized()),
+        syn_count: syn_count.filter(|_| matches!(state, State::CLOSED | State::SYN_SENT)),
+        ..wanted.values
+    }
+}
+
+/// The options that are wanted on a socket in this state, but that it does not have.
+pub fn lacking(
+    now: &Options,
+    state: State,
+    wanted: &Settings,
+) -> impl Iterator<Item = &'static TcpOption> {
+    let both = now.values.zip(suited(wanted, state)).iter();
+    both.filter(|(_, (now, wanted))| now.is_none() && wanted.is_some()).map(|(option, _)| option)
+}
+
+/// Whether an option has the value that is wanted. The kernel rounds a bound on the pauses between
+/// retransmissions up to a jiffy, at most 10 ms.
+fn is_met(option: &TcpOption, now: u32, wanted: Option<u32>) -> bool {
+    let rounding = if option.number == RTO_MAX.number { 9 } else { 0 };
+    wanted.is_some_and(|wanted| (wanted..=wanted + rounding).contains(&now))
 }
 
 impl Plan {
@@ -69,10 +106,12 @@ impl Plan {
             },
             None => Ok(()),
         };
-        let Values { count, idle, interval, user_timeout } = self.values;
+        let Values { count, idle, interval, user_timeout, rto_max, syn_count } = self.values;
         set(&KEEPCNT, count)?;
         set(&KEEPINTVL, interval)?;
         set(&USER_TIMEOUT, user_timeout.filter(|_| with_user_timeout))?;
+        set(&RTO_MAX, rto_max)?;
+        set(&SYNCNT, syn_count)?;
         if self.keepalive {
             socket.set_keepalive().map_err(|error| ("SO_KEEPALIVE=1".into(), error))?;
         }
@@ -96,14 +135,34 @@ fn assignment(option: &TcpOption, value: u32) -> String {
 mod tests {
     use super::*;
 
-    const DEFAULTS: Values<u32> = Values { count: 9, idle: 7200, interval: 75, user_timeout: 0 };
+    const DEFAULTS: Values<u32> = Values {
+        count: 9,
+        idle: 7200,
+        interval: 75,
+        user_timeout: 0,
+        rto_max: 120_000,
+        syn_count: 6,
+    };
 
     fn options(keepalive: bool, idle: u32) -> Options {
-        Options { keepalive, values: Values { idle, ..DEFAULTS }.map(Some) }
+        Options { keepalive, values: Values { idle, ..DEFAULTS }.map(|_, value| Some(value)) }
     }
 
-    const EVERYTHING: Values<Option<u32>> =
-        Values { count: Some(5), idle: Some(60), interval: None, user_timeout: None };
+    const NOTHING: Values<Option<u32>> = Values {
+        count: None,
+        idle: None,
+        interval: None,
+        user_timeout: None,
+        rto_max: None,
+        syn_count: None,
+    };
+
+    const EVERYTHING: Values<Option<u32>> = Values { count: Some(5), idle: Some(60), ..NOTHING };
+
+    /// The plan for an established connection.
+    fn plan(now: &Options, wanted: &Settings) -> Result<Plan, LeftAlone> {
+        super::plan(now, State::ESTABLISHED, wanted, &DEFAULTS)
+    }
 
     fn wanted(mode: Mode) -> Settings {
         Settings { values: EVERYTHING, mode }
@@ -112,7 +171,7 @@ mod tests {
     #[test]
     fn what_nobody_chose_is_set() {
         for keepalive in [false, true] {
-            let plan = plan(&options(keepalive, 7200), &wanted(Mode::On), &DEFAULTS);
+            let plan = plan(&options(keepalive, 7200), &wanted(Mode::On));
             assert_eq!(plan, Ok(Plan { keepalive: !keepalive, values: EVERYTHING }));
         }
     }
@@ -120,35 +179,41 @@ mod tests {
     #[test]
     fn times_of_the_program_s_own_stand_unless_forced() {
         let now = options(true, 300);
-        assert_eq!(plan(&now, &wanted(Mode::On), &DEFAULTS), Err(LeftAlone::OwnTimes));
-        assert_eq!(plan(&now, &wanted(Mode::Skip), &DEFAULTS), Err(LeftAlone::OwnTimes));
+        assert_eq!(plan(&now, &wanted(Mode::On)), Err(LeftAlone::OwnTimes));
+        assert_eq!(plan(&now, &wanted(Mode::Skip)), Err(LeftAlone::OwnTimes));
         let forced = Plan { keepalive: false, values: EVERYTHING };
-        assert_eq!(plan(&now, &wanted(Mode::Force), &DEFAULTS), Ok(forced));
+        assert_eq!(plan(&now, &wanted(Mode::Force)), Ok(forced));
         // Times that are not in use were not chosen for anything.
-        let plan = plan(&options(false, 300), &wanted(Mode::On), &DEFAULTS);
+        let plan = plan(&options(false, 300), &wanted(Mode::On));
         assert_eq!(plan, Ok(Plan { keepalive: true, values: EVERYTHING }));
     }
 
     #[test]
     fn skip_leaves_keepalive_to_the_program() {
-        let plan = plan(&options(false, 7200), &wanted(Mode::Skip), &DEFAULTS);
+        let plan = plan(&options(false, 7200), &wanted(Mode::Skip));
         assert_eq!(plan, Ok(Plan { keepalive: false, values: EVERYTHING }));
     }
 
     #[test]
     fn what_is_set_is_not_set_again() {
         let mut now = options(true, 60);
-        let values = Values { count: Some(5), ..Values::default() };
+        let values = Values { count: Some(5), ..NOTHING };
         let rest = Plan { keepalive: false, values };
-        assert_eq!(plan(&now, &wanted(Mode::On), &DEFAULTS), Ok(rest));
+        assert_eq!(plan(&now, &wanted(Mode::On)), Ok(rest));
         now.values.count = Some(5);
-        assert_eq!(plan(&now, &wanted(Mode::On), &DEFAULTS), Err(LeftAlone::SetAlready));
-        assert_eq!(plan(&now, &wanted(Mode::Force), &DEFAULTS), Err(LeftAlone::SetAlready));
+        assert_eq!(plan(&now, &wanted(Mode::On)), Err(LeftAlone::SetAlready));
+        assert_eq!(plan(&now, &wanted(Mode::Force)), Err(LeftAlone::SetAlready));
+        // The kernel has rounded the bound up to a jiffy.
+        let mut bounded = wanted(Mode::On);
+        bounded.values.rto_max = Some(9601);
+        now.values.rto_max = Some(9604);
+        assert_eq!(plan(&now, &bounded), Err(LeftAlone::SetAlready));
+        now.values.rto_max = Some(120_000);
         // The idle time counts only if it is set after keepalive.
         now.keepalive = false;
-        let values = Values { idle: Some(60), ..Values::default() };
+        let values = Values { idle: Some(60), ..NOTHING };
         let again = Plan { keepalive: true, values };
-        assert_eq!(plan(&now, &wanted(Mode::On), &DEFAULTS), Ok(again));
+        assert_eq!(plan(&now, &wanted(Mode::On)), Ok(again));
     }
 
     #[test]
@@ -158,6 +223,44 @@ mod tests {
         now.values.user_timeout = None;
         let mut wanted = wanted(Mode::On);
         wanted.values.user_timeout = Some(1000);
-        assert_eq!(plan(&now, &wanted, &DEFAULTS), Err(LeftAlone::SetAlready));
+        assert_eq!(plan(&now, &wanted), Err(LeftAlone::SetAlready));
+        let lacking: Vec<_> =
+            lacking(&now, State::ESTABLISHED, &wanted).map(|it| it.name).collect();
+        assert_eq!(lacking, [c"TCP_USER_TIMEOUT"]);
+    }
+
+    #[test]
+    fn the_bound_is_for_established_connections_and_the_syns_are_for_those_to_come() {
+        let (rto_max, syn_count) = (Some(9600), Some(15));
+        let wanted =
+            Settings { values: Values { rto_max, syn_count, ..EVERYTHING }, mode: Mode::On };
+        for (state, values) in [
+            (State::ESTABLISHED, Values { rto_max, ..EVERYTHING }),
+            (State::CLOSE_WAIT, Values { rto_max, ..EVERYTHING }),
+            (State::SYN_SENT, Values { syn_count, ..EVERYTHING }),
+            (State::CLOSED, Values { syn_count, ..EVERYTHING }),
+            (State::LISTEN, EVERYTHING),
+        ] {
+            let plan = super::plan(&options(false, 7200), state, &wanted, &DEFAULTS);
+            assert_eq!(plan, Ok(Plan { keepalive: true, values }), "{state:?}");
+        }
+        // What `run` has set on a listening socket was chosen by nobody else.
+        let mut now = options(true, 60);
+        now.values = Values { rto_max, syn_count, count: Some(5), ..now.values };
+        let plan = super::plan(&now, State::LISTEN, &wanted, &DEFAULTS);
+        assert_eq!(plan, Err(LeftAlone::SetAlready));
+    }
+
+    #[test]
+    fn the_program_s_own_number_of_syns_stands_and_is_no_time_of_its_own() {
+        let mut now = options(false, 7200);
+        now.values.syn_count = Some(2);
+        let mut wanted = wanted(Mode::On);
+        wanted.values.syn_count = Some(15);
+        let plan = |wanted: &Settings| super::plan(&now, State::CLOSED, wanted, &DEFAULTS);
+        assert_eq!(plan(&wanted), Ok(Plan { keepalive: true, values: EVERYTHING }));
+        wanted.mode = Mode::Force;
+        let plan = plan(&wanted).expect("something to set");
+        assert_eq!(plan.values, Values { syn_count: Some(15), ..EVERYTHING });
     }
 }

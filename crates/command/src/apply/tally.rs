@@ -1,6 +1,10 @@
 //! What came of each socket, and the count of it for a process, in words.
 
+use std::collections::BTreeMap;
+use std::ffi::CStr;
 use std::fmt::Write as _;
+
+use options::TcpOption;
 
 use super::plan::{LeftAlone, Plan};
 use super::silent::Silent;
@@ -26,8 +30,8 @@ pub struct Change {
     pub plan: Plan,
     /// The state of the connection.
     pub state: State,
-    /// Whether a user timeout is wanted which the socket does not have.
-    pub lacks_user_timeout: bool,
+    /// What is wanted, but the socket does not have.
+    pub lacking: Vec<&'static TcpOption>,
     /// Set if the user timeout waits for an answer of the peer.
     pub silent: Option<Silent>,
 }
@@ -56,7 +60,8 @@ pub struct Tally {
     set_already: usize,
     own_times: usize,
     not_chosen: usize,
-    without_user_timeout: usize,
+    /// How many of those that have been changed lack an option, by its name.
+    lacking: BTreeMap<&'static CStr, usize>,
     /// Those whose user timeout waits for an answer of the peer.
     pub silent: Vec<Silent>,
     /// What the kernel refused, with the descriptor.
@@ -78,7 +83,9 @@ impl Tally {
                     State::CLOSED => self.unconnected += 1,
                     _ => self.connections += 1,
                 }
-                self.without_user_timeout += usize::from(change.lacks_user_timeout);
+                for option in change.lacking {
+                    *self.lacking.entry(option.name).or_default() += 1;
+                }
                 self.silent.extend(change.silent);
             }
         }
@@ -119,11 +126,11 @@ impl Tally {
         if !left.is_empty() {
             let _ = write!(text, "; left alone: {left}");
         }
-        if self.without_user_timeout > 0 {
+        for (option, number) in &self.lacking {
             let _ = write!(
                 text,
-                "; without the user timeout, which Multipath TCP does not have: {}",
-                self.without_user_timeout
+                "; without {}, which Multipath TCP and older kernels do not have: {number}",
+                option.to_string_lossy()
             );
         }
         if !self.silent.is_empty() {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::apply::{Applier, Outcome, wait_for_answers};
+use crate::kernel::Kernel;
 use crate::process::{self, SelectionArgs, vanished, why};
 use crate::settings::{Settings, SettingsArgs};
 use crate::terminal::{Progress, complain};
@@ -44,7 +45,8 @@ pub struct AttachArgs {
 
 /// Sets it on everything that was asked for.
 pub fn attach(arguments: &AttachArgs) -> ExitCode {
-    let settings = Settings::new(&arguments.settings);
+    let kernel = Kernel::new().unwrap_or_default();
+    let settings = Settings::new(&arguments.settings, &kernel).or_default(&kernel);
     if arguments.settings.verbose {
         complain(settings.describe());
     }
@@ -54,7 +56,7 @@ pub fn attach(arguments: &AttachArgs) -> ExitCode {
 
     let sockets: Vec<_> = targets.iter().map(|target| target.sockets()).collect();
     let mut progress = Progress::new(sockets.iter().flatten().map(Vec::len).sum());
-    let mut applier = Applier::new(&settings, &arguments.selection, arguments.dry_run);
+    let mut applier = Applier::new(&arguments.settings, &arguments.selection, arguments.dry_run);
     let mut results = Vec::new();
     for (target, sockets) in targets.iter().zip(sockets) {
         let each = |fd: i32, outcome: &Outcome| {

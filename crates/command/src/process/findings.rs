@@ -98,10 +98,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::kernel::Kernel;
     use crate::values::Values;
 
     fn options(keepalive: bool, idle: u32, user_timeout: u32) -> Options {
-        let values = Values { count: 9, idle, interval: 75, user_timeout }.map(Some);
+        let values =
+            Values { idle, user_timeout, ..Kernel::default().defaults }.map(|_, value| Some(value));
         Options { keepalive, values }
     }
 

@@ -21,7 +21,7 @@ use netlink_sys::{Socket as Netlink, SocketAddr as NetlinkAddress, protocols::NE
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::{State, Target};
-use crate::values::Values;
+use crate::kernel::Kernel;
 
 /// Which timer of a socket runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +73,8 @@ impl Networks {
 
 /// A network namespace.
 pub struct Network {
-    /// The values that options have where nobody set them, if the namespace may be entered.
-    pub defaults: io::Result<Values<u32>>,
+    /// The kernel's own values, if the namespace may be entered.
+    pub kernel: io::Result<Kernel>,
     /// A socket of the namespace, which can be asked from outside of it.
     netlink: io::Result<Netlink>,
     sockets: OnceCell<io::Result<HashMap<u64, Entry>>>,
@@ -84,7 +84,7 @@ impl Network {
     /// This process's own.
     pub fn own() -> Self {
         Self {
-            defaults: defaults(),
+            kernel: Kernel::new(),
             netlink: Netlink::new(NETLINK_SOCK_DIAG),
             sockets: OnceCell::new(),
         }
@@ -102,7 +102,7 @@ impl Network {
         });
         entered.unwrap_or_else(|error: io::Error| Self {
             netlink: Err(copy(&error)),
-            defaults: Err(error),
+            kernel: Err(error),
             sockets: OnceCell::new(),
         })
     }
@@ -123,21 +123,6 @@ fn copy(error: &io::Error) -> io::Error {
         || io::Error::new(error.kind(), error.to_string()),
         io::Error::from_raw_os_error,
     )
-}
-
-/// The values that options have in the namespace of this thread where nobody set them.
-fn defaults() -> io::Result<Values<u32>> {
-    let sysctl = |name: &str| -> io::Result<u32> {
-        // The kernel shows the namespace of the thread that opens the file.
-        let text = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}"))?;
-        text.trim().parse().map_err(io::Error::other)
-    };
-    Ok(Values {
-        count: sysctl("tcp_keepalive_probes")?,
-        idle: sysctl("tcp_keepalive_time")?,
-        interval: sysctl("tcp_keepalive_intvl")?,
-        user_timeout: 0,
-    })
 }
 
 fn sockets(netlink: &Netlink) -> io::Result<HashMap<u64, Entry>> {

@@ -41,8 +41,13 @@ pub struct State(pub u8);
 impl State {
     #[cfg(test)]
     pub const ESTABLISHED: Self = Self(1);
+    pub const SYN_SENT: Self = Self(2);
+    const SYN_RECV: Self = Self(3);
     pub const CLOSED: Self = Self(7);
+    #[cfg(test)]
+    pub const CLOSE_WAIT: Self = Self(8);
     pub const LISTEN: Self = Self(10);
+    const NEW_SYN_RECV: Self = Self(12);
 
     /// ss(8)'s abbreviation, and tcp(7)'s name in lower case.
     fn names(self) -> (&'static str, &'static str) {
@@ -70,6 +75,12 @@ impl State {
     /// As RFC 9293 names it, in lower case.
     pub fn name(self) -> &'static str {
         self.names().1
+    }
+
+    /// Whether the handshake is over, so that data can be in flight.
+    pub fn is_synchronized(self) -> bool {
+        let in_handshake = [Self::SYN_SENT, Self::SYN_RECV, Self::NEW_SYN_RECV].contains(&self);
+        self.is_connection() && !in_handshake
     }
 
     /// Whether there is a peer that could be gone.

@@ -14,6 +14,7 @@ use clap::Args;
 use nix::errno::Errno;
 use options::Mode;
 
+use crate::kernel::Kernel;
 use crate::settings::{Settings, SettingsArgs};
 use crate::terminal::complain;
 use library::Library;
@@ -87,7 +88,8 @@ pub fn run(arguments: &RunArgs) -> ExitCode {
 
 fn start(arguments: &RunArgs) -> Result<Infallible, Failure> {
     let name = Path::new(&arguments.command[0]);
-    let settings = Settings::new(&arguments.settings);
+    let kernel = Kernel::new().unwrap_or_default();
+    let settings = Settings::new(&arguments.settings, &kernel).with_patient_connect(&kernel);
     let library =
         Library::find(arguments.library.as_deref()).map_err(|message| Failure(FAILED, message))?;
     let program = program::find(name.as_os_str()).map_err(|error| {

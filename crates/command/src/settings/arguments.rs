@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use options::{KEEPCNT, KEEPIDLE, KEEPINTVL, TcpOption, USER_TIMEOUT};
+use options::{KEEPCNT, KEEPIDLE, KEEPINTVL, RTO_MAX, SYNCNT, TcpOption, USER_TIMEOUT};
 
 use super::dead_after;
 use crate::time;
@@ -12,13 +12,16 @@ use crate::time;
 /// What to set.
 #[derive(Debug, Args)]
 pub struct SettingsArgs {
-    /// Choose all four values below so that a dead peer is noticed within this time
+    /// Give up a peer that does not answer within this time, and no other
     ///
-    /// Half of the time the connection may be idle, then five probes are sent (fewer below
-    /// 15 s); sent data may stay unacknowledged as long. --verbose prints what was chosen. From
+    /// Chooses idle time, interval and count: half of the time the connection may be idle, then
+    /// five probes are sent (fewer below 15 s). For data in flight, which keepalive does not
+    /// watch, it chooses the largest --rto-max that keeps the time: from 16 s on, and on Linux
+    /// 6.15 and later; otherwise the kernel sends the data again for about 15 min. A peer that
+    /// answers is never given up, however slowly it reads. --verbose prints what was chosen. From
     /// 3 s to 20 h.
     #[arg(help_heading = "Settings", long, value_name = "TIME", value_parser = dead_after::parse,
-        conflicts_with_all = ["idle", "interval", "count", "user_timeout"])]
+        conflicts_with_all = ["idle", "interval", "count", "rto_max"])]
     pub dead_after: Option<Duration>,
 
     /// Idle time before the first probe, TCP_KEEPIDLE: 1 s to 32767 s
@@ -30,16 +33,30 @@ pub struct SettingsArgs {
     pub interval: Option<u32>,
 
     /// Unanswered probes after which the connection is dead, TCP_KEEPCNT: 1 to 127
-    #[arg(help_heading = "Settings", long, value_name = "N", value_parser = count)]
+    #[arg(help_heading = "Settings", long, value_name = "N", value_parser = |text: &str| number(&KEEPCNT, text))]
     pub count: Option<u32>,
 
-    /// How long sent data may stay unacknowledged, TCP_USER_TIMEOUT; 0 is the kernel's default
+    /// Longest pause between retransmissions, TCP_RTO_MAX_MS: 1 s to 2 min; Linux 6.15
     ///
-    /// Keepalive sends no probe while data is unacknowledged: then this decides, or else the
-    /// kernel's retransmissions, about a quarter of an hour. With a user timeout the kernel no
-    /// longer counts probes: an idle connection ends at the first probe due after this time. To
-    /// the millisecond: 500ms.
-    #[arg(help_heading = "Settings", long, value_name = "TIME", value_parser = user_timeout)]
+    /// Keepalive sends no probe while data is unacknowledged. The kernel sends the data again,
+    /// after pauses that double up to 2 min, and gives up after about 15 min; with a bound of 10 s
+    /// it gives up after 2 min, with 1 s after 15 s. A peer that answers is never given up. `run`
+    /// raises --syn-count beside it, so that connect(2) stays as patient as it was; `attach` sets
+    /// it on established connections only. Multipath TCP refuses it. To the millisecond: 1500ms.
+    #[arg(help_heading = "Settings", long, value_name = "TIME", value_parser = |text: &str| milliseconds(&RTO_MAX, text))]
+    pub rto_max: Option<u32>,
+
+    /// How often connect(2) sends its SYN again, TCP_SYNCNT: 1 to 127
+    #[arg(help_heading = "Settings", long, value_name = "N", value_parser = |text: &str| number(&SYNCNT, text))]
+    pub syn_count: Option<u32>,
+
+    /// End a connection whose data stays unacknowledged this long, TCP_USER_TIMEOUT; 0 is never
+    ///
+    /// Careful: this ends a living peer too, if it does not read for so long, and the data is
+    /// lost; it makes connect(2) give up after this time; and the kernel no longer counts probes:
+    /// an idle connection ends at the first probe due after this time. --rto-max has none of
+    /// these costs. To the millisecond: 500ms.
+    #[arg(help_heading = "Settings", long, value_name = "TIME", value_parser = |text: &str| milliseconds(&USER_TIMEOUT, text))]
     pub user_timeout: Option<u32>,
 
     /// Have the last word: also over what the program sets itself
@@ -69,16 +86,14 @@ fn seconds(option: &TcpOption, text: &str) -> Result<u32, String> {
     Ok(seconds)
 }
 
-/// A number of probes.
-fn count(text: &str) -> Result<u32, String> {
-    let option = &KEEPCNT;
+/// A value for an option that counts.
+fn number(option: &TcpOption, text: &str) -> Result<u32, String> {
     let number = text.parse().ok().filter(|number| option.contains(*number));
     number.ok_or_else(|| format!("not {}", option.accepted))
 }
 
-/// A time for the option that counts milliseconds.
-fn user_timeout(text: &str) -> Result<u32, String> {
-    let option = &USER_TIMEOUT;
+/// A time for an option that counts milliseconds.
+fn milliseconds(option: &TcpOption, text: &str) -> Result<u32, String> {
     let time = time::parse(text)?;
     let milliseconds = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
     if time.subsec_nanos() % 1_000_000 != 0 || !option.contains(milliseconds) {
@@ -99,15 +114,19 @@ mod tests {
             let error = seconds(&KEEPIDLE, text).expect_err(text);
             assert_eq!(error, "not a whole number from 1 to 32767 (seconds)", "{text}");
         }
-        assert_eq!(user_timeout("0"), Ok(0));
-        assert_eq!(user_timeout("90"), Ok(90_000));
-        assert_eq!(user_timeout("1500ms"), Ok(1500));
+        assert_eq!(milliseconds(&USER_TIMEOUT, "0"), Ok(0));
+        assert_eq!(milliseconds(&USER_TIMEOUT, "90"), Ok(90_000));
+        assert_eq!(milliseconds(&RTO_MAX, "1500ms"), Ok(1500));
         for text in ["1us", "25days"] {
-            assert!(user_timeout(text).is_err(), "{text}");
+            assert!(milliseconds(&USER_TIMEOUT, text).is_err(), "{text}");
         }
-        assert_eq!(count("127"), Ok(127));
+        for text in ["999ms", "121s"] {
+            let error = milliseconds(&RTO_MAX, text).expect_err(text);
+            assert_eq!(error, "not a whole number from 1000 to 120000 (milliseconds)", "{text}");
+        }
+        assert_eq!(number(&KEEPCNT, "127"), Ok(127));
         for text in ["0", "128", "-1", "x", ""] {
-            assert!(count(text).is_err(), "{text}");
+            assert!(number(&KEEPCNT, text).is_err(), "{text}");
         }
     }
 }

@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
+use super::{LATENESS, patience};
+use crate::kernel::Kernel;
 use crate::time;
 use crate::values::Values;
-
-/// The kernel's timer wheel lets a timer expire late by at most 8/63 of its time
-/// (kernel/time/timer.c: a level's granularity over the times it is used for). So a dead peer is
-/// noticed after at most 71/63 of the sum of the values.
-const LATENESS: (u64, u64) = (71, 63);
 
 /// The shortest time for [`values`]: one second of idle time and one probe.
 const MIN: Duration = Duration::from_secs(3);
@@ -24,10 +21,11 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
-/// Values with which a dead peer is noticed within `limit`, from [`MIN`] to [`MAX`], whether the
-/// connection is idle or has data in flight: half of the time idle, then five probes, fewer
-/// where the time is short.
-pub fn values(limit: Duration) -> Values<Option<u32>> {
+/// Values with which a dead peer is given up within `limit`, from [`MIN`] to [`MAX`], and a living
+/// one never. On an idle connection: half of the time idle, then five probes, fewer where the time
+/// is short. With data in flight: the largest bound on the pauses between retransmissions that
+/// keeps the limit, if there is one.
+pub fn values(limit: Duration, kernel: &Kernel) -> Values<Option<u32>> {
     let (late, on_time) = LATENESS;
     let total = (limit.as_secs() * on_time / late) as u32;
     let interval = (total / 10).max(1);
@@ -37,30 +35,34 @@ pub fn values(limit: Duration) -> Values<Option<u32>> {
         count: Some(count),
         idle: Some(idle),
         interval: Some(interval),
-        // With a user timeout the kernel no longer counts probes, but ends an idle connection at
-        // the first probe that would follow that time (net/ipv4/tcp_timer.c,
-        // tcp_keepalive_timer): this one keeps it at `count`.
-        user_timeout: Some(total * 1000),
+        rto_max: patience::largest_bound(limit.as_secs() * 1000, kernel),
+        // A user timeout would end a peer that lives but does not read.
+        ..Values::default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::patience::tests::kernel;
 
     #[test]
     fn every_limit_gives_values_that_the_kernel_takes_and_that_keep_it() {
-        for limit in MIN.as_secs()..=MAX.as_secs() {
-            let values = values(Duration::from_secs(limit));
+        for limit in (3..1000).chain((1000..=MAX.as_secs()).step_by(61)) {
+            let values = values(Duration::from_secs(limit), &kernel());
             for (option, value) in values.iter() {
-                assert!(value.is_some_and(|value| option.contains(value)), "{limit}: {option:?}");
+                assert!(value.is_none_or(|value| option.contains(value)), "{limit}: {option:?}");
             }
-            let Values { count, idle, interval, user_timeout } =
-                values.map(|value| value.expect("every option"));
+            let Values { count: Some(count), idle: Some(idle), interval: Some(interval), .. } =
+                values
+            else {
+                panic!("{limit}: {values:?}");
+            };
             let sum = idle + count * interval;
             assert!(u64::from(sum) * 71 <= limit * 63, "{limit}: {values:?}");
-            assert_eq!(user_timeout, sum * 1000, "{limit}");
             assert!(limit < 15 || count == 5 && idle >= count * interval, "{limit}: {values:?}");
+            assert_eq!(values.rto_max.is_some(), limit >= 16, "{limit}");
+            assert_eq!((values.user_timeout, values.syn_count), (None, None));
         }
     }
 
@@ -70,9 +72,10 @@ mod tests {
             count: Some(5),
             idle: Some(56),
             interval: Some(10),
-            user_timeout: Some(106_000),
+            rto_max: Some(9600),
+            ..Values::default()
         };
-        assert_eq!(values(Duration::from_secs(120)), expected);
+        assert_eq!(values(Duration::from_secs(120), &kernel()), expected);
     }
 
     #[test]

@@ -2,13 +2,24 @@
 
 mod arguments;
 mod dead_after;
+mod patience;
 
 use options::Mode;
 
 pub use arguments::SettingsArgs;
 
+use crate::kernel::Kernel;
 use crate::time;
 use crate::values::Values;
+
+/// The kernel's timer wheel lets a timer expire late by at most 8/63 of its time
+/// (kernel/time/timer.c: a level's granularity over the times it is used for): it takes at most
+/// 71/63 of it.
+const LATENESS: (u64, u64) = (71, 63);
+
+/// The longest idle time where nothing is given, in seconds: it holds every path whose limit is
+/// known.
+const IDLE: u32 = 60;
 
 /// What the operator wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,16 +31,19 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings that the arguments ask for.
-    pub fn new(arguments: &SettingsArgs) -> Self {
-        let values = match arguments.dead_after {
-            Some(limit) => dead_after::values(limit),
-            None => Values {
-                count: arguments.count,
-                idle: arguments.idle,
-                interval: arguments.interval,
-                user_timeout: arguments.user_timeout,
-            },
+    /// The settings that the arguments ask for, in a network namespace with these values.
+    pub fn new(arguments: &SettingsArgs, kernel: &Kernel) -> Self {
+        let chosen = match arguments.dead_after {
+            Some(limit) => dead_after::values(limit, kernel),
+            None => Values::default(),
+        };
+        let values = Values {
+            count: arguments.count.or(chosen.count),
+            idle: arguments.idle.or(chosen.idle),
+            interval: arguments.interval.or(chosen.interval),
+            user_timeout: arguments.user_timeout,
+            rto_max: arguments.rto_max.or(chosen.rto_max),
+            syn_count: arguments.syn_count,
         };
         let mode = match (arguments.force, arguments.skip) {
             (true, _) => Mode::Force,
@@ -39,9 +53,27 @@ impl Settings {
         Self { values, mode }
     }
 
+    /// Where no value at all is given: an idle time that holds every path, unless the kernel's own
+    /// is shorter.
+    pub fn or_default(mut self, kernel: &Kernel) -> Self {
+        if self.values == Values::default() {
+            self.values.idle = Some(kernel.defaults.idle.min(IDLE));
+        }
+        self
+    }
+
+    /// For sockets that are not connected yet: a bound on the pauses between retransmissions
+    /// shortens connect(2) too, so more SYNs are sent beside it.
+    pub fn with_patient_connect(mut self, kernel: &Kernel) -> Self {
+        if let (Some(rto_max), None) = (self.values.rto_max, self.values.syn_count) {
+            self.values.syn_count = patience::syn_count(rto_max, kernel);
+        }
+        self
+    }
+
     /// The settings in words, for `--verbose`.
     pub fn describe(&self) -> String {
-        let Values { count, idle, interval, user_timeout } = self.values;
+        let Values { count, idle, interval, user_timeout, rto_max, syn_count } = self.values;
         let mut parts = Vec::new();
         if let Some(idle) = idle {
             parts.push(format!("first probe after {} idle", time::show_seconds(idle)));
@@ -59,6 +91,15 @@ impl Settings {
                 time::show_milliseconds(limit)
             )),
             None => {}
+        }
+        if let Some(bound) = rto_max {
+            parts.push(format!(
+                "unacknowledged data sent again at least every {}",
+                time::show_milliseconds(bound)
+            ));
+        }
+        if let Some(count) = syn_count {
+            parts.push(format!("connect(2) sends {count} SYNs again"));
         }
         if parts.is_empty() {
             parts.push("the kernel's own times".into());

@@ -80,7 +80,7 @@ pub fn show(arguments: &ShowArgs) -> ExitCode {
         }
     };
     let view = View {
-        defaults: Network::own().defaults.ok(),
+        defaults: Network::own().kernel.ok().map(|kernel| kernel.defaults),
         processes: found
             .processes
             .iter()

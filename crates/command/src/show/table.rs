@@ -2,6 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, CellAlignment, Color, Table};
+use options::RTO_MAX;
 
 use super::View;
 use crate::process::{Inspected, Socket, Timer, TimerKind};
@@ -59,8 +60,11 @@ fn table_with(sockets: &[&Socket], is_narrow: bool) -> Table {
     } else {
         &["FD", "STATE", "LOCAL", "REMOTE", "KEEPALIVE"]
     };
-    let times = ["IDLE", "EVERY", "COUNT", "USER\nTIMEOUT", "SILENT", "TIMER"];
-    table.set_header([header, &times].concat());
+    // Few sockets have one.
+    let has_bound = sockets.iter().any(|socket| bound(socket).is_some());
+    let bound_header: &[&str] = if has_bound { &["RTO\nMAX"] } else { &[] };
+    let times = ["IDLE", "EVERY", "COUNT", "USER\nTIMEOUT"];
+    table.set_header([header, &times, bound_header, &["SILENT", "TIMER"]].concat());
     for socket in sockets {
         let [local, remote] =
             [socket.local, socket.remote].map(|address| Some(address?.to_string()));
@@ -73,6 +77,9 @@ fn table_with(sockets: &[&Socket], is_narrow: bool) -> Table {
             cells.extend([local, remote].map(|address| Cell::new(address.unwrap_or("-".into()))));
         }
         cells.extend(option_cells(socket));
+        if has_bound {
+            cells.push(Cell::new(bound(socket).map_or("-".into(), time::show_milliseconds)));
+        }
         let silent = socket.info.map_or("-".into(), |info| time::show(info.silent_for));
         let timer = socket.timer.as_ref().map_or("-".into(), |timer| describe(timer, socket));
         cells.extend([Cell::new(silent), Cell::new(timer)]);
@@ -82,6 +89,11 @@ fn table_with(sockets: &[&Socket], is_narrow: bool) -> Table {
         column.set_padding((0, if is_narrow { 1 } else { 2 }));
     }
     table
+}
+
+/// The bound on the pauses between retransmissions, in milliseconds, if the socket has one.
+fn bound(socket: &Socket) -> Option<u32> {
+    socket.options?.values.rto_max.filter(|bound| *bound < RTO_MAX.max)
 }
 
 /// Keepalive and its times.

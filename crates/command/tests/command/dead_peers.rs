@@ -1,7 +1,6 @@
 //! Peers that are gone, in a network namespace that loses every packet: when that is noticed, and
 //! what `attach` does about connections that have been silent for long.
 
-use std::io::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -114,19 +113,5 @@ fn an_idle_connection_ends_within_the_time_promised() {
         assert!(begin.elapsed() < DEAD_AFTER + SLACK, "still there");
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert!(begin.elapsed() > DEAD_AFTER / 2, "for another reason: {:?}", begin.elapsed());
-}
-
-#[test]
-#[ignore = "needs root, and nft (Debian: nftables)"]
-fn a_connection_with_data_on_its_way_ends_within_the_time_promised() {
-    let mut target = target_under_run();
-    lose_everything(&target);
-    let begin = Instant::now();
-    writeln!(target.child.stdin.as_mut().expect("a pipe"), "echo").expect("it lives");
-    // The program sends, waits, and ends with the error that it gets.
-    let status = target.child.wait().expect("an end");
-    assert_eq!(status.code(), Some(2));
-    assert!(begin.elapsed() < DEAD_AFTER + SLACK, "{:?}", begin.elapsed());
     assert!(begin.elapsed() > DEAD_AFTER / 2, "for another reason: {:?}", begin.elapsed());
 }

@@ -5,6 +5,7 @@
 mod support;
 
 mod dead_peers;
+mod firewall;
 mod load;
 mod manuals;
 mod refusals;

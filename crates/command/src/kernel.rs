@@ -1,0 +1,76 @@
+//! The kernel's own values in a network namespace (Documentation/networking/ip-sysctl.rst).
+
+use std::io;
+
+use options::RTO_MAX;
+
+use crate::values::Values;
+
+/// The kernel's own values in a network namespace.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel {
+    /// The values that options have where nobody set them.
+    pub defaults: Values<u32>,
+    /// Whether it has `TCP_RTO_MAX_MS` (Linux 6.15).
+    pub has_rto_max: bool,
+    /// `tcp_retries2`: how often sent data is sent again before the peer is given up.
+    pub retries: u32,
+    /// `tcp_syn_linear_timeouts`: how many SYNs are sent before the pauses between them double.
+    pub linear_syns: u32,
+}
+
+/// As Linux comes, for where they cannot be read.
+impl Default for Kernel {
+    fn default() -> Self {
+        Self {
+            defaults: Values {
+                count: 9,
+                idle: 7200,
+                interval: 75,
+                user_timeout: 0,
+                rto_max: RTO_MAX.max,
+                syn_count: 6,
+            },
+            has_rto_max: false,
+            retries: 15,
+            linear_syns: 4,
+        }
+    }
+}
+
+impl Kernel {
+    /// Those of the network namespace of this thread.
+    pub fn new() -> io::Result<Self> {
+        let rto_max = newer_sysctl("tcp_rto_max_ms")?;
+        let defaults = Values {
+            count: sysctl("tcp_keepalive_probes")?,
+            idle: sysctl("tcp_keepalive_time")?,
+            interval: sysctl("tcp_keepalive_intvl")?,
+            user_timeout: 0,
+            // Before the option came, the largest value was the only one.
+            rto_max: rto_max.unwrap_or(RTO_MAX.max),
+            syn_count: sysctl("tcp_syn_retries")?,
+        };
+        Ok(Self {
+            defaults,
+            has_rto_max: rto_max.is_some(),
+            retries: sysctl("tcp_retries2")?,
+            // Linux 6.5.
+            linear_syns: newer_sysctl("tcp_syn_linear_timeouts")?.unwrap_or(0),
+        })
+    }
+}
+
+fn sysctl(name: &str) -> io::Result<u32> {
+    // The kernel shows the namespace of the thread that opens the file.
+    let text = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}"))?;
+    text.trim().parse().map_err(io::Error::other)
+}
+
+/// One that not every kernel has.
+fn newer_sysctl(name: &str) -> io::Result<Option<u32>> {
+    match sysctl(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        value => value.map(Some),
+    }
+}

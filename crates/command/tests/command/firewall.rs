@@ -1,0 +1,134 @@
+//! `--dead-after` between the three namespaces of tests/firewall: a peer that is gone is given up in
+//! time, also with data in flight; one that lives but does not read is not; and connect(2) is as
+//! patient as it was.
+
+#[path = "../../../../tests/firewall/bed.rs"]
+#[allow(dead_code, reason = "tests/firewall uses all of it")]
+mod bed;
+
+use std::time::{Duration, Instant};
+
+use crate::support::running::Running;
+use crate::support::stdout;
+use crate::{keepalive, keepalive_run, source};
+use bed::{Bed, End, SERVER};
+
+/// The shortest time that covers data in flight.
+const SETTINGS: &str = "--dead-after 16s";
+const DEAD_AFTER: Duration = Duration::from_secs(16);
+
+/// What a busy machine may add to a time.
+const LATENESS: Duration = Duration::from_secs(1);
+
+/// How long a program may take for anything else.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const PORT: &str = "7000";
+
+/// Who sets the options.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum By {
+    Nobody,
+    Run,
+    Attach,
+}
+
+/// transfer.py at one end, under `run` with these settings or without.
+fn start(end: &End, by: By, settings: &str, arguments: &[&str]) -> Running {
+    let mut command = if by == By::Run {
+        let mut command = end.namespace.command(env!("CARGO_BIN_EXE_keepalive"), None);
+        command.args(keepalive_run(settings).get_args()).arg("python3");
+        command
+    } else {
+        end.namespace.command("python3", None)
+    };
+    Running::start(command.arg(source("transfer.py")).args(arguments))
+}
+
+/// A server and its client, connected; the options are set at the server.
+fn connected(bed: &Bed, by: By) -> (Running, Running) {
+    let server = start(&bed.server, by, SETTINGS, &["listen", PORT]);
+    server.hear_text("listening", PATIENCE);
+    let client = start(&bed.client, By::Nobody, "", &["connect", SERVER, PORT]);
+    server.hear_text("accepted", PATIENCE);
+    client.hear_text("connected", PATIENCE);
+    if by == By::Attach {
+        let said = stdout(&mut keepalive(&format!("attach {SETTINGS} {}", server.pid())));
+        assert!(said.contains(": 2 sockets changed (1 connected, 1 listening)"), "{said}");
+    }
+    (server, client)
+}
+
+/// Each way at the same time, for it takes a while.
+fn each(ways: &[By], story: impl Fn(By) + Sync) {
+    std::thread::scope(|scope| {
+        for by in ways {
+            scope.spawn(|| story(*by));
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root: network namespaces; nft, python3"]
+fn a_vanished_peer_is_given_up_in_time_with_data_in_flight() {
+    each(&[By::Nobody, By::Run, By::Attach], |by| {
+        let bed = Bed::new();
+        let (mut server, _client) = connected(&bed, by);
+        bed.client.vanish();
+        let begin = Instant::now();
+        // More than the buffers hold: the program waits until the connection ends.
+        server.say("send 40000000");
+        let heard = server.hear(DEAD_AFTER + LATENESS);
+        println!("vanished peer, {by:?}: {heard:?} after {:.1?}", begin.elapsed());
+        if by == By::Nobody {
+            assert_eq!(heard, None, "the kernel tries for 15 minutes");
+        } else {
+            assert!(heard.is_some_and(|heard| heard.starts_with("ETIMEDOUT")));
+            assert!(begin.elapsed() > DEAD_AFTER / 2, "for another reason");
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root: network namespaces; nft, python3"]
+fn a_peer_that_does_not_read_for_longer_than_the_time_lives() {
+    each(&[By::Run, By::Attach], |by| {
+        let bed = Bed::new();
+        let (mut server, mut client) = connected(&bed, by);
+        server.say("send 40000000");
+        let pause = DEAD_AFTER + Duration::from_secs(9);
+        assert_eq!(server.hear(pause), None, "its buffers are full");
+        client.say("receive 40000000");
+        client.hear_text("received", PATIENCE);
+        server.hear_text("sent", PATIENCE);
+        println!("slow reader, {by:?}: lives after {pause:?}");
+    });
+}
+
+#[test]
+#[ignore = "needs root: network namespaces; nft, python3"]
+fn connect_stays_as_patient() {
+    let bed = Bed::new();
+    // Fewer SYNs than the default, with which it takes two minutes.
+    let mut few = bed.client.namespace.command("sysctl", None);
+    stdout(few.args(["--quiet", "--write", "net.ipv4.tcp_syn_retries=3"]));
+    bed.server.vanish();
+    let patience = |by: By, settings: &str| {
+        let begin = Instant::now();
+        let client = start(&bed.client, by, settings, &["connect", SERVER, PORT]);
+        client.hear_text("ETIMEDOUT", Duration::from_secs(60));
+        begin.elapsed()
+    };
+    std::thread::scope(|scope| {
+        let without = scope.spawn(|| patience(By::Nobody, ""));
+        let with = scope.spawn(|| patience(By::Run, SETTINGS));
+        // Why `run` sends more SYNs beside a bound.
+        let bound_alone = scope.spawn(|| patience(By::Run, "--rto-max 1s --syn-count 3"));
+        let [without, with, bound_alone] =
+            [without, with, bound_alone].map(|it| it.join().expect("no panic"));
+        println!("connect(2) tries for {without:.1?} without, {with:.1?} with --dead-after");
+        assert!(with + LATENESS > without, "{with:?} with, {without:?} without");
+        assert!(with < without * 3 / 2, "{with:?} with, {without:?} without");
+        assert!(bound_alone < without / 2, "{bound_alone:?} with the bound alone");
+    });
+}
