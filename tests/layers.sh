@@ -7,9 +7,10 @@ cd "$(dirname "$0")/../crates/command/src"
 layers=(
     'run show attach'
     'apply'
-    'process settings'
+    'process settings usage'
     'kernel'
     'terminal values time'
+    'startup'
 )
 known=" ${layers[*]} lib main " failed=0
 for path in *; do

@@ -8,9 +8,10 @@
 //!
 //! - `run`, `show`, `attach`: the verbs
 //! - `apply`: what is wanted, put on the sockets that are there
-//! - `process`: what is there; `settings`: what is wanted
+//! - `process`: what is there; `settings`: what is wanted; `usage`: mistakes in the arguments
 //! - `kernel`: the kernel's own values
 //! - `terminal`, `values`, `time`: how it is said
+//! - `startup`: what the Rust runtime changed
 //!
 //! What stands below the options of `--help` (exit statuses, environment, examples) is laid out so
 //! that examples/generate_manuals.rs can make sections of it: headings that end in a colon, entries
@@ -23,13 +24,17 @@ mod process;
 mod run;
 mod settings;
 mod show;
+mod startup;
 mod terminal;
 mod time;
+mod usage;
 mod values;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::terminal::{complain, print, warn};
 
 /// TCP keepalive for programs whose source nobody can change
 ///
@@ -88,24 +93,31 @@ pub fn main() -> ExitCode {
         Ok(Cli { command: Command::Run(arguments) }) => run::run(&arguments),
         Ok(Cli { command: Command::Show(arguments) }) => show::show(&arguments),
         Ok(Cli { command: Command::Attach(arguments) }) => attach::attach(&arguments),
-        Err(error) => {
-            // There is nobody to tell that the output is closed.
-            let _ = error.print();
-            let is_run = std::env::args_os().nth(1).is_some_and(|argument| argument == "run");
-            match error.exit_code() {
-                0 => ExitCode::SUCCESS,
-                // 2 could be the program's own.
-                _ if is_run => ExitCode::from(run::FAILED),
-                _ => ExitCode::from(2),
-            }
-        }
+        Err(error) => answer(error),
     }
+}
+
+/// Prints the help that was asked for, or what is wrong with the arguments.
+fn answer(error: clap::Error) -> ExitCode {
+    let failed = if error.use_stderr() {
+        let arguments: Vec<_> = std::env::args_os().collect();
+        let error = usage::mended(error, &Cli::command(), &arguments);
+        warn(&error.render().ansi().to_string());
+        2
+    } else if let Err(error) = print(&error.render().ansi().to_string()) {
+        complain(format!("stdout: {error}"));
+        1
+    } else {
+        return ExitCode::SUCCESS;
+    };
+    // These could be the program's own.
+    let is_run = std::env::args_os().nth(1).is_some_and(|argument| argument == "run");
+    ExitCode::from(if is_run { run::FAILED } else { failed })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definitions_are_consistent() {

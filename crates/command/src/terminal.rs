@@ -1,25 +1,75 @@
 //! How the command speaks: messages, tables, progress, and names that other users chose.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anstream::ColorChoice;
+use anstream::adapter::strip_str;
+use anstream::{AutoStream, ColorChoice};
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::stdio::{stderr, stdout};
+
+use crate::startup;
 
 /// Prints a message on stderr. Every message of the command begins this way.
 pub fn complain(message: impl Display) {
-    anstream::eprintln!("keepalive: {message}");
+    warn(&format!("keepalive: {message}\n"));
+}
+
+/// Prints a text on stderr. If it cannot be written the work goes on: the exit status tells. A
+/// full pipe that does not block is waited for once.
+pub fn warn(text: &str) {
+    static IS_STUCK: AtomicBool = AtomicBool::new(false);
+
+    let patience = if IS_STUCK.load(Ordering::Relaxed) { 0 } else { 1 };
+    let text = without_styles(text, AutoStream::choice(&io::stderr()));
+    if let Err(Errno::AGAIN) = write(stderr(), &text, Some(Duration::from_secs(patience))) {
+        IS_STUCK.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Prints a text on stdout. A reader that has closed the pipe has read enough: head(1), less(1).
 pub fn print(text: &str) -> io::Result<()> {
-    match anstream::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+    let text = without_styles(text, AutoStream::choice(&io::stdout()));
+    match write(stdout(), &text, None) {
+        Err(error) if error != Errno::PIPE => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+fn without_styles(text: &str, choice: ColorChoice) -> String {
+    if choice == ColorChoice::Never { strip_str(text).to_string() } else { text.to_owned() }
+}
+
+/// Writes all of a text. Where the descriptor takes nothing more at the moment it waits, as if the
+/// descriptor blocked, but each time at most this long.
+fn write(fd: BorrowedFd<'_>, text: &str, patience: Option<Duration>) -> Result<(), Errno> {
+    if startup::was_closed(fd) {
+        return Err(Errno::BADF);
+    }
+    let patience = patience.and_then(|time| Timespec::try_from(time).ok());
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match rustix::io::write(fd, rest) {
+            Ok(written) => rest = &rest[written..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                match poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::OUT)], patience.as_ref()) {
+                    Ok(0) => return Err(Errno::AGAIN),
+                    Err(error) if error != Errno::INTR => return Err(error),
+                    _ => {}
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// A text that another user may have chosen, for a terminal: one line, and no escape that a
@@ -38,7 +88,7 @@ pub fn count(number: usize, what: &str) -> String {
 pub fn table() -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING);
-    match rustix::termios::tcgetwinsize(rustix::stdio::stdout()) {
+    match rustix::termios::tcgetwinsize(stdout()) {
         Ok(size) if size.ws_col > 0 => {
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(size.ws_col);
         }
@@ -47,7 +97,7 @@ pub fn table() -> Table {
         }
     }
     // The same choice for the cells as for everything else.
-    if anstream::AutoStream::choice(&std::io::stdout()) == ColorChoice::Never {
+    if AutoStream::choice(&io::stdout()) == ColorChoice::Never {
         table.force_no_tty();
     } else {
         table.enforce_styling();

@@ -6,6 +6,9 @@ use std::time::Duration;
 pub fn parse(text: &str) -> Result<Duration, String> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let text = if is_number { &format!("{text}s") } else { text };
+    if text.contains('M') {
+        return Err(format!("M is months, minutes are written {}", text.replace('M', "m")));
+    }
     humantime::parse_duration(text)
         .map_err(|error| format!("{error} (a time is written 90, 90s, 5m or 1h)"))
 }
@@ -29,7 +32,7 @@ pub fn show_seconds(seconds: u32) -> String {
 }
 
 /// Milliseconds, as [`show`].
-pub fn show_milliseconds(milliseconds: u32) -> String {
+pub fn show_milliseconds(milliseconds: impl Into<u64>) -> String {
     show(Duration::from_millis(milliseconds.into()))
 }
 
@@ -53,6 +56,7 @@ mod tests {
             let error = parse(text).expect_err(text);
             assert!(error.contains("90s"), "{text}: {error}");
         }
+        assert_eq!(parse("2M"), Err("M is months, minutes are written 2m".into()));
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Outcome {
             Self::NotChosen => Some("not chosen by --port or --remote".into()),
             Self::LeftAlone(LeftAlone::SetAlready) => Some("set already".into()),
             Self::LeftAlone(LeftAlone::OwnTimes) => {
-                Some("left alone: the program chose times of its own".into())
+                Some("left alone: the program, or an earlier attach, set its times".into())
             }
             Self::Changed(change) => Some(change.plan.describe()),
         }
@@ -105,7 +105,10 @@ impl Tally {
     pub fn describe(&self, is_dry_run: bool) -> String {
         let left = listed(&[
             (self.set_already, "set already"),
-            (self.own_times, "with times of their own (--force changes them)"),
+            (
+                self.own_times,
+                "with times that the program or an earlier attach set (--force changes them)",
+            ),
             (self.not_chosen, "not chosen by --port or --remote"),
             (self.failures.len(), "refused"),
         ]);
@@ -160,8 +163,8 @@ mod tests {
         let tally = Tally { connections: 3, listening: 1, own_times: 2, ..Tally::default() };
         assert_eq!(
             tally.describe(false),
-            "4 sockets changed (3 connected, 1 listening); left alone: 2 with times of their own \
-             (--force changes them)"
+            "4 sockets changed (3 connected, 1 listening); left alone: 2 with times that the \
+             program or an earlier attach set (--force changes them)"
         );
         let tally = Tally { set_already: 1, ..Tally::default() };
         assert_eq!(tally.describe(true), "0 sockets would be changed; left alone: 1 set already");

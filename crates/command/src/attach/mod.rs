@@ -6,16 +6,18 @@ use clap::Args;
 
 use crate::apply::{Applier, Outcome, wait_for_answers};
 use crate::kernel::Kernel;
+use crate::process::findings::too_late;
 use crate::process::{self, SelectionArgs, vanished, why};
 use crate::settings::{Settings, SettingsArgs};
-use crate::terminal::{Progress, complain};
+use crate::terminal::{Progress, complain, print};
 
 /// Arguments of `attach`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Exit status:
   0  All was done, also if a process or socket vanished meanwhile
-  1  A process is not there or may not be changed, or a socket refused an option
+  1  A process is not there or may not be changed, a socket refused an option,
+     or stdout takes nothing
   2  A mistake in the arguments
 
 Examples:
@@ -47,12 +49,21 @@ pub struct AttachArgs {
 pub fn attach(arguments: &AttachArgs) -> ExitCode {
     let kernel = Kernel::new().unwrap_or_default();
     let settings = Settings::new(&arguments.settings, &kernel).or_default(&kernel);
-    if arguments.settings.verbose {
-        complain(settings.describe());
-    }
+    arguments.settings.remark().iter().for_each(complain);
+    settings.values.idle.and_then(too_late).iter().for_each(complain);
+    // Once stdout takes nothing, the rest is not tried; the work is done.
+    let mut printed = Ok(());
+    let mut say = |line: String| {
+        if printed.is_ok() {
+            printed = print(&(line + "\n"));
+        }
+    };
     let (targets, failures) = process::find_all(&arguments.processes);
     let mut complete = failures.is_empty();
     failures.iter().for_each(complain);
+    if !targets.is_empty() {
+        say(format!("Settings: {}", settings.held().describe(&kernel)));
+    }
 
     let sockets: Vec<_> = targets.iter().map(|target| target.sockets()).collect();
     let mut progress = Progress::new(sockets.iter().flatten().map(Vec::len).sum());
@@ -77,7 +88,7 @@ pub fn attach(arguments: &AttachArgs) -> ExitCode {
     for (target, result) in targets.iter().zip(results) {
         match result {
             Ok(tally) => {
-                anstream::println!("{target}: {}", tally.describe(arguments.dry_run));
+                say(format!("{target}: {}", tally.describe(arguments.dry_run)));
                 for failure in &tally.failures {
                     complain(format!("{target}: {failure}"));
                 }
@@ -85,7 +96,7 @@ pub fn attach(arguments: &AttachArgs) -> ExitCode {
                 has_listening |= tally.has_listening();
                 changed |= tally.changed() > 0;
             }
-            Err(error) if vanished(&error) => anstream::println!("{target}: has ended meanwhile"),
+            Err(error) if vanished(&error) => say(format!("{target}: has ended meanwhile")),
             Err(error) => {
                 complain(format!("{target}: {}", why(target, &error)));
                 complete = false;
@@ -93,15 +104,24 @@ pub fn attach(arguments: &AttachArgs) -> ExitCode {
         }
     }
     if changed && !arguments.dry_run {
-        let inherit = if has_listening {
-            " Connections accepted by the listening sockets changed here inherit it."
-        } else {
-            ""
+        let inherit = match (has_listening, settings.values.rto_max) {
+            (true, None) => {
+                " Connections accepted by the listening sockets changed here inherit it."
+            }
+            (true, Some(_)) => {
+                " Connections accepted by the listening sockets changed here inherit it, but for \
+                 the bound on retransmissions."
+            }
+            (false, _) => "",
         };
-        anstream::println!(
+        say(format!(
             "Connections that a process opens later are not covered: for those, start it with \
              `keepalive run`.{inherit}"
-        );
+        ));
+    }
+    if let Err(error) = printed {
+        complain(format!("stdout: {error}"));
+        complete = false;
     }
     if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -40,8 +40,9 @@ fn unanswered(options: &Options, info: Option<&Info>) -> Option<String> {
         (None | Some(0), Some(count)) => format!(" of {count}"),
         _ => String::new(),
     };
+    let plural = if of.is_empty() && info.unanswered_probes == 1 { "" } else { "s" };
     Some(format!(
-        "{}{of} probes unanswered, not heard for {}: the peer may be gone",
+        "{}{of} probe{plural} unanswered, not heard for {}: the peer may be gone",
         info.unanswered_probes,
         time::show(info.silent_for)
     ))
@@ -78,19 +79,26 @@ fn unattended(state: State, options: &Options) -> Option<String> {
         return Some(what.into());
     }
     let idle = options.values.idle?;
+    let forgotten = forgotten_before(idle)?;
+    let only = if idle > FORGOTTEN_LAST { "but first probe only" } else { "first probe" };
+    Some(format!("keepalive on, {only} after {}; {forgotten}", time::show_seconds(idle)))
+}
+
+/// The remark on an idle time, in seconds, that is to be set and is too late.
+pub fn too_late(idle: u32) -> Option<String> {
+    let forgotten = forgotten_before(idle)?;
+    Some(format!("a first probe after {} may be too late: {forgotten}", time::show_seconds(idle)))
+}
+
+/// Who forgets a connection that is idle for this long, in seconds.
+fn forgotten_before(idle: u32) -> Option<&'static str> {
     if idle > FORGOTTEN_LAST {
-        return Some(format!(
-            "keepalive on, but first probe only after {}; most firewalls forget after 5–30 min",
-            time::show_seconds(idle)
-        ));
+        Some("most firewalls forget after 5–30 min")
+    } else if idle > FORGOTTEN_FIRST {
+        Some("some load balancers forget sooner (Azure 4 min, AWS 350 s)")
+    } else {
+        None
     }
-    (idle > FORGOTTEN_FIRST).then(|| {
-        format!(
-            "keepalive on, first probe after {}; some load balancers forget sooner (Azure 4 min, \
-             AWS 350 s)",
-            time::show_seconds(idle)
-        )
-    })
 }
 
 #[cfg(test)]
@@ -127,17 +135,28 @@ mod tests {
 
     #[test]
     fn a_peer_that_does_not_answer_is_pointed_out() {
-        let info = Info {
+        let mut info = Info {
             state: State::ESTABLISHED,
             unanswered_probes: 2,
             silent_for: Duration::from_secs(90),
             unacknowledged: 0,
         };
-        let words = |timeout| {
-            findings(State::ESTABLISHED, Some(&options(true, 60, timeout)), Some(&info), None)
+        let words = |info: &Info, timeout| {
+            findings(State::ESTABLISHED, Some(&options(true, 60, timeout)), Some(info), None)
         };
-        assert_eq!(words(0), ["2 of 9 probes unanswered, not heard for 90s: the peer may be gone"]);
-        assert_eq!(words(9), ["2 probes unanswered, not heard for 90s: the peer may be gone"]);
+        assert_eq!(
+            words(&info, 0),
+            ["2 of 9 probes unanswered, not heard for 90s: the peer may be gone"]
+        );
+        assert_eq!(
+            words(&info, 9),
+            ["2 probes unanswered, not heard for 90s: the peer may be gone"]
+        );
+        info.unanswered_probes = 1;
+        assert_eq!(
+            words(&info, 9),
+            ["1 probe unanswered, not heard for 90s: the peer may be gone"]
+        );
     }
 
     #[test]

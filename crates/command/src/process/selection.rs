@@ -11,7 +11,7 @@ use super::Duplicate;
 #[derive(Debug, Args)]
 pub struct SelectionArgs {
     /// Only sockets with this local or remote port; may be repeated
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", value_parser = port)]
     port: Vec<u16>,
 
     /// Only connections to this network or address; may be repeated
@@ -38,6 +38,11 @@ impl SelectionArgs {
         };
         has_port && (networks.is_empty() || networks.iter().any(is_within))
     }
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "not a number from 1 to 65535".into())
 }
 
 /// A network, or one address.

@@ -1,18 +1,21 @@
 //! The preload library: where it is, and the value of LD_PRELOAD that puts it in front.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use object::{Object, ReadCache};
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
-use super::program::{self, Machine};
+use super::elf::{self, Machine};
+use super::printed;
 
 /// The library's file name.
 const FILE_NAME: &str = "libkeepalive.so";
+/// The name that the loader knows it by.
+const SONAME: &[u8] = b"libkeepalive.so.0";
+/// The functions that this release hooks.
+const HOOKS: [&str; 5] = ["socket", "connect", "accept", "accept4", "setsockopt"];
 
 /// The library that is put in front.
 #[derive(Debug)]
@@ -28,7 +31,7 @@ impl Library {
     pub fn find(given: Option<&Path>) -> Result<Self, String> {
         match given {
             Some(path) => {
-                Self::at(path).map_err(|why| format!("the library {}: {why}", path.display()))
+                Self::at(path).map_err(|why| format!("the library {}: {why}", printed(path)))
             }
             None => Self::among(&places()),
         }
@@ -40,7 +43,7 @@ impl Library {
         for path in places {
             match Self::at(path) {
                 Ok(library) => return Ok(library),
-                Err(why) => tried += &format!("\n  {}: {why}", path.display()),
+                Err(why) => tried += &format!("\n  {}: {why}", printed(path)),
             }
         }
         Err(format!("{FILE_NAME} was not found:{tried}\n--library PATH says where it is"))
@@ -57,12 +60,16 @@ impl Library {
         };
         // The program may have another working directory when the loader opens it.
         let path = std::path::absolute(path).map_err(words)?;
-        let Some(elf) = program::read_elf(&path).map_err(words)? else {
+        let Some(library) = elf::Library::read(&path).map_err(words)? else {
             return Err("not a shared library".into());
         };
+        if library.name != SONAME {
+            return Err("another library, not libkeepalive".into());
+        }
         // Debian's libkeepalive0 is /usr/lib/libkeepalive.so, and hooks socket(2) alone.
-        if !exports_all_hooks(&path).map_err(words)? {
-            return Err("another library: libkeepalive 0.3 has this name too".into());
+        let defines = |hook: &&str| library.definitions.iter().any(|name| name == hook.as_bytes());
+        if !HOOKS.iter().all(defines) {
+            return Err("another release: libkeepalive 0.3 has this name too".into());
         }
         if let Some(byte) = separator_in(path.as_os_str()) {
             return Err(format!(
@@ -75,7 +82,7 @@ impl Library {
                         it: put the library elsewhere"
                 .into());
         }
-        Ok(Self { path, machine: elf.machine })
+        Ok(Self { path, machine: library.machine })
     }
 
     /// The value for LD_PRELOAD: the library, then what is there already.
@@ -90,16 +97,6 @@ impl Library {
         }
         value
     }
-}
-
-/// Whether a library has the hooks of this release.
-fn exports_all_hooks(path: &Path) -> io::Result<bool> {
-    let data = ReadCache::new(File::open(path)?);
-    let file = object::File::parse(&data).map_err(io::Error::other)?;
-    let exports: Vec<_> = file.exports().and_then(Iterator::collect).map_err(io::Error::other)?;
-    let has =
-        |hook: &str| exports.iter().any(|export| export.name().name() == Some(hook.as_bytes()));
-    Ok(["socket", "connect", "accept", "accept4", "setsockopt"].into_iter().all(has))
 }
 
 /// A character that ld.so(8) does not take as part of a name: a separator, or the `$` of

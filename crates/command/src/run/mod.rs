@@ -1,22 +1,26 @@
 //! `keepalive run`: turn into a program with the library in front of it.
 
+mod elf;
+mod environment;
 mod library;
 mod program;
-mod startup;
 
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use nix::errno::Errno;
-use options::Mode;
+use options::SYNCNT;
 
 use crate::kernel::Kernel;
+use crate::process::findings::too_late;
 use crate::settings::{Settings, SettingsArgs};
-use crate::terminal::complain;
+use crate::startup;
+use crate::terminal::{complain, printable};
+use environment::Environment;
 use library::Library;
 
 /// Arguments of `run`.
@@ -31,9 +35,11 @@ Exit status:
        PROGRAM's own
 
 Environment:
-  KEEPALIVE, KEEPIDLE, KEEPINTVL, KEEPCNT, TCP_USER_TIMEOUT, KEEPALIVE_DEBUG
+  KEEPALIVE, KEEPIDLE, KEEPINTVL, KEEPCNT, TCP_RTO_MAX_MS, TCP_SYNCNT,
+  TCP_USER_TIMEOUT, KEEPALIVE_DEBUG
        What the library reads, libkeepalive(8): set for PROGRAM as the options
-       say, else passed on; only KEEPALIVE=off becomes KEEPALIVE=on
+       say, else passed on; only KEEPALIVE=off becomes KEEPALIVE=on, and a value
+       that the library could not use is reported and left out
   LD_PRELOAD
        Set for PROGRAM: the library, and then what was there
   PATH
@@ -88,22 +94,20 @@ pub fn run(arguments: &RunArgs) -> ExitCode {
 
 fn start(arguments: &RunArgs) -> Result<Infallible, Failure> {
     let name = Path::new(&arguments.command[0]);
-    let kernel = Kernel::new().unwrap_or_default();
-    let settings = Settings::new(&arguments.settings, &kernel).with_patient_connect(&kernel);
     let library =
         Library::find(arguments.library.as_deref()).map_err(|message| Failure(FAILED, message))?;
     let program = program::find(name.as_os_str()).map_err(|error| {
         let status =
             if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_START };
-        Failure(status, format!("{}: {}", name.display(), reason(&error)))
+        Failure(status, format!("{}: {}", printed(name), reason(name.as_os_str(), &error)))
     })?;
     if let Some((file, obstacle)) = program::obstacle(&program, library.machine) {
         let through = if file == program {
             String::new()
         } else {
-            format!("{}: its interpreter ", name.display())
+            format!("{}: its interpreter ", printed(name))
         };
-        let what = format!("{through}{} {obstacle}", file.display());
+        let what = format!("{through}{} {obstacle}", printed(&file));
         if !arguments.anyway {
             return Err(Failure(
                 FAILED,
@@ -116,49 +120,25 @@ fn start(arguments: &RunArgs) -> Result<Infallible, Failure> {
         }
         complain(format!("{what}; starting it anyway"));
     }
+    let debug = arguments.settings.debug;
+    let mut environment = Environment::inherited();
+    let kernel = Kernel::new().unwrap_or_default();
+    let mut settings = Settings::new(&arguments.settings, &kernel);
+    if environment.option(&SYNCNT).is_none() {
+        settings = settings.with_patient_connect(&kernel);
+    }
+    if !environment.chooses_values() {
+        settings = settings.or_default(&kernel);
+    }
+    environment.take_unusable(&settings, debug).iter().for_each(complain);
+    arguments.settings.remark().iter().for_each(complain);
     if arguments.settings.verbose {
-        complain(format!("{}; library {}", settings.describe(), library.path.display()));
+        let held = environment.held(&settings, &kernel);
+        complain(format!("{}; library {}", held.describe(&kernel), printed(&library.path)));
+        held.values.idle.and_then(|idle| too_late(idle.value)).iter().for_each(complain);
     }
-    let environment =
-        environment(std::env::vars_os(), &settings, arguments.settings.debug, &library);
-    exec(&program, &arguments.command, &environment)
-}
-
-/// The environment, with what the library is to read.
-fn environment(
-    inherited: impl Iterator<Item = (OsString, OsString)>,
-    settings: &Settings,
-    debug: bool,
-    library: &Library,
-) -> Vec<(OsString, OsString)> {
-    let mut environment: Vec<_> = inherited.collect();
-    let mut set = |name: &str, value: OsString| {
-        environment.retain(|(inherited, _)| inherited != name);
-        environment.push((name.into(), value));
-    };
-    for (option, value) in settings.values.iter() {
-        // The short name wins, where there is one.
-        let name = option.short_name.unwrap_or(option.name).to_string_lossy();
-        if let Some(value) = value {
-            set(&name, value.to_string().into());
-        }
-    }
-    match settings.mode {
-        Mode::Force => set("KEEPALIVE", "force".into()),
-        Mode::Skip => set("KEEPALIVE", "skip".into()),
-        // An `off` in the environment is overruled: somebody asks for keepalive now.
-        _ if is_off(std::env::var_os("KEEPALIVE")) => set("KEEPALIVE", "on".into()),
-        _ => {}
-    }
-    if debug {
-        set("KEEPALIVE_DEBUG", "1".into());
-    }
-    set("LD_PRELOAD", library.in_front_of(std::env::var_os("LD_PRELOAD").as_deref()));
-    environment
-}
-
-fn is_off(value: Option<OsString>) -> bool {
-    value.is_some_and(|value| Mode::parse(value.as_bytes()) == Some(Mode::Off))
+    environment.prepare(&settings, debug, &library);
+    exec(&program, &arguments.command, environment.entries())
 }
 
 /// Undoes what the Rust runtime changed, and starts the program as execvpe(3) does. (The shell
@@ -166,44 +146,51 @@ fn is_off(value: Option<OsString>) -> bool {
 fn exec(
     program: &Path,
     arguments: &[OsString],
-    environment: &[(OsString, OsString)],
+    environment: &[CString],
 ) -> Result<Infallible, Failure> {
     let text = |text: &OsStr| {
-        let has_nul =
-            |_| Failure(FAILED, format!("{}: a NUL byte in it", Path::new(text).display()));
+        let has_nul = |_| Failure(FAILED, format!("{}: a NUL byte in it", printed(text)));
         CString::new(text.as_bytes()).map_err(has_nul)
     };
     let path = text(program.as_os_str())?;
     let arguments =
         arguments.iter().map(|argument| text(argument)).collect::<Result<Vec<_>, _>>()?;
-    let variable = |(name, value): &(OsString, OsString)| {
-        let mut both = name.clone().into_vec();
-        both.push(b'=');
-        both.extend(value.as_bytes());
-        text(OsStr::from_bytes(&both))
-    };
-    let environment = environment.iter().map(variable).collect::<Result<Vec<_>, _>>()?;
 
     startup::restore();
-    let Err(mut error) = nix::unistd::execve(&path, &arguments, &environment);
+    let Err(mut error) = nix::unistd::execve(&path, &arguments, environment);
     if error == Errno::ENOEXEC {
         let mut through_shell = vec![c"/bin/sh".to_owned(), path];
         through_shell.extend(arguments.into_iter().skip(1));
-        let Err(shell_error) = nix::unistd::execve(c"/bin/sh", &through_shell, &environment);
+        let Err(shell_error) = nix::unistd::execve(c"/bin/sh", &through_shell, environment);
         error = shell_error;
     }
+    startup::ignore_sigpipe();
     let status = if error == Errno::ENOENT { NOT_FOUND } else { CANNOT_START };
     let what = if error == Errno::ENOENT && program.exists() {
         "the interpreter or loader that it names does not exist".into()
     } else {
-        reason(&error.into())
+        reason(program.as_os_str(), &error.into())
     };
-    Err(Failure(status, format!("{}: {what}", program.display())))
+    Err(Failure(status, format!("{}: {what}", printed(program))))
 }
 
-/// An error in the words that shells use.
-fn reason(error: &std::io::Error) -> String {
+/// A path or an argument, for a terminal.
+fn printed(text: impl AsRef<OsStr>) -> String {
+    printable(&text.as_ref().to_string_lossy()).to_string()
+}
+
+/// Whether a name looks like something that a shell would take apart or replace.
+fn is_command_line(name: &OsStr) -> bool {
+    let is_special = |byte: &u8| byte.is_ascii_whitespace() || b"|&;<>()$`\"'*?[~=".contains(byte);
+    name.as_bytes().iter().any(is_special)
+}
+
+/// Why a program cannot be started, in the words that shells use.
+fn reason(name: &OsStr, error: &std::io::Error) -> String {
     match error.kind() {
+        std::io::ErrorKind::NotFound if is_command_line(name) => "no such program\n\
+             A shell reads a command line: keepalive run sh -c 'COMMAND LINE'"
+            .into(),
         std::io::ErrorKind::NotFound => "no such program".into(),
         std::io::ErrorKind::PermissionDenied => {
             "not an executable file, or you may not execute it".into()

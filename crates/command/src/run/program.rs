@@ -2,17 +2,15 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use object::elf::{self, FileHeader32, FileHeader64};
-use object::read::elf::{FileHeader, ProgramHeader};
-use object::{Endianness, FileKind, ReadCache, ReadRef};
 use rustix::fs::{Access, StatVfsMountFlags, access, getxattr, statvfs};
 use rustix::io::Errno;
+
+use super::elf::{self, Machine, Program};
 
 /// The file that execvp(3) would start.
 pub fn find(name: &OsStr) -> io::Result<PathBuf> {
@@ -32,90 +30,6 @@ pub fn find(name: &OsStr) -> io::Result<PathBuf> {
         }
     }
     Err(refused.unwrap_or(Errno::NOENT).into())
-}
-
-/// What an ELF file was compiled for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Machine {
-    /// `e_machine`.
-    pub number: elf::Machine,
-    /// Its class.
-    pub is_64: bool,
-    /// Its byte order.
-    pub is_big_endian: bool,
-}
-
-impl fmt::Display for Machine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match (self.number, self.is_64) {
-            (elf::EM_X86_64, true) => "x86-64",
-            (elf::EM_X86_64, false) => "x32",
-            (elf::EM_386, _) => "i386",
-            (elf::EM_AARCH64, _) => "arm64",
-            (elf::EM_ARM, _) => "arm",
-            (elf::EM_RISCV, true) => "riscv64",
-            (elf::EM_PPC64, _) => "ppc64",
-            (elf::EM_S390, true) => "s390x",
-            _ => {
-                return write!(
-                    f,
-                    "machine {:?}, {} bits",
-                    self.number,
-                    if self.is_64 { 64 } else { 32 }
-                );
-            }
-        };
-        f.write_str(name)
-    }
-}
-
-/// The facts about an ELF file that matter here.
-#[derive(Clone, Copy, Debug)]
-pub struct Elf {
-    /// What it was compiled for.
-    pub machine: Machine,
-    /// Whether it names a dynamic loader.
-    is_dynamic: bool,
-    /// Whether Go built it.
-    is_go: bool,
-}
-
-/// The ELF file at `path`; None if it is another kind of file.
-pub fn read_elf(path: &Path) -> io::Result<Option<Elf>> {
-    let data = ReadCache::new(File::open(path)?);
-    let elf = match FileKind::parse(&data) {
-        Ok(FileKind::Elf32) => parse::<FileHeader32<Endianness>, _>(&data),
-        Ok(FileKind::Elf64) => parse::<FileHeader64<Endianness>, _>(&data),
-        _ => return Ok(None),
-    };
-    elf.map(Some).map_err(io::Error::other)
-}
-
-fn parse<'data, H, R>(data: R) -> object::Result<Elf>
-where
-    H: FileHeader<Endian = Endianness>,
-    R: ReadRef<'data>,
-{
-    let header = H::parse(data)?;
-    let endian = header.endian()?;
-    let machine = Machine {
-        number: header.e_machine(endian),
-        is_64: header.is_class_64(),
-        is_big_endian: header.is_big_endian(),
-    };
-    let mut elf = Elf { machine, is_dynamic: false, is_go: false };
-    for segment in header.program_headers(endian, data)? {
-        elf.is_dynamic |= segment.p_type(endian) == elf::PT_INTERP;
-        // The build identifier, which survives strip(1).
-        if let Some(mut notes) = segment.notes(endian, data)? {
-            while let Some(note) = notes.next()? {
-                elf.is_go |= note.name() == b"Go";
-            }
-        }
-    }
-    let sections = header.sections(endian, data)?;
-    elf.is_go |= sections.section_by_name(endian, b".go.buildinfo").is_some();
-    Ok(elf)
 }
 
 /// Why a preload cannot work in a program.
@@ -167,8 +81,8 @@ const INTERPRETERS_MAX: usize = 5;
 pub fn obstacle(path: &Path, library: Machine) -> Option<(PathBuf, Obstacle)> {
     let mut path = path.to_owned();
     for _ in 0..=INTERPRETERS_MAX {
-        if let Ok(Some(elf)) = read_elf(&path) {
-            return elf_obstacle(&path, &elf, library).map(|obstacle| (path, obstacle));
+        if let Ok(Some(program)) = Program::read(&path) {
+            return elf_obstacle(&path, &program, library).map(|obstacle| (path, obstacle));
         }
         let (interpreter, argument) = read_shebang(&path)?;
         path = interpreter;
@@ -179,14 +93,14 @@ pub fn obstacle(path: &Path, library: Machine) -> Option<(PathBuf, Obstacle)> {
     None
 }
 
-fn elf_obstacle(path: &Path, elf: &Elf, library: Machine) -> Option<Obstacle> {
-    if elf.machine != library {
-        return Some(Obstacle::Machine { program: elf.machine, library });
+fn elf_obstacle(path: &Path, program: &Program, library: Machine) -> Option<Obstacle> {
+    if program.machine != library {
+        return Some(Obstacle::Machine { program: program.machine, library });
     }
-    if elf.is_go {
+    if program.is_go {
         return Some(Obstacle::Go);
     }
-    if !elf.is_dynamic && !is_loader(path) {
+    if !program.is_dynamic && !is_loader(path) {
         return Some(Obstacle::Static);
     }
     secure_mode(path).map(Obstacle::Secure)
@@ -225,7 +139,7 @@ fn secure_mode(path: &Path) -> Option<&'static str> {
 fn read_shebang(path: &Path) -> Option<(PathBuf, Vec<u8>)> {
     // The kernel reads this much (BINPRM_BUF_SIZE).
     let mut start = Vec::new();
-    File::open(path).ok()?.take(256).read_to_end(&mut start).ok()?;
+    elf::open(path).ok()?.take(256).read_to_end(&mut start).ok()?;
     parse_shebang(&start)
 }
 
@@ -276,9 +190,9 @@ mod tests {
     #[test]
     fn this_very_program_can_be_preloaded_into() {
         let program = std::env::current_exe().expect("a path");
-        let machine = read_elf(&program).expect("readable").expect("ELF").machine;
+        let machine = Program::read(&program).expect("readable").expect("ELF").machine;
         assert_eq!(obstacle(&program, machine), None);
-        let other = Machine { number: elf::EM_S390, ..machine };
+        let other = Machine { number: object::elf::EM_S390, ..machine };
         let found = obstacle(&program, other).map(|(_, obstacle)| obstacle);
         assert_eq!(found, Some(Obstacle::Machine { program: machine, library: other }));
     }

@@ -71,9 +71,26 @@ pub struct SettingsArgs {
     #[arg(help_heading = "Settings", long)]
     pub debug: bool,
 
-    /// Say which values and which library are used
+    /// Say which values will hold and where they come from, and which library is used
     #[arg(help_heading = "Settings", short, long)]
     pub verbose: bool,
+}
+
+/// A user timeout above this, in milliseconds, is hardly meant: the kernel itself waits for about
+/// 15 min.
+const LONG: u32 = 60 * 60 * 1000;
+
+impl SettingsArgs {
+    /// What may be a mistake: the kernel and the variable count the user timeout in milliseconds.
+    pub fn remark(&self) -> Option<String> {
+        let limit = self.user_timeout.filter(|limit| *limit > LONG)?;
+        Some(format!(
+            "--user-timeout: sent data may stay unacknowledged for {}, longer than the kernel \
+             itself waits; a number is seconds, milliseconds are written {}ms",
+            time::show_milliseconds(limit),
+            limit / 1000
+        ))
+    }
 }
 
 /// A time for an option that counts seconds.

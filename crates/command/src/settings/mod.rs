@@ -2,14 +2,15 @@
 
 mod arguments;
 mod dead_after;
+mod held;
 mod patience;
 
 use options::Mode;
 
 pub use arguments::SettingsArgs;
+pub use held::{Held, Setting, Source};
 
 use crate::kernel::Kernel;
-use crate::time;
 use crate::values::Values;
 
 /// The kernel's timer wheel lets a timer expire late by at most 8/63 of its time
@@ -71,39 +72,12 @@ impl Settings {
         self
     }
 
-    /// The settings in words, for `--verbose`.
-    pub fn describe(&self) -> String {
-        let Values { count, idle, interval, user_timeout, rto_max, syn_count } = self.values;
-        let mut parts = Vec::new();
-        if let Some(idle) = idle {
-            parts.push(format!("first probe after {} idle", time::show_seconds(idle)));
+    /// What will hold where nothing but these settings has a say.
+    pub fn held(&self) -> Held {
+        let source = Source::Argument;
+        Held {
+            values: self.values.map(|_, value| value.map(|value| Setting { value, source })),
+            mode: Setting { value: self.mode, source },
         }
-        if let Some(interval) = interval {
-            parts.push(format!("then every {}", time::show_seconds(interval)));
-        }
-        if let Some(count) = count {
-            parts.push(format!("dead after {count} unanswered"));
-        }
-        match user_timeout {
-            Some(0) => parts.push("no user timeout".into()),
-            Some(limit) => parts.push(format!(
-                "sent data may stay unacknowledged for {}",
-                time::show_milliseconds(limit)
-            )),
-            None => {}
-        }
-        if let Some(bound) = rto_max {
-            parts.push(format!(
-                "unacknowledged data sent again at least every {}",
-                time::show_milliseconds(bound)
-            ));
-        }
-        if let Some(count) = syn_count {
-            parts.push(format!("connect(2) sends {count} SYNs again"));
-        }
-        if parts.is_empty() {
-            parts.push("the kernel's own times".into());
-        }
-        parts.join(", ")
     }
 }

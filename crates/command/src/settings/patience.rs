@@ -9,7 +9,7 @@ use crate::values::Values;
 
 /// The shortest time after which data is sent again, in milliseconds (`TCP_RTO_MIN`,
 /// include/net/tcp.h).
-const RTO_MIN: u64 = 200;
+pub const RTO_MIN: u64 = 200;
 
 /// The time after which a SYN is sent again, in milliseconds (`TCP_TIMEOUT_INIT`,
 /// include/net/tcp.h; RFC 6298).
@@ -22,7 +22,7 @@ const STEP: usize = 100;
 /// The time after which the kernel gives up, in milliseconds, counted from the first segment that
 /// is sent again: pauses that begin with `first` and double up to `rto_max`
 /// (net/ipv4/tcp_timer.c, `tcp_model_timeout`).
-fn model(retries: u32, first: u64, rto_max: u32) -> u64 {
+pub fn model(retries: u32, first: u64, rto_max: u32) -> u64 {
     let rto_max = u64::from(rto_max);
     let doublings = (rto_max / first).max(1).ilog2();
     let doubled = |times: u32| ((2 << times) - 1) * first;

@@ -16,7 +16,7 @@ use crate::values::Values;
 #[command(after_long_help = "\
 Exit status:
   0  All was shown
-  1  A process is not there, or may not be looked into
+  1  A process is not there, or may not be looked into, or stdout takes nothing
   2  A mistake in the arguments
 
 Environment:

@@ -5,14 +5,18 @@
 mod support;
 
 mod dead_peers;
+mod environment;
+mod files;
 mod firewall;
 mod load;
 mod manuals;
+mod output;
 mod refusals;
 mod run;
 
 mod targets;
 mod terminal;
+mod words;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;

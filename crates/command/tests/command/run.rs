@@ -16,7 +16,7 @@ fn the_program_gets_the_variables_and_its_arguments_as_they_are() {
         let mut command = keepalive_run(arguments);
         stdout(command.args(["sh", "-c", script, "sh", "--idle 5  x"])).trim_end().to_owned()
     };
-    assert_eq!(with(""), ",,,,,,1,--idle 5  x");
+    assert_eq!(with(""), ",,60,,,,1,--idle 5  x");
     assert_eq!(
         with("--idle 5m --interval 30s --count 4 --user-timeout 90 --force --debug --"),
         "force,4,300,30,90000,1,1,--idle 5  x"
@@ -33,7 +33,7 @@ fn what_the_environment_has_stays_unless_it_is_given_or_is_off() {
     };
     let variables = [("KEEPALIVE", "force"), ("KEEPIDLE", "7"), ("KEEPCNT", "8")];
     assert_eq!(shown(&variables, "--idle 60"), "force,60,8\n");
-    assert_eq!(shown(&[("KEEPALIVE", "Off")], ""), "on,,\n");
+    assert_eq!(shown(&[("KEEPALIVE", "Off")], ""), "on,60,\n");
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn nothing_else_changes_the_process() {
 fn verbose_says_what_was_chosen() {
     let (_, stderr) = run(keepalive_run("--dead-after 2m --verbose").arg("true"));
     let chosen = "keepalive: first probe after 56s idle, then every 10s, dead after 5 unanswered, \
-                  unacknowledged data sent again at least every 9.6s, connect(2) sends 16 SYNs \
-                  again; library ";
+                  data in flight sent again at least every 9.6s, given up within 1m 59s, connect(2) \
+                  sends its SYN 16 times again; library ";
     assert!(stderr.starts_with(chosen), "{stderr}");
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{self, bare, stdout};
+use crate::support::{self, bare, run, stdout};
 use crate::{Target, c_target, failure, keepalive, sockets, source};
 
 /// What `attach --dead-after 2m` sets: no user timeout, which would end a living peer.
@@ -172,7 +172,12 @@ fn redis_chose_times_of_its_own_which_stand_unless_forced() {
     assert_eq!(connected(), (true, 300, 100, 3, 0), "what redis sets itself");
     let said = stdout(&mut keepalive(&format!("attach --dead-after 2m {pid}")));
     assert!(said.contains(": 1 socket changed (1 listening)"), "{said}");
-    assert!(said.contains("left alone: 1 with times of their own (--force"), "{said}");
+    assert!(
+        said.contains(
+            "left alone: 1 with times that the program or an earlier attach set (--force"
+        ),
+        "{said}"
+    );
     assert_eq!(connected(), (true, 300, 100, 3, 0));
     stdout(&mut keepalive(&format!("attach --force --dead-after 2m {pid}")));
     assert_eq!(connected(), SET);
@@ -316,7 +321,7 @@ fn show_says_what_ss_says_socket_by_socket() {
     let _peers: Vec<_> = (0..20).map(|_| target.connect()).collect();
     drop(target.connect());
     stdout(&mut keepalive(&format!("attach --idle 100 {}", target.pid())));
-    stdout(&mut keepalive(&format!(
+    run(&mut keepalive(&format!(
         "attach --force --idle 3000 --port {} {}",
         _peers[3].local_addr().expect("one").port(),
         target.pid()
@@ -501,4 +506,39 @@ fn no_name_forges_a_line_or_reaches_the_terminal_as_an_escape() {
     }
     let said = stdout(keepalive("show").env("CLICOLOR_FORCE", "1"));
     assert!(said.contains(" a\\u{1b}[31m\\nb "), "show: {said:?}");
+}
+
+#[test]
+#[ignore = "needs root: looks into another process"]
+fn attach_says_what_it_sets_and_what_may_be_too_late() {
+    let target = c_target();
+    let attach =
+        |arguments: &str| run(&mut keepalive(&format!("attach {arguments} {}", target.pid())));
+    let (stdout, stderr) = attach("--dry-run --idle 2h --interval 75 --count 9");
+    let settings = "Settings: first probe after 2h idle, then every 75s, dead after 9 unanswered\n";
+    assert!(stdout.starts_with(settings), "{stdout}");
+    let remark = "keepalive: a first probe after 2h may be too late: most firewalls forget after \
+                  5–30 min\n";
+    assert_eq!(stderr, remark);
+    let (stdout, stderr) = attach("--skip --idle 60");
+    let settings = "Settings: times only, the program decides whether keepalive is on, first probe \
+                    after 60s idle\n";
+    assert!(stdout.starts_with(settings), "{stdout}");
+    assert_eq!(stderr, "");
+}
+
+#[test]
+#[ignore = "needs root: looks into another process"]
+fn what_an_earlier_attach_set_is_not_called_the_program_s() {
+    let target = c_target();
+    let attach =
+        |arguments: &str| run(&mut keepalive(&format!("attach {arguments} {}", target.pid())));
+    attach("--idle 60");
+    let (stdout, stderr) = attach("--debug --idle 300");
+    let left = "0 sockets changed; left alone: 3 with times that the program or an earlier attach \
+                set (--force changes them)\n";
+    assert!(stdout.contains(left), "{stdout}");
+    assert!(stderr.contains("left alone: the program, or an earlier attach, set its times\n"));
+    let (stdout, _) = attach("--force --idle 300");
+    assert!(stdout.contains(": 3 sockets changed"), "{stdout}");
 }

@@ -1,13 +1,14 @@
-//! What the Rust runtime changes before `main`, and how it is put back before the program of
-//! `run` starts: it ignores SIGPIPE, and opens /dev/null in place of a standard descriptor that
-//! is closed. (`std::process::Command::exec` sets SIGPIPE to its default and unblocks every
-//! signal, whatever was inherited; env(1) and nice(1) leave all of that alone, and so does `run`.)
+//! What the Rust runtime changes before `main`: it ignores SIGPIPE, and opens /dev/null in place of
+//! a standard descriptor that is closed. So a closed one is remembered, since what is written there
+//! is lost, and both are put back before the program of `run` starts.
+//! (`std::process::Command::exec` sets SIGPIPE to its default and unblocks every signal, whatever
+//! was inherited; env(1) and nice(1) leave all of that alone, and so does `run`.)
 
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use std::os::fd::BorrowedFd;
 
 static SIGPIPE_IGNORED: AtomicBool = AtomicBool::new(false);
 static CLOSED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
@@ -29,13 +30,16 @@ ctor::declarative::ctor! {
     }
 }
 
-/// Puts back what was inherited. Nothing may be printed afterwards unless [`run`](super::run)
-/// failed.
+/// Whether a standard descriptor was closed.
+pub fn was_closed(fd: BorrowedFd<'_>) -> bool {
+    let number = usize::try_from(fd.as_raw_fd()).unwrap_or(usize::MAX);
+    CLOSED.get(number).is_some_and(|closed| closed.load(Ordering::Relaxed))
+}
+
+/// Puts back what was inherited.
 pub fn restore() {
     if !SIGPIPE_IGNORED.load(Ordering::Relaxed) {
-        let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-        // SAFETY: no handler that could be called. It cannot fail: the signal exists.
-        let _ = unsafe { sigaction(Signal::SIGPIPE, &default) };
+        handle_sigpipe(SigHandler::SigDfl);
     }
     for (number, closed) in (0..).zip(&CLOSED) {
         if closed.load(Ordering::Relaxed) {
@@ -43,4 +47,16 @@ pub fn restore() {
             let _ = nix::unistd::close(number);
         }
     }
+}
+
+/// After [`restore`], when there is something to say after all: a pipe that nobody reads must not
+/// end the command.
+pub fn ignore_sigpipe() {
+    handle_sigpipe(SigHandler::SigIgn);
+}
+
+fn handle_sigpipe(handler: SigHandler) {
+    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    // SAFETY: no handler that could be called. It cannot fail: the signal exists.
+    let _ = unsafe { sigaction(Signal::SIGPIPE, &action) };
 }

@@ -1,0 +1,129 @@
+//! What will hold, and where it comes from, in words.
+
+use std::ffi::CStr;
+use std::fmt;
+
+use options::Mode;
+
+use super::patience;
+use crate::kernel::Kernel;
+use crate::time;
+use crate::values::Values;
+
+/// What will hold: the values that are known, and the mode.
+pub struct Held {
+    /// The values.
+    pub values: Values<Option<Setting<u32>>>,
+    /// Who has the last word.
+    pub mode: Setting<Mode>,
+}
+
+/// A value or mode that will hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The value or mode.
+    pub value: T,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+/// Where a setting comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// From the arguments, or from what this command does without any.
+    Argument,
+    /// From this variable of the environment.
+    Variable(&'static CStr),
+    /// Nobody has chosen it.
+    Kernel,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Argument => Ok(()),
+            Self::Variable(name) => write!(f, " ({})", name.to_string_lossy()),
+            Self::Kernel => f.write_str(" (kernel)"),
+        }
+    }
+}
+
+impl Held {
+    /// In words: which values, where they come from, in which mode.
+    pub fn describe(&self, kernel: &Kernel) -> String {
+        let Values { count, idle, interval, .. } = self.values;
+        let mut parts = Vec::new();
+        let mode = self.mode;
+        match mode.value {
+            Mode::Skip => parts.push(format!(
+                "times only, the program decides whether keepalive is on{}",
+                mode.source
+            )),
+            Mode::Force => parts.push(format!("over what the program sets{}", mode.source)),
+            Mode::On | Mode::Off => {}
+        }
+        if let Some(Setting { value, source }) = idle {
+            parts.push(format!("first probe after {} idle{source}", time::show_seconds(value)));
+        }
+        if let Some(Setting { value, source }) = interval {
+            parts.push(format!("then every {}{source}", time::show_seconds(value)));
+        }
+        if let Some(Setting { value, source }) = count {
+            parts.push(match self.count_of_user_timeout() {
+                Some(unanswered) if unanswered != value => format!(
+                    "dead after {unanswered} unanswered (the user timeout decides, not the count \
+                     of {value})"
+                ),
+                _ => format!("dead after {value} unanswered{source}"),
+            });
+        }
+        parts.push(self.describe_in_flight(kernel));
+        if let Some(Setting { value, source: source @ (Source::Argument | Source::Variable(_)) }) =
+            self.values.syn_count
+        {
+            parts.push(format!("connect(2) sends its SYN {value} times again{source}"));
+        }
+        parts.join(", ")
+    }
+
+    /// What becomes of data that nobody acknowledges.
+    fn describe_in_flight(&self, kernel: &Kernel) -> String {
+        match self.values.user_timeout {
+            Some(Setting { value, source }) if value > 0 => {
+                return format!(
+                    "data in flight ends the connection after {}, also if the peer lives{source}",
+                    time::show_milliseconds(value)
+                );
+            }
+            _ => {}
+        }
+        match self.values.rto_max {
+            Some(Setting { value, source: source @ (Source::Argument | Source::Variable(_)) }) => {
+                format!(
+                    "data in flight sent again at least every {}, given up within {}{source}",
+                    time::show_milliseconds(value),
+                    time::show_milliseconds(patience::in_flight(value, kernel.retries))
+                )
+            }
+            _ => format!(
+                "data in flight given up after about {} (kernel)",
+                time::show_milliseconds(patience::model(
+                    kernel.retries,
+                    patience::RTO_MIN,
+                    kernel.defaults.rto_max
+                ))
+            ),
+        }
+    }
+
+    /// How many probes stay unanswered until an idle connection ends, where there is a user
+    /// timeout: the kernel then looks at it alone, when a probe after the first is due
+    /// (net/ipv4/tcp_timer.c, `tcp_keepalive_timer`).
+    fn count_of_user_timeout(&self) -> Option<u32> {
+        let value = |setting: Option<Setting<u32>>| setting.map(|setting| setting.value);
+        let limit = value(self.values.user_timeout).filter(|limit| *limit > 0)?;
+        let idle = value(self.values.idle)?.saturating_mul(1000);
+        let interval = value(self.values.interval)?.saturating_mul(1000);
+        Some(limit.saturating_sub(idle).div_ceil(interval).max(1))
+    }
+}
