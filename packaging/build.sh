@@ -143,12 +143,14 @@ $package ($version-1) unstable; urgency=medium
  -- $(sed -n 's/^maintainer = "\(.*\)"/\1/p' Cargo.toml)  $(date -Rud "@$SOURCE_DATE_EPOCH")
 CHANGES
 done
-# The place of libkeepalive0's file. Packages of several architectures can be installed together, but
-# only one of them can have this.
+# The names of libkeepalive0's files. Packages of several architectures can be installed together, but
+# only one of them can have these.
 case $architecture in
 x86_64)
     mkdir "$debian/libkeepalive/lib"
-    ln -s "$architecture-linux-gnu/libkeepalive.so" "$debian/libkeepalive/lib/libkeepalive.so"
+    for name in libkeepalive.so libkeepalive.so.0; do
+        ln -s "$architecture-linux-gnu/$name" "$debian/libkeepalive/lib/$name"
+    done
     ;;
 esac
 

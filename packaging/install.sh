@@ -4,9 +4,10 @@
 #     ./install.sh [--uninstall]
 #
 # Installs below PREFIX (default /usr/local), the library into LIBDIR (default PREFIX/lib). DESTDIR, for
-# those who make packages, stands in front of both.
+# those who make packages, stands in front of both. Removes only what it has installed.
 set -eu
 umask 022
+unset CDPATH
 prefix=${PREFIX:-/usr/local}
 libdir=${LIBDIR:-$prefix/lib}
 root=${DESTDIR:-}
@@ -31,7 +32,11 @@ for directory in "$prefix" "$libdir" "${root:-/}"; do
     *) fail "$directory: PREFIX, LIBDIR and DESTDIR are paths that begin with /" ;;
     esac
 done
-cd "$(dirname "$0")"
+# ld.so(8) takes these for separators in LD_PRELOAD, or for the beginning of $ORIGIN and the like.
+case $prefix$libdir in
+*[[:space:]:\$]*) fail "$libdir: LD_PRELOAD cannot name a path with a blank, a colon or a dollar sign in it" ;;
+esac
+cd -- "$(dirname -- "$0")"
 
 # Where a file of this directory belongs.
 place() {
@@ -42,25 +47,59 @@ place() {
     esac
 }
 
-find bin lib share ! -type d | while IFS= read -r file; do
-    to=$(place "$file")
-    if [ "$action" = uninstall ]; then
-        rm -f "$to"
-        continue
+# What tells a file from others: the text of a link, or the checksum of what is in it.
+identity() {
+    if [ -L "$1" ]; then
+        echo "link $(readlink "$1")"
+    else
+        cksum <"$1"
     fi
-    [ ! -d "$to" ] || fail "$to is a directory"
-    mkdir -p "$(dirname "$to")"
-    # Write it beside the old file and rename it: programs may have the old one mapped.
-    cp -P "$file" "$to.new"
-    # The unpacked files may be readable by their owner only.
-    case $file in
-    bin/*) chmod 755 "$to.new" ;;
-    *) [ -L "$to.new" ] || chmod 644 "$to.new" ;;
-    esac
-    mv "$to.new" "$to"
-done
+}
 
-if [ "$action" = uninstall ]; then
+# What was installed, so that another release's --uninstall knows it too.
+list=$root$prefix/share/doc/libkeepalive/installed
+
+installed() { # FILE PLACE: whether what is there came from here
+    [ -L "$2" ] || [ -f "$2" ] || return 1
+    [ "$(identity "$1")" = "$(identity "$2")" ] ||
+        grep -Fqx "$1 $(identity "$2")" "$list" 2>/dev/null
+}
+
+files=$(find bin lib share ! -type d)
+if [ "$action" = install ]; then
+    for file in $files; do
+        [ ! -d "$(place "$file")" ] || fail "$(place "$file") is a directory"
+    done
+    for file in $files; do
+        to=$(place "$file")
+        directory=$(dirname "$to")
+        mkdir -p "$directory"
+        # Renamed into place: programs may have the old file mapped. From a directory of our own:
+        # others may write to the directory, and any name in it may be a link of theirs.
+        new=$(mktemp -d "$directory/.install.XXXXXX")
+        cp -P "$file" "$new/file"
+        # The unpacked files may be readable by their owner only.
+        case $file in
+        bin/*) chmod 755 "$new/file" ;;
+        *) [ -L "$new/file" ] || chmod 644 "$new/file" ;;
+        esac
+        mv -fT "$new/file" "$to"
+        rmdir "$new"
+    done
+    new=$(mktemp -d "$(dirname "$list").XXXXXX")
+    for file in $files; do echo "$file $(identity "$file")"; done >"$new/installed"
+    mv -fT "$new/installed" "$list"
+    rmdir "$new"
+else
+    for file in $files; do
+        to=$(place "$file")
+        if installed "$file" "$to"; then
+            rm -f "$to"
+        elif [ -L "$to" ] || [ -e "$to" ]; then
+            echo "install.sh: $to stays: it is not what was installed" >&2
+        fi
+    done
+    rm -f "$list"
     # Directories that held nothing else, the deepest first; those of the system stay.
     find bin lib share -depth -type d | while IFS= read -r directory; do
         case $prefix:$directory in
@@ -76,4 +115,15 @@ fi
 if [ -z "$root" ] && [ "$(id -u)" = 0 ] && command -v ldconfig >/dev/null; then
     ldconfig || true
 fi
-[ "$action" = uninstall ] || echo "LD_PRELOAD=$libdir/libkeepalive.so KEEPIDLE=180 KEEPINTVL=60 KEEPCNT=20 some-program"
+if [ "$action" = install ]; then
+    cat <<END
+Installed: the library $libdir/libkeepalive.so, the command $prefix/bin/keepalive,
+manual pages, completions and examples below $prefix/share. Try:
+  $prefix/bin/keepalive run --dead-after 2m some-program
+  LD_PRELOAD=$libdir/libkeepalive.so KEEPIDLE=180 KEEPINTVL=60 KEEPCNT=20 some-program
+  $prefix/bin/keepalive show
+Remove it all with: install.sh --uninstall
+END
+else
+    echo "Removed from $prefix."
+fi

@@ -241,6 +241,8 @@ pub struct Ending {
     keepalive: Option<[u16; 3]>,
     /// TCP_USER_TIMEOUT, in milliseconds.
     user_timeout: Option<u16>,
+    /// TCP_RTO_MAX_MS.
+    rto_max: Option<u16>,
     /// Whether the client sends something to the server that is no more there.
     data_in_flight: bool,
     /// When the kernel should end the connection, in seconds; never, as far as this test waits.
@@ -249,11 +251,15 @@ pub struct Ending {
 }
 
 impl Ending {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::idle([2, 1, 3], None, Some(5), "2 + 1 × 3"),
         Self::idle([3, 2, 2], None, Some(7), "3 + 2 × 2"),
         Self::idle([1, 1, 6], None, Some(7), "1 + 1 × 6"),
         Self::in_flight(Some([2, 1, 3]), None, None, "no probe while data is unacknowledged"),
+        Self {
+            rto_max: Some(1000),
+            ..Self::in_flight(Some([2, 1, 3]), None, Some(15), "TCP_RTO_MAX_MS")
+        },
         Self::in_flight(None, Some(5000), Some(5), "TCP_USER_TIMEOUT"),
         Self::in_flight(Some([2, 1, 3]), Some(5000), Some(5), "TCP_USER_TIMEOUT"),
         // Under the library alone the first probe is due after the system's two hours.
@@ -271,7 +277,14 @@ impl Ending {
         ends_after: Option<u64>,
         why: &'static str,
     ) -> Self {
-        Self { keepalive: Some(keepalive), user_timeout, data_in_flight: false, ends_after, why }
+        Self {
+            keepalive: Some(keepalive),
+            user_timeout,
+            rto_max: None,
+            data_in_flight: false,
+            ends_after,
+            why,
+        }
     }
 
     const fn in_flight(
@@ -280,11 +293,12 @@ impl Ending {
         ends_after: Option<u64>,
         why: &'static str,
     ) -> Self {
-        Self { keepalive, user_timeout, data_in_flight: true, ends_after, why }
+        Self { keepalive, user_timeout, rto_max: None, data_in_flight: true, ends_after, why }
     }
 
     pub const TABLE: &[&str] = &[
         "KEEPIDLE / KEEPINTVL / KEEPCNT",
+        "TCP_RTO_MAX_MS",
         "TCP_USER_TIMEOUT",
         "data in flight",
         "should end after",
@@ -302,8 +316,10 @@ impl Ending {
             let names = ["KEEPIDLE", "KEEPINTVL", "KEEPCNT"];
             settings.extend(names.into_iter().zip(keepalive.map(|value| value.to_string())));
         }
-        if let Some(timeout) = self.user_timeout {
-            settings.push(("TCP_USER_TIMEOUT", timeout.to_string()));
+        for (name, value) in
+            [("TCP_RTO_MAX_MS", self.rto_max), ("TCP_USER_TIMEOUT", self.user_timeout)]
+        {
+            settings.extend(value.map(|value| (name, value.to_string())));
         }
         let variables: Vec<_> =
             settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -345,6 +361,7 @@ impl Ending {
             self.keepalive.map(|values| values.map(|value| value.to_string()).join(" / "));
         timeline.row = vec![
             keepalive.unwrap_or_else(|| "–".into()),
+            self.rto_max.map_or_else(|| "–".into(), |bound| bound.to_string()),
             self.user_timeout.map_or_else(|| "–".into(), |timeout| timeout.to_string()),
             in_flight.into(),
             self.ends_after.map_or_else(|| "never".into(), |after| format!("{after} s")),

@@ -205,7 +205,8 @@ deb() { # RELEASE
     grep -q '^Removing libkeepalive0' <<<"$removed" || fail "libkeepalive0 stays: $removed"
     expect_nothing "what was installed is there" inside dpkg --verify libkeepalive keepalive
     # Its own names, and those with which libkeepalive0 was called.
-    names_that_load libkeepalive.so '/usr/$LIB/libkeepalive.so' libkeepalive.so.0 /usr/lib/libkeepalive.so
+    names_that_load libkeepalive.so '/usr/$LIB/libkeepalive.so' libkeepalive.so.0 /usr/lib/libkeepalive.so \
+        /usr/lib/libkeepalive.so.0
     inside sh -c 'echo "/usr/\$LIB/libkeepalive.so" >/etc/ld.so.preload'
     expect "/etc/ld.so.preload" "$on" look KEEPIDLE=180
     rm "$root/etc/ld.so.preload"
@@ -251,6 +252,29 @@ rpm_packages() {
     diff <(echo "$before") <(files) || fail "the rpm packages leave something behind"
 }
 
+# A prefix to which others may write, and in which something else has the library's name.
+unfriendly_prefix() { # NAME of the unpacked directory
+    local local=$root/usr/local
+    echo precious >"$root/tmp/precious"
+    ln -s /tmp/precious "$local/bin/keepalive.new"
+    mkdir "$local/lib/libkeepalive.so.0.new"
+    inside sh -exc "mkdir -p /tmp/elsewhere/$1; cd /tmp; export CDPATH=/tmp/elsewhere; $1/install.sh"
+    expect "a link of somebody's is not followed" precious cat "$root/tmp/precious"
+    names_that_load /usr/local/lib/libkeepalive.so
+    rm "$local/lib/libkeepalive.so"
+    echo "somebody's" >"$local/lib/libkeepalive.so"
+    expect "what is somebody's stays" "libkeepalive.so stays" \
+        sh -c "chroot '$root' '/tmp/$1/install.sh' --uninstall 2>&1"
+    expect "what is somebody's stays" "somebody's" cat "$local/lib/libkeepalive.so"
+    expect "a directory of the library's name" "is a directory" sh -c "
+        rm '$local/lib/libkeepalive.so'; mkdir '$local/lib/libkeepalive.so'
+        ! chroot '$root' '/tmp/$1/install.sh' 2>&1"
+    expect_nothing "and nothing was installed" find "$local/bin" -name keepalive
+    rm -r "$local/bin/keepalive.new" "$local"/lib/libkeepalive.so{,.0.new} "$root"/tmp/{precious,elsewhere}
+    expect "a prefix that LD_PRELOAD cannot name" "LD_PRELOAD cannot name" \
+        sh -c "! PREFIX='/opt/a b' chroot '$root' '/tmp/$1/install.sh' 2>&1"
+}
+
 tarball() {
     open_system tarball "$systems/clean-bookworm"
     compile_probe_for_glibc "$root/bin/probe"
@@ -268,6 +292,8 @@ tarball() {
         inside PREFIX="$prefix" "/tmp/$name/install.sh" --uninstall
         diff <(echo "$before") <(files) || fail "the tarball leaves something behind in $prefix"
     done
+    unfriendly_prefix "$name"
+    diff <(echo "$before") <(files) || fail "the tarball leaves something behind in an unfriendly prefix"
     inside DESTDIR=/tmp/stage PREFIX=/usr LIBDIR=/usr/lib64 "/tmp/$name/install.sh"
     [ -f "$root/tmp/stage/usr/lib64/libkeepalive.so" ] || fail "DESTDIR and LIBDIR"
     inside DESTDIR=/tmp/stage PREFIX=/usr LIBDIR=/usr/lib64 "/tmp/$name/install.sh" --uninstall
@@ -282,7 +308,7 @@ musl() {
     ln -s busybox "$tree/bin/sh"
     ln -s ../../bin/busybox "$tree/usr/bin/env"
     open_system musl "$tree"
-    for applet in install cp mv rm mkdir rmdir find dirname sed; do ln -s busybox "$root/bin/$applet"; done
+    for applet in cat chmod cksum cp dirname find grep id install mkdir mktemp mv readlink rm rmdir sed; do ln -s busybox "$root/bin/$applet"; done
     musl-gcc -o "$root/bin/probe" tests/hosts/probe.c
     tar --extract --file "$packages/$name.tar.gz" --directory "$root/tmp"
     local before
