@@ -1,7 +1,7 @@
 //! How the command speaks: messages, tables, progress, and names that other users chose.
 
 use std::fmt::Display;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -34,10 +34,19 @@ pub fn warn(text: &str) {
     }
 }
 
-/// Prints a text on stdout. A reader that has closed the pipe has read enough: head(1), less(1).
+/// Prints a text on stdout.
 pub fn print(text: &str) -> io::Result<()> {
-    let text = without_styles(text, AutoStream::choice(&io::stdout()));
-    match write(stdout(), &text, None) {
+    print_all(&without_styles(text, AutoStream::choice(&io::stdout())))
+}
+
+/// Prints JSON on stdout: unaltered, or on a terminal with what that would obey escaped.
+pub fn print_json(json: &str) -> io::Result<()> {
+    if io::stdout().is_terminal() { print_all(&printable_json(json)) } else { print_all(json) }
+}
+
+/// Prints on stdout, unaltered. A reader that has closed the pipe has read enough: head(1), less(1).
+fn print_all(text: &str) -> io::Result<()> {
+    match write(stdout(), text, None) {
         Err(error) if error != Errno::PIPE => Err(error.into()),
         _ => Ok(()),
     }
@@ -48,19 +57,22 @@ fn without_styles(text: &str, choice: ColorChoice) -> String {
 }
 
 /// Writes all of a text. Where the descriptor takes nothing more at the moment it waits, as if the
-/// descriptor blocked, but each time at most this long.
+/// descriptor blocked, but at most this long.
 fn write(fd: BorrowedFd<'_>, text: &str, patience: Option<Duration>) -> Result<(), Errno> {
     if startup::was_closed(fd) {
         return Err(Errno::BADF);
     }
-    let patience = patience.and_then(|time| Timespec::try_from(time).ok());
+    // Signals interrupt poll(2), so it may be called again and again.
+    let until = patience.map(|patience| Instant::now() + patience);
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
         match rustix::io::write(fd, rest) {
             Ok(written) => rest = &rest[written..],
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => {
-                match poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::OUT)], patience.as_ref()) {
+                let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+                let left = left.and_then(|left| Timespec::try_from(left).ok());
+                match poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::OUT)], left.as_ref()) {
                     Ok(0) => return Err(Errno::AGAIN),
                     Err(error) if error != Errno::INTR => return Err(error),
                     _ => {}
@@ -72,10 +84,49 @@ fn write(fd: BorrowedFd<'_>, text: &str, patience: Option<Duration>) -> Result<(
     Ok(())
 }
 
-/// A text that another user may have chosen, for a terminal: one line, and no escape that a
-/// terminal would obey.
-pub fn printable(text: &str) -> impl Display {
-    text.escape_debug()
+/// A text that another user may have chosen, for a terminal: one line, and nothing that a terminal
+/// obeys or that makes the text look like another: each such character is shown as `\u{9b}`.
+pub fn printable(text: &str) -> String {
+    escape(text, |character| match character {
+        '\\' => Some("\\\\".into()),
+        _ if is_visible(character) => None,
+        _ => Some(character.escape_default().to_string()),
+    })
+}
+
+/// JSON for a terminal: the same value, with what a terminal would obey written as JSON escapes.
+fn printable_json(json: &str) -> String {
+    let is_ours = |character| character == '\n' || is_visible(character);
+    let units = |character: char| {
+        let mut units = [0; 2];
+        let units = character.encode_utf16(&mut units).iter();
+        units.map(|unit| format!("\\u{unit:04x}")).collect()
+    };
+    escape(json, |character| (!is_ours(character)).then(|| units(character)))
+}
+
+/// A text with some of its characters written in another way.
+fn escape(text: &str, other: impl Fn(char) -> Option<String>) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match other(character) {
+            None => escaped.push(character),
+            Some(other) => escaped += &other,
+        }
+    }
+    escaped
+}
+
+/// Whether a terminal shows a character as it is, and only that.
+fn is_visible(character: char) -> bool {
+    !matches!(character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+        // The rest of what cannot be printed: controls, private and unassigned characters. It
+        // escapes quotes and the backslash too, which can.
+        && (matches!(character, '\'' | '"' | '\\') || character.escape_debug().len() == 1)
 }
 
 /// `1 process`, `2 processes`.
@@ -113,15 +164,20 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// For this much work.
-    pub fn new(total: usize) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::hidden());
+    /// For work of which nothing is known yet.
+    pub fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
         if let Ok(style) =
             ProgressStyle::with_template("{wide_bar} {pos}/{len} sockets, {eta} left")
         {
             bar.set_style(style);
         }
         Self { bar, begin: Instant::now(), is_shown: false }
+    }
+
+    /// This much more is to be done.
+    pub fn more(&mut self, number: usize) {
+        self.bar.inc_length(number as u64);
     }
 
     /// One more is done.
@@ -136,5 +192,36 @@ impl Progress {
     /// All is done: the bar is removed.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped_and_the_rest_is_not() {
+        for harmless in ["", "nginx: worker", "naïve", "日本語", "a'b\"c", "😀", "[kworker/0:1]"]
+        {
+            assert_eq!(printable(harmless), harmless);
+        }
+        // Whatever controls, reorders, joins or hides: one of each kind.
+        let obeyed = "\0\x07\x1b\x7f\u{80}\u{9b}\u{ad}\u{61c}\u{200b}\u{200d}\u{200e}\u{200f}\u{2028}\
+                      \u{2029}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{3164}\u{fe0f}\u{feff}\u{fffb}\
+                      \u{e0001}\u{e000}\u{301}\u{10ffff}";
+        for character in obeyed.chars() {
+            let shown = printable(&character.to_string());
+            assert!(shown.starts_with('\\') && shown.is_ascii(), "{shown:?}");
+        }
+        assert_eq!(printable("a\u{9b}31m\u{202e}\nb\\"), "a\\u{9b}31m\\u{202e}\\nb\\\\");
+    }
+
+    #[test]
+    fn json_for_a_terminal_has_the_same_value() {
+        let text: String = (0..=0x0010_ffff).filter_map(char::from_u32).collect();
+        let json = serde_json::to_string(&text).expect("a text");
+        let shown = printable_json(&json);
+        assert!(shown.chars().all(is_visible));
+        assert_eq!(serde_json::from_str::<String>(&shown).expect("JSON"), text);
     }
 }

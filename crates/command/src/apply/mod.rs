@@ -55,11 +55,15 @@ impl<'a> Applier<'a> {
         let settings = Settings::new(self.settings, &kernel).or_default(&kernel);
         let mut seen = HashSet::new();
         for &(fd, inode) in sockets {
-            if !seen.insert(inode) {
+            if seen.contains(&inode) {
                 continue;
             }
-            match Duplicate::of(target.handle(), fd) {
+            match Duplicate::of(target, fd) {
                 Ok(socket) => {
+                    // The descriptor may have become another socket's.
+                    if !seen.insert(socket.inode()?) {
+                        continue;
+                    }
                     let outcome = self.socket(&socket, fd, &settings, &kernel);
                     each(fd, &outcome);
                     tally.add(fd, outcome);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use options::USER_TIMEOUT;
 
 use super::tally::Tally;
-use crate::process::{Duplicate, Target};
+use crate::process::{Duplicate, Process, Target, vanished};
 
 /// How long living peers are given to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ pub struct Silent {
 impl Silent {
     /// Whether the peer was heard, and the user timeout is set now; also if the socket is gone.
     fn answered(&self, target: &Target) -> bool {
-        let Ok(socket) = Duplicate::of(target.handle(), self.fd) else { return true };
+        let Ok(socket) = Duplicate::of(target, self.fd) else { return true };
         if socket.inode().ok() != Some(self.inode) {
             return true;
         }
@@ -40,12 +40,19 @@ impl Silent {
 
 /// Sets the user timeouts that wait, on the sockets whose peers answer in time. The others stay
 /// in the tallies.
-pub fn wait_for_answers(tallies: &mut [(&Target, &mut Tally)]) {
+pub fn wait_for_answers(tallies: &mut [(&Process, &mut Tally)]) {
     let end = Instant::now() + ANSWER_TIME;
     while tallies.iter().any(|(_, tally)| !tally.silent.is_empty()) && Instant::now() < end {
         std::thread::sleep(ANSWER_TIME / 10);
-        for (target, tally) in &mut *tallies {
-            tally.silent.retain(|socket| !socket.answered(target));
+        let waiting = tallies.iter_mut().filter(|(_, tally)| !tally.silent.is_empty());
+        for (process, tally) in waiting {
+            let asked = process.with(|target| {
+                tally.silent.retain(|socket| !socket.answered(target));
+                Ok(())
+            });
+            if asked.is_err_and(|error| vanished(&error)) {
+                tally.silent.clear();
+            }
         }
     }
 }

@@ -47,6 +47,11 @@ pub struct AttachArgs {
 
 /// Sets it on everything that was asked for.
 pub fn attach(arguments: &AttachArgs) -> ExitCode {
+    process::apart(|| attach_all(arguments))
+}
+
+/// Whether all was done.
+fn attach_all(arguments: &AttachArgs) -> bool {
     let kernel = Kernel::new().unwrap_or_default();
     let settings = Settings::new(&arguments.settings, &kernel).or_default(&kernel);
     arguments.settings.remark().iter().for_each(complain);
@@ -58,47 +63,50 @@ pub fn attach(arguments: &AttachArgs) -> ExitCode {
             printed = print(&(line + "\n"));
         }
     };
-    let (targets, failures) = process::find_all(&arguments.processes);
+    let (processes, failures) = process::find_all(&arguments.processes);
     let mut complete = failures.is_empty();
     failures.iter().for_each(complain);
-    if !targets.is_empty() {
+    if !processes.is_empty() {
         say(format!("Settings: {}", settings.held().describe(&kernel)));
     }
 
-    let sockets: Vec<_> = targets.iter().map(|target| target.sockets()).collect();
-    let mut progress = Progress::new(sockets.iter().flatten().map(Vec::len).sum());
+    let mut progress = Progress::new();
     let mut applier = Applier::new(&arguments.settings, &arguments.selection, arguments.dry_run);
     let mut results = Vec::new();
-    for (target, sockets) in targets.iter().zip(sockets) {
-        let each = |fd: i32, outcome: &Outcome| {
-            progress.step();
-            if let (true, Some(said)) = (arguments.settings.debug, outcome.describe()) {
-                complain(format!("{target}: fd {fd}: {said}"));
-            }
-        };
-        results.push(sockets.and_then(|sockets| applier.process(target, &sockets, each)));
+    for process in &processes {
+        results.push(process.with(|target| {
+            let sockets = target.sockets()?;
+            progress.more(sockets.len());
+            let each = |fd: i32, outcome: &Outcome| {
+                progress.step();
+                if let (true, Some(said)) = (arguments.settings.debug, outcome.describe()) {
+                    complain(format!("{process}: fd {fd}: {said}"));
+                }
+            };
+            applier.process(target, &sockets, each)
+        }));
     }
     progress.finish();
-    let tallies = targets.iter().zip(&mut results);
+    let tallies = processes.iter().zip(&mut results);
     let mut tallies: Vec<_> =
-        tallies.filter_map(|(target, result)| Some((target, result.as_mut().ok()?))).collect();
+        tallies.filter_map(|(process, result)| Some((process, result.as_mut().ok()?))).collect();
     wait_for_answers(&mut tallies);
 
     let (mut changed, mut has_listening) = (false, false);
-    for (target, result) in targets.iter().zip(results) {
+    for (process, result) in processes.iter().zip(results) {
         match result {
             Ok(tally) => {
-                say(format!("{target}: {}", tally.describe(arguments.dry_run)));
+                say(format!("{process}: {}", tally.describe(arguments.dry_run)));
                 for failure in &tally.failures {
-                    complain(format!("{target}: {failure}"));
+                    complain(format!("{process}: {failure}"));
                 }
                 complete &= tally.failures.is_empty();
                 has_listening |= tally.has_listening();
                 changed |= tally.changed() > 0;
             }
-            Err(error) if vanished(&error) => say(format!("{target}: has ended meanwhile")),
+            Err(error) if vanished(&error) => say(format!("{process}: has ended meanwhile")),
             Err(error) => {
-                complain(format!("{target}: {}", why(target, &error)));
+                complain(format!("{process}: {}", why(process, &error)));
                 complete = false;
             }
         }
@@ -123,5 +131,5 @@ pub fn attach(arguments: &AttachArgs) -> ExitCode {
         complain(format!("stdout: {error}"));
         complete = false;
     }
-    if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    complete
 }

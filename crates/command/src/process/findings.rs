@@ -2,6 +2,7 @@
 
 use super::network::{Timer, TimerKind};
 use super::socket::{Info, Options, State};
+use crate::terminal::count;
 use crate::time;
 
 /// The times after which middleboxes forget an idle connection, in seconds: the shortest of the
@@ -35,15 +36,14 @@ fn unanswered(options: &Options, info: Option<&Info>) -> Option<String> {
     if info.unanswered_probes == 0 || !options.keepalive {
         return None;
     }
-    let of = match (options.values.user_timeout, options.values.count) {
+    let unanswered = usize::from(info.unanswered_probes);
+    let probes = match (options.values.user_timeout, options.values.count) {
+        (None | Some(0), Some(all)) => format!("{unanswered} of {}", count(all as usize, "probe")),
         // With a user timeout the kernel does not count.
-        (None | Some(0), Some(count)) => format!(" of {count}"),
-        _ => String::new(),
+        _ => count(unanswered, "probe"),
     };
-    let plural = if of.is_empty() && info.unanswered_probes == 1 { "" } else { "s" };
     Some(format!(
-        "{}{of} probe{plural} unanswered, not heard for {}: the peer may be gone",
-        info.unanswered_probes,
+        "{probes} unanswered, not heard for {}: the peer may be gone",
         time::show(info.silent_for)
     ))
 }
@@ -65,18 +65,35 @@ fn unacknowledged(options: &Options, timer: Option<&Timer>) -> Option<String> {
     ))
 }
 
-/// Keepalive off, or too late.
+/// Keepalive off, or too late; or no matter of keepalive (net/ipv4/tcp_timer.c).
 fn unattended(state: State, options: &Options) -> Option<String> {
-    if state == State::CLOSED {
-        return None;
-    }
-    if !options.keepalive {
-        let what = if state == State::LISTEN {
-            "keepalive off, also on the connections it accepts unless the program sets it"
-        } else {
+    let off = match state {
+        State::ESTABLISHED => {
             "keepalive off: that the peer is gone is never noticed while the connection is idle"
-        };
-        return Some(what.into());
+        }
+        State::FIN_WAIT_2 => {
+            "keepalive off: the program has closed its side and waits for the peer; that the peer \
+             is gone is never noticed"
+        }
+        State::LISTEN => {
+            "keepalive off, also on the connections it accepts unless the program sets it"
+        }
+        State::SYN_SENT | State::SYN_RECV | State::NEW_SYN_RECV => {
+            "keepalive off, also once it is connected unless the program sets it"
+        }
+        // Probes are sent, but what they find changes nothing for the program.
+        State::CLOSE_WAIT => {
+            return Some(
+                "the peer has closed, the program has not: keepalive does not help, only the \
+                 program can close it"
+                    .into(),
+            );
+        }
+        // The kernel itself sends the end of the connection again until it gives up.
+        _ => return None,
+    };
+    if !options.keepalive {
+        return Some(off.into());
     }
     let idle = options.values.idle?;
     let forgotten = forgotten_before(idle)?;
@@ -131,6 +148,22 @@ mod tests {
         assert!(words(State::LISTEN, &options(false, 60, 0)).contains("accepts"));
         assert_eq!(words(connected, &options(true, 240, 0)), "");
         assert_eq!(words(State::CLOSED, &options(false, 7200, 0)), "");
+    }
+
+    #[test]
+    fn each_state_has_its_own_truth() {
+        let off = |number| words(State(number), &options(false, 60, 0));
+        let late = |number| words(State(number), &options(true, 7200, 0));
+        assert!(off(5).contains("its side and waits") && late(5).contains("after 2h"));
+        for connecting in [2, 3, 12] {
+            assert!(off(connecting).contains("once it is connected"));
+        }
+        let closed = "the peer has closed, the program has not: keepalive does not help, only the \
+                      program can close it";
+        assert_eq!([off(8), late(8)], [closed, closed]);
+        for ending in [4, 6, 9, 11] {
+            assert_eq!([off(ending), late(ending)], ["", ""]);
+        }
     }
 
     #[test]

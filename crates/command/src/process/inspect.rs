@@ -1,6 +1,7 @@
 //! Looking into processes: everything that can be found out about their TCP sockets.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,10 +9,10 @@ use std::path::PathBuf;
 use rustix::io::Errno;
 
 use super::findings::findings;
-use super::network::{Entry, Networks, Timer};
+use super::network::{Entry, Networks, Timer, copy};
 use super::refusal::{Refusal, why};
 use super::socket::{Duplicate, Info, Options, Protocol, State};
-use super::{Target, vanished};
+use super::{Process, Target, is_own_trouble, is_refused, vanished};
 
 /// A TCP socket of a process.
 pub struct Socket {
@@ -32,12 +33,20 @@ pub struct Socket {
 
 /// What may be seen of a process.
 pub struct Inspected {
-    pub target: Target,
-    /// The preload library that is loaded in it, if that can be seen.
-    pub library: Option<PathBuf>,
-    pub sockets: Vec<Socket>,
+    pub process: Process,
+    /// The preload library that is loaded in it.
+    pub library: Library,
+    /// None if they are not known.
+    pub sockets: Option<Vec<Socket>>,
     /// Why something is missing.
     pub trouble: Option<String>,
+}
+
+/// Whether the preload library is loaded in a process.
+pub enum Library {
+    Loaded(PathBuf),
+    NotLoaded,
+    Unknown,
 }
 
 /// Looks into processes, and remembers what they have in common.
@@ -47,24 +56,49 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// Everything about a process; None if it has ended.
-    pub fn inspect(&mut self, target: Target) -> Option<Inspected> {
-        let (sockets, trouble) = match self.sockets(&target) {
-            Ok(found) => found,
-            Err(error) if vanished(&error) => return None,
-            Err(error) => (Vec::new(), Some(why(&target, &error))),
+    /// Everything about a process; None if it has ended. An error is this command's own: it cannot
+    /// go on.
+    pub fn inspect(&mut self, process: Process) -> Result<Option<Inspected>, String> {
+        let look = |target: &Target| {
+            let library = match target.library() {
+                Ok(Some(path)) => Library::Loaded(path),
+                Ok(None) => Library::NotLoaded,
+                Err(error) if is_refused(&error) => Library::Unknown,
+                Err(error) => return Err(error),
+            };
+            let sockets = match self.sockets(&process, target) {
+                Err(error) if is_refused(&error) => Err(error),
+                sockets => Ok(sockets?),
+            };
+            Ok((library, sockets))
         };
-        let library = target.library().ok().flatten();
-        Some(Inspected { target, library, sockets, trouble })
+        let (library, sockets) = match process.with(look) {
+            Ok((library, sockets)) => (library, sockets),
+            Err(error) if vanished(&error) => return Ok(None),
+            Err(error) if is_own_trouble(&error) => return Err(why(&process, &error)),
+            Err(error) => (Library::Unknown, Err(error)),
+        };
+        let (sockets, trouble) = match sockets {
+            Ok((sockets, trouble)) => (Some(sockets), trouble),
+            Err(error) => (None, Some(why(&process, &error))),
+        };
+        Ok(Some(Inspected { process, library, sockets, trouble }))
     }
 
-    fn sockets(&mut self, target: &Target) -> io::Result<(Vec<Socket>, Option<String>)> {
+    fn sockets(
+        &mut self,
+        process: &Process,
+        target: &Target,
+    ) -> io::Result<(Vec<Socket>, Option<String>)> {
         let fds = target.sockets()?;
         if fds.is_empty() {
             return Ok((Vec::new(), None));
         }
         let network = self.networks.of(target)?;
-        let entries = network.sockets();
+        let entries = match network.sockets() {
+            Err(error) if is_own_trouble(error) => return Err(copy(error)),
+            entries => entries,
+        };
         let mut trouble = entries.err().map(|error| {
             format!("its network namespace cannot be entered, so its timers are unknown: {error}")
         });
@@ -77,26 +111,39 @@ impl Inspector {
                 }
                 continue;
             }
-            let entry = entries.ok().and_then(|entries| entries.get(&inode));
-            let socket = match Duplicate::of(target.handle(), fd) {
-                Ok(duplicate) => look(&duplicate, fd, entry),
-                Err(Errno::PERM | Errno::ACCESS) => {
-                    trouble = Some(format!("options unknown: {}", Refusal::of(target)));
-                    entry.map(|entry| without_options(fd, inode, entry))
+            let entry = |inode| entries.ok().and_then(|entries| entries.get(&inode));
+            let (inode, socket) = match Duplicate::of(target, fd) {
+                Ok(duplicate) => {
+                    // The descriptor may have become another socket's.
+                    let inode = duplicate.inode()?;
+                    (inode, look(&duplicate, fd, inode, entry(inode)))
+                }
+                Err(Errno::PERM | Errno::ACCESS) if entries.is_ok() => {
+                    trouble = Some(format!("options unknown: {}", Refusal::of(process.pid)));
+                    (inode, entry(inode).map(|entry| without_options(fd, inode, entry)))
                 }
                 // Closed meanwhile.
-                Err(Errno::BADF) => None,
+                Err(Errno::BADF) => continue,
                 Err(error) => return Err(error.into()),
             };
-            by_inode.insert(inode, sockets.len());
-            sockets.push(socket);
+            match by_inode.entry(inode) {
+                Vacant(entry) => {
+                    entry.insert(sockets.len());
+                    sockets.push(socket);
+                }
+                Occupied(entry) => {
+                    if let Some(known) = &mut sockets[*entry.get()] {
+                        known.fds.push(fd);
+                    }
+                }
+            }
         }
         Ok((sockets.into_iter().flatten().collect(), trouble))
     }
 }
 
 /// Everything about a socket; None if it does not speak TCP.
-fn look(duplicate: &Duplicate, fd: i32, entry: Option<&Entry>) -> Option<Socket> {
+fn look(duplicate: &Duplicate, fd: i32, inode: u64, entry: Option<&Entry>) -> Option<Socket> {
     let protocol = duplicate.protocol()?;
     let options = duplicate.options().ok();
     let info = duplicate.info().ok();
@@ -106,7 +153,7 @@ fn look(duplicate: &Duplicate, fd: i32, entry: Option<&Entry>) -> Option<Socket>
     let timer = entry.and_then(|entry| entry.timer);
     Some(Socket {
         fds: vec![fd],
-        inode: duplicate.inode().ok()?,
+        inode,
         protocol,
         state,
         local: duplicate.local(),

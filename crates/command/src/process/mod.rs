@@ -1,5 +1,7 @@
 //! What is there: processes by number or by name, what /proc tells of them, and their sockets.
 
+mod apart;
+mod directory;
 pub mod findings;
 mod inspect;
 mod network;
@@ -7,184 +9,257 @@ mod refusal;
 mod selection;
 mod socket;
 
-pub use inspect::{Inspected, Inspector, Socket};
+pub use apart::apart;
+pub use inspect::{Inspected, Inspector, Library, Socket};
 pub use network::{Network, Networks, Timer, TimerKind};
 pub use refusal::why;
 pub use selection::SelectionArgs;
 pub use socket::{Duplicate, Options, Protocol, State, does_not_exist};
 
-use std::fs::File;
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::io::{self, Read};
+use std::ops::Deref;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
-use procfs::ProcError;
-use procfs::process::Process;
-use rustix::fs::{Dir, Mode, OFlags, readlinkat};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Resource, pidfd_open};
 
 use crate::terminal::printable;
+use directory::{Directory, is_over, process_numbers};
 
-/// A process that runs.
-pub struct Target {
+/// A process that was there. Nothing of it is held open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
     /// Its number.
     pub pid: i32,
     /// Its name, as ps(1) shows it.
     pub name: String,
-    process: Process,
+    /// When it started: another process can get its number later.
+    start: u64,
+}
+
+/// A process that is held, to be looked into.
+pub struct Target {
+    pid: i32,
+    directory: Directory,
     handle: OwnedFd,
 }
 
-impl Target {
-    /// The process with this number.
-    fn open(pid: i32) -> io::Result<Self> {
-        let number = Pid::from_raw(pid).ok_or(Errno::SRCH)?;
-        // The handle comes first: if another process gets the number meanwhile, what is read
-        // below is that one's, but none of its sockets is touched.
-        let handle = pidfd_open(number, PidfdFlags::empty())?;
-        let process = Process::new(pid).map_err(io_error)?;
-        let name = process.stat().map_err(io_error)?.comm;
-        Ok(Self { pid, name, process, handle })
-    }
+/// PIDFD_THREAD (Linux 6.9), which rustix does not name.
+const PIDFD_THREAD: PidfdFlags = PidfdFlags::from_bits_retain(libc::O_EXCL as u32);
 
-    /// Its handle for pidfd_getfd(2).
-    pub fn handle(&self) -> BorrowedFd<'_> {
-        self.handle.as_fd()
-    }
+/// How often a process is opened again whose thread ended while it was looked into.
+const ATTEMPTS: usize = 3;
 
-    /// The descriptors of its sockets of every kind, each with the socket's inode. (Duplicating
-    /// anything else could have effects when the duplicate is closed: a device may act on that.)
-    pub fn sockets(&self) -> io::Result<Vec<(i32, u64)>> {
-        let path = format!("/proc/{}/fd", self.pid);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(path, flags, Mode::empty())?;
-        let mut sockets = Vec::new();
-        let mut link = Vec::with_capacity(64);
-        for entry in Dir::read_from(&directory)? {
-            let name = entry?.file_name().to_owned();
-            let Ok(fd) = name.to_string_lossy().parse() else { continue };
-            link = match readlinkat(&directory, &name, link) {
-                Ok(link) => link.into_bytes(),
-                // Closed since the directory was read.
-                Err(Errno::NOENT) => Vec::with_capacity(64),
-                // The directory may be listed, but not what is in it.
-                Err(error) => return Err(error.into()),
-            };
-            sockets.extend(socket_inode(&link).map(|inode| (fd, inode)));
+impl Process {
+    /// Does the work on the process while it is held. If the thread through which it was reached
+    /// ends meanwhile, but the process does not, again through another.
+    pub fn with<T>(&self, mut work: impl FnMut(&Target) -> io::Result<T>) -> io::Result<T> {
+        let mut attempt = 1;
+        loop {
+            let target = self.open()?;
+            let result = work(&target).and_then(|done| target.check().map(|()| done));
+            match result {
+                Err(error) if vanished(&error) && attempt < ATTEMPTS => attempt += 1,
+                result => return result,
+            }
         }
-        // A process that has ended, but that nobody has waited for, has no descriptors.
-        if sockets.is_empty() && self.process.stat().map_err(io_error)?.state == 'Z' {
+    }
+
+    /// Holds it. ESRCH says that it has ended.
+    fn open(&self) -> io::Result<Target> {
+        let mut directory = Directory::of(self.pid)?;
+        let stat = directory.stat()?;
+        if stat.starttime != self.start {
             return Err(Errno::SRCH.into());
         }
-        Ok(sockets)
-    }
-
-    /// The preload library that is loaded in it, if one is.
-    pub fn library(&self) -> io::Result<Option<PathBuf>> {
-        let maps = std::fs::read(format!("/proc/{}/maps", self.pid))?;
-        let maps = String::from_utf8_lossy(&maps);
-        let path = |line: &str| line.find('/').map(|start| PathBuf::from(&line[start..]));
-        let is_library = |path: &PathBuf| {
-            let name = path.file_name().unwrap_or_default();
-            name.as_encoded_bytes().starts_with(b"libkeepalive.so")
-        };
-        Ok(maps.lines().filter_map(path).find(is_library))
-    }
-
-    /// Its network namespace, and the inode that tells it from others.
-    pub fn network(&self) -> io::Result<(File, u64)> {
-        use std::os::unix::fs::MetadataExt;
-
-        let file = File::open(format!("/proc/{}/ns/net", self.pid))?;
-        let inode = file.metadata()?.ino();
-        Ok((file, inode))
-    }
-
-    /// Whether `name` is its name, its program's file name, or the name it was started by.
-    fn is_called(&self, name: &str) -> bool {
-        let last = |path: &str| path.rsplit('/').next().map(str::to_owned);
-        self.name == name
-            || self.process.exe().is_ok_and(|path| path.file_name() == Some(name.as_ref()))
-            || self.process.cmdline().is_ok_and(|arguments| {
-                arguments.first().and_then(|argument| last(argument)).as_deref() == Some(name)
-            })
-    }
-
-    /// Its credentials, from /proc.
-    pub fn status(&self) -> io::Result<procfs::process::Status> {
-        self.process.status().map_err(io_error)
-    }
-
-    /// The owner of its /proc/PID/fd: root if the process is not dumpable.
-    pub fn owner_of_descriptors(&self) -> io::Result<u32> {
-        use std::os::unix::fs::MetadataExt;
-
-        Ok(std::fs::metadata(format!("/proc/{}/fd", self.pid))?.uid())
+        let (mut number, mut flags) = (self.pid, PidfdFlags::empty());
+        if is_over(&stat) {
+            (directory, number) = directory.living_thread()?.ok_or(Errno::SRCH)?;
+            flags = PIDFD_THREAD;
+        }
+        let handle = pidfd_open(Pid::from_raw(number).ok_or(Errno::SRCH)?, flags);
+        let handle = handle.map_err(|error| match error {
+            Errno::INVAL if flags == PIDFD_THREAD => io::Error::other(
+                "its first thread has ended (pthread_exit(3)), and this kernel does not let others \
+                 be reached (Linux 6.9 does)",
+            ),
+            error => error.into(),
+        })?;
+        if number_of(&handle)? != Some(number) {
+            return Err(match directory.stat() {
+                Ok(_) => io::Error::other(ANOTHER_NAMESPACE),
+                Err(error) => error,
+            });
+        }
+        let target = Target { pid: self.pid, directory, handle };
+        // It still runs, so its number was not given to another while it was opened.
+        target.check()?;
+        Ok(target)
     }
 }
 
-impl std::fmt::Display for Target {
+impl std::fmt::Display for Process {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", printable(&self.name), self.pid)
     }
 }
 
+impl Target {
+    /// ESRCH if what was opened has ended: then its descriptors only seem to be closed.
+    fn check(&self) -> io::Result<()> {
+        if is_over(&self.directory.stat()?) { Err(Errno::SRCH.into()) } else { Ok(()) }
+    }
+}
+
+impl Deref for Target {
+    type Target = Directory;
+
+    fn deref(&self) -> &Directory {
+        &self.directory
+    }
+}
+
+const ANOTHER_NAMESPACE: &str = "/proc shows the processes of another pid namespace, in which this \
+                                 number is another process's (nsenter(1) needs --mount beside \
+                                 --pid; unshare(1) --mount-proc)";
+
+/// The number of a process, or thread, in /proc, by its handle.
+fn number_of(handle: &OwnedFd) -> io::Result<Option<i32>> {
+    let mut text = String::new();
+    let file = std::fs::File::open(format!("/proc/self/fdinfo/{}", handle.as_raw_fd()))?;
+    file.take(4096).read_to_string(&mut text)?;
+    Ok(text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok()))
+}
+
+/// Whether /proc is there, and shows the processes that this one can name.
+fn check_proc() -> Result<(), String> {
+    let is_proc = rustix::fs::statfs("/proc").is_ok_and(|found| found.f_type == PROC_SUPER_MAGIC);
+    if !is_proc {
+        return Err("/proc is not mounted: nothing can be seen of any process".into());
+    }
+    match std::fs::read_link("/proc/self") {
+        Ok(own) if own.as_os_str() == &*std::process::id().to_string() => Ok(()),
+        _ => Err(ANOTHER_NAMESPACE.into()),
+    }
+}
+
+/// PROC_SUPER_MAGIC of statfs(2).
+const PROC_SUPER_MAGIC: rustix::fs::FsWord = 0x9fa0;
+
+/// Lets this process open as many descriptors as it may.
+fn raise_limit() {
+    let mut limit = rustix::process::getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where that is refused, EMFILE tells if it was needed.
+    let _ = rustix::process::setrlimit(Resource::Nofile, limit);
+}
+
 /// The processes that the arguments name, each once, sorted by number; and what went wrong with
 /// the other arguments.
-pub fn find_all(arguments: &[String]) -> (Vec<Target>, Vec<String>) {
-    let mut targets = Vec::new();
+pub fn find_all(arguments: &[String]) -> (Vec<Process>, Vec<String>) {
+    let mut processes = Vec::new();
     let mut failures = Vec::new();
+    if let Err(message) = check_proc() {
+        return (processes, vec![message]);
+    }
     for argument in arguments {
         match find(argument) {
-            Ok(found) => targets.extend(found),
-            Err(message) => failures.push(message),
+            Ok(found) => processes.extend(found),
+            Err(message) => failures.push(format!("{}: {message}", printable(argument))),
         }
     }
-    targets.sort_by_key(|target| target.pid);
-    targets.dedup_by_key(|target| target.pid);
-    (targets, failures)
+    processes.sort_by_key(|process| process.pid);
+    processes.dedup_by_key(|process| process.pid);
+    (processes, failures)
 }
 
 /// The processes that an argument names: by number, or by name.
-fn find(argument: &str) -> Result<Vec<Target>, String> {
+fn find(argument: &str) -> Result<Vec<Process>, String> {
     if !argument.is_empty() && argument.bytes().all(|byte| byte.is_ascii_digit()) {
-        let gone = |error: io::Error| match error.raw_os_error() {
-            Some(libc::ESRCH | libc::ENOENT) => format!("{argument}: there is no such process"),
-            Some(libc::EINVAL) => format!("{argument}: a thread; name its process"),
-            Some(libc::ENOSYS) => {
-                "pidfd_open(2): this kernel does not have it (Linux 5.3 does), or a seccomp \
-                 filter hides it"
-                    .into()
-            }
-            _ => format!("{argument}: pidfd_open(2): {error}"),
-        };
-        let pid = argument.parse().map_err(|_| format!("{argument}: there is no such process"))?;
-        return Target::open(pid).map(|target| vec![target]).map_err(gone);
+        return numbered(argument.parse().unwrap_or(0)).map(|process| vec![process]);
     }
-    let mut named = all().map_err(|error| format!("/proc: {error}"))?;
-    named.retain(|target| target.is_called(argument));
+    let named = processes(|directory, name| is_called(directory, name, argument));
+    let named = named.map_err(|error| own_trouble(&error))?;
     if named.is_empty() {
-        return Err(format!("{argument}: no process has this name"));
+        return Err("no process has this name".into());
     }
     Ok(named)
 }
 
-/// Every process except this one and the kernel's threads.
-pub fn all() -> io::Result<Vec<Target>> {
-    let own = rustix::process::getpid().as_raw_nonzero().get();
-    let mut targets = Vec::new();
-    for process in procfs::process::all_processes().map_err(io_error)? {
-        // A process that has ended meanwhile is not an error.
-        let Ok(process) = process else { continue };
-        let is_kernel_thread = process.stat().is_ok_and(|stat| stat.vsize == 0);
-        if process.pid() == own || is_kernel_thread {
-            continue;
+/// The process with this number.
+fn numbered(pid: i32) -> Result<Process, String> {
+    let found = Directory::of(pid).and_then(|directory| {
+        let (stat, status) = (directory.stat()?, directory.status()?);
+        Ok((Process { pid, name: stat.comm, start: stat.starttime }, status.tgid))
+    });
+    match found {
+        Ok((_, process)) if process != pid => Err("a thread; name its process".into()),
+        Ok((process, _)) => Ok(process),
+        Err(error) if vanished(&error) => {
+            let is_there =
+                Pid::from_raw(pid).is_some_and(|pid| pidfd_open(pid, PidfdFlags::empty()).is_ok());
+            Err(if is_there {
+                "/proc does not show this process (hidepid= of its mount)".into()
+            } else {
+                "there is no such process".into()
+            })
         }
-        targets.extend(Target::open(process.pid()));
+        Err(error) => Err(own_trouble(&error)),
     }
-    targets.sort_by_key(|target| target.pid);
-    Ok(targets)
+}
+
+/// Every process except this one and the kernel's threads.
+pub fn all() -> Result<Vec<Process>, String> {
+    check_proc()?;
+    processes(|_, _| Ok(true)).map_err(|error| own_trouble(&error))
+}
+
+/// The processes that are wanted, sorted by number: neither those of this command, nor the
+/// kernel's threads, nor those that have ended. One after the other is looked at, and none kept
+/// open.
+fn processes(is_wanted: impl Fn(&Directory, &str) -> io::Result<bool>) -> io::Result<Vec<Process>> {
+    /// PF_KTHREAD of include/linux/sched.h.
+    const KERNEL_THREAD: u32 = 0x0020_0000;
+
+    let mut found = Vec::new();
+    for pid in process_numbers()? {
+        let look = || -> io::Result<Option<Process>> {
+            let mut directory = Directory::of(pid)?;
+            let stat = directory.stat()?;
+            if stat.flags & KERNEL_THREAD != 0 || apart::is_own(pid) {
+                return Ok(None);
+            }
+            if is_over(&stat) {
+                match directory.living_thread()? {
+                    Some((thread, _)) => directory = thread,
+                    None => return Ok(None),
+                }
+            }
+            let is_wanted = is_wanted(&directory, &stat.comm)?;
+            Ok(is_wanted.then_some(Process { pid, name: stat.comm, start: stat.starttime }))
+        };
+        match look() {
+            Ok(process) => found.extend(process),
+            // It has ended meanwhile, or is another user's and hidden (hidepid=noaccess).
+            Err(error) if vanished(&error) || is_refused(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    found.sort_by_key(|process| process.pid);
+    Ok(found)
+}
+
+/// Whether `wanted` is its name, its program's file name, or the name it was started by.
+fn is_called(directory: &Directory, name: &str, wanted: &str) -> io::Result<bool> {
+    if name == wanted {
+        return Ok(true);
+    }
+    let is_wanted =
+        |path: &[u8]| path.rsplit(|byte| *byte == b'/').next() == Some(wanted.as_bytes());
+    // Another user's program is hidden, but not its arguments.
+    let program = directory.program().is_ok_and(|path| is_wanted(path.as_os_str().as_bytes()));
+    Ok(program || is_wanted(&directory.first_argument()?))
 }
 
 /// Whether an error means that the process or the socket is gone.
@@ -192,18 +267,21 @@ pub fn vanished(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT | libc::EBADF))
 }
 
-/// The inode in `socket:[123]`, which is what a descriptor of a socket links to.
-fn socket_inode(link: &[u8]) -> Option<u64> {
-    let inode = link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
-    std::str::from_utf8(inode).ok()?.parse().ok()
+/// Whether an error means that the kernel does not let this process look.
+fn is_refused(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES))
 }
 
-/// An error of procfs, as the system's.
-fn io_error(error: ProcError) -> io::Error {
-    match error {
-        ProcError::PermissionDenied(_) => Errno::ACCESS.into(),
-        ProcError::NotFound(_) => Errno::SRCH.into(),
-        ProcError::Io(error, _) => error,
-        other => io::Error::other(other),
+/// Whether an error means that this process, or the machine, has run out of something.
+fn is_own_trouble(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
+}
+
+/// An error that is not about the process looked at, in words.
+fn own_trouble(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EMFILE) => "no descriptor is left for this command (ulimit -n)".into(),
+        Some(libc::ENFILE) => "no descriptor is left on this machine (fs.file-max)".into(),
+        _ => format!("/proc: {error}"),
     }
 }

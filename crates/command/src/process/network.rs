@@ -1,7 +1,7 @@
 //! Network namespaces, as sock_diag(7) and sysctl(8) show them: the timer of every TCP socket, and
 //! the kernel's defaults.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -20,6 +20,7 @@ use netlink_packet_sock_diag::inet::{
 use netlink_sys::{Socket as Netlink, SocketAddr as NetlinkAddress, protocols::NETLINK_SOCK_DIAG};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use super::socket::as_ipv4;
 use super::{State, Target};
 use crate::kernel::Kernel;
 
@@ -75,8 +76,8 @@ impl Networks {
 pub struct Network {
     /// The kernel's own values, if the namespace may be entered.
     pub kernel: io::Result<Kernel>,
-    /// A socket of the namespace, which can be asked from outside of it.
-    netlink: io::Result<Netlink>,
+    /// A socket of the namespace, which can be asked from outside of it; until it was.
+    netlink: Cell<Option<io::Result<Netlink>>>,
     sockets: OnceCell<io::Result<HashMap<u64, Entry>>>,
 }
 
@@ -85,7 +86,7 @@ impl Network {
     pub fn own() -> Self {
         Self {
             kernel: Kernel::new(),
-            netlink: Netlink::new(NETLINK_SOCK_DIAG),
+            netlink: Cell::new(Some(Netlink::new(NETLINK_SOCK_DIAG))),
             sockets: OnceCell::new(),
         }
     }
@@ -94,14 +95,14 @@ impl Network {
     fn enter(namespace: BorrowedFd<'_>) -> Self {
         // In a thread of its own, since there is not always a way back.
         let entered = std::thread::scope(|scope| {
-            let thread = scope.spawn(|| {
+            let thread = std::thread::Builder::new().spawn_scoped(scope, || {
                 move_into_link_name_space(namespace, Some(LinkNameSpaceType::Network))?;
                 Ok(Self::own())
             });
-            thread.join().expect("a thread that does not panic")
+            thread?.join().expect("a thread that does not panic")
         });
         entered.unwrap_or_else(|error: io::Error| Self {
-            netlink: Err(copy(&error)),
+            netlink: Cell::new(Some(Err(copy(&error)))),
             kernel: Err(error),
             sockets: OnceCell::new(),
         })
@@ -109,16 +110,13 @@ impl Network {
 
     /// Every TCP socket that is bound, listens or is connected, by inode; asked for once.
     pub fn sockets(&self) -> Result<&HashMap<u64, Entry>, &io::Error> {
-        let asked = self.sockets.get_or_init(|| match &self.netlink {
-            Ok(netlink) => sockets(netlink),
-            Err(error) => Err(copy(error)),
-        });
-        asked.as_ref()
+        let ask = || self.netlink.take().expect("asked once").and_then(|netlink| sockets(&netlink));
+        self.sockets.get_or_init(ask).as_ref()
     }
 }
 
 /// An error once more, which [`io::Error`] itself does not offer.
-fn copy(error: &io::Error) -> io::Error {
+pub fn copy(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(
         || io::Error::new(error.kind(), error.to_string()),
         io::Error::from_raw_os_error,
@@ -141,9 +139,9 @@ fn entry(header: &InetResponseHeader) -> Entry {
     let timer = |kind, expires_in, retransmissions| Timer { kind, expires_in, retransmissions };
     Entry {
         state: State(header.state),
-        local: SocketAddr::new(id.source_address, id.source_port),
+        local: as_ipv4(SocketAddr::new(id.source_address, id.source_port)),
         remote: (id.destination_port != 0)
-            .then(|| SocketAddr::new(id.destination_address, id.destination_port)),
+            .then(|| as_ipv4(SocketAddr::new(id.destination_address, id.destination_port))),
         timer: match header.timer {
             Some(RawTimer::Retransmit(expires, count)) => {
                 Some(timer(TimerKind::Retransmission, expires, count))

@@ -6,18 +6,18 @@ use std::{fmt, io};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use rustix::thread::CapabilitySet;
 
-use super::Target;
+use super::directory::Directory;
+use super::{Process, own_trouble};
 
 /// An error that came while looking into a process, in words.
-pub fn why(target: &Target, error: &io::Error) -> String {
+pub fn why(process: &Process, error: &io::Error) -> String {
     match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => Refusal::of(target).to_string(),
+        Some(libc::EPERM | libc::EACCES) => Refusal::of(process.pid).to_string(),
         Some(libc::ENOSYS) => {
             "this kernel has no pidfd_getfd(2) (Linux 5.6 does), or a seccomp filter hides it"
                 .into()
         }
-        Some(libc::EMFILE) => "no descriptor is left for this command (ulimit -n)".into(),
-        _ => error.to_string(),
+        _ => own_trouble(error),
     }
 }
 
@@ -68,8 +68,8 @@ pub enum Refusal {
 
 impl Refusal {
     /// Why access to the process was refused.
-    pub fn of(target: &Target) -> Self {
-        match facts(target) {
+    pub fn of(pid: i32) -> Self {
+        match Directory::of(pid).and_then(|directory| facts(&directory)) {
             Ok(facts) => explain(&facts),
             Err(_) => Self::SecurityModule,
         }
@@ -173,7 +173,7 @@ fn user_name(uid: u32) -> Option<String> {
     })
 }
 
-fn facts(target: &Target) -> io::Result<Facts> {
+fn facts(target: &Directory) -> io::Result<Facts> {
     let status = target.status()?;
     let uid = rustix::process::getuid().as_raw();
     let gid = rustix::process::getgid().as_raw();

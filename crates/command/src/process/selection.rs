@@ -3,9 +3,12 @@
 use std::net::IpAddr;
 
 use clap::Args;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::Duplicate;
+
+/// The length of `::ffff:0:0/96`, the IPv4 addresses within IPv6.
+const MAPPED_PREFIX: u8 = 96;
 
 /// Which sockets are selected; without arguments every one.
 #[derive(Debug, Args)]
@@ -32,10 +35,8 @@ impl SelectionArgs {
                 .iter()
                 .flatten()
                 .any(|address| ports.contains(&address.port()));
-        // The IPv4 peer of an IPv6 socket is selected by its IPv4 address.
-        let is_within = |network: &IpNet| {
-            remote.is_some_and(|address| network.contains(&address.ip().to_canonical()))
-        };
+        let is_within =
+            |network: &IpNet| remote.is_some_and(|address| network.contains(&address.ip()));
         has_port && (networks.is_empty() || networks.iter().any(is_within))
     }
 }
@@ -45,11 +46,23 @@ fn port(text: &str) -> Result<u16, String> {
     number.ok_or_else(|| "not a number from 1 to 65535".into())
 }
 
-/// A network, or one address.
+/// A network, or one address. IPv4 within IPv6 (`::ffff:10.0.0.1`, `::ffff:10.0.0.0/104`) is IPv4,
+/// as the addresses of the sockets are.
 fn network(text: &str) -> Result<IpNet, String> {
     let address = || text.parse::<IpAddr>().map(IpNet::from);
-    let network = text.parse().or_else(|_| address());
-    network.map_err(|_| "not an address like 10.0.0.1, or a network like 10.0.0.0/8".into())
+    let network = text.parse::<IpNet>().or_else(|_| address());
+    let network =
+        network.map_err(|_| "not an address like 10.0.0.1, or a network like 10.0.0.0/8")?;
+    let within_ipv4 = match network {
+        IpNet::V6(network) if network.prefix_len() >= MAPPED_PREFIX => {
+            let address = network.addr().to_ipv4_mapped();
+            address.and_then(|address| {
+                Ipv4Net::new(address, network.prefix_len() - MAPPED_PREFIX).ok()
+            })
+        }
+        _ => None,
+    };
+    Ok(within_ipv4.map_or(network, IpNet::V4))
 }
 
 #[cfg(test)]
@@ -58,9 +71,16 @@ mod tests {
 
     #[test]
     fn a_remote_is_a_network_or_an_address() {
-        for (text, network_text) in
-            [("10.0.0.0/8", "10.0.0.0/8"), ("10.1.2.3", "10.1.2.3/32"), ("::1", "::1/128")]
-        {
+        for (text, network_text) in [
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("10.1.2.3", "10.1.2.3/32"),
+            ("::1", "::1/128"),
+            ("::/0", "::/0"),
+            ("::ffff:127.0.0.1", "127.0.0.1/32"),
+            ("::ffff:7f00:1", "127.0.0.1/32"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+        ] {
             assert_eq!(network(text).map(|net| net.to_string()), Ok(network_text.into()));
         }
         assert!(network("10.0.0.0/33").is_err());

@@ -3,8 +3,9 @@
 //! A duplicate is held only for the few calls on it: while it is open, the process's own close(2)
 //! does not end the connection.
 
-use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::mem::ManuallyDrop;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use libc::c_int;
@@ -13,6 +14,7 @@ use rustix::io::{self, Errno};
 use rustix::net::{SocketType, ipproto, sockopt};
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 
+use super::{Target, apart};
 use crate::values::Values;
 
 /// The options of a socket that concern keepalive.
@@ -39,15 +41,14 @@ pub enum Protocol {
 pub struct State(pub u8);
 
 impl State {
-    #[cfg(test)]
     pub const ESTABLISHED: Self = Self(1);
     pub const SYN_SENT: Self = Self(2);
-    const SYN_RECV: Self = Self(3);
+    pub const SYN_RECV: Self = Self(3);
+    pub const FIN_WAIT_2: Self = Self(5);
     pub const CLOSED: Self = Self(7);
-    #[cfg(test)]
     pub const CLOSE_WAIT: Self = Self(8);
     pub const LISTEN: Self = Self(10);
-    const NEW_SYN_RECV: Self = Self(12);
+    pub const NEW_SYN_RECV: Self = Self(12);
 
     /// ss(8)'s abbreviation, and tcp(7)'s name in lower case.
     fn names(self) -> (&'static str, &'static str) {
@@ -103,33 +104,47 @@ pub struct Info {
 }
 
 /// A duplicate of another process's socket.
-pub struct Duplicate(OwnedFd);
+pub struct Duplicate(ManuallyDrop<OwnedFd>);
 
 impl Duplicate {
-    /// The socket that is descriptor `fd` of the process.
-    pub fn of(process: BorrowedFd<'_>, fd: i32) -> io::Result<Self> {
-        pidfd_getfd(process, fd, PidfdGetfdFlags::empty()).map(Self)
+    /// The socket that is descriptor `fd` of the process. EBADF says that it is closed, or
+    /// something else by now: the process may have changed it since it was listed. Only calls that
+    /// no other file can hold up are made before that is known.
+    pub fn of(target: &Target, fd: i32) -> io::Result<Self> {
+        apart::begin_duplicate(target.pid, fd);
+        let duplicate = pidfd_getfd(&target.handle, fd, PidfdGetfdFlags::empty());
+        let is_socket = |duplicate: &OwnedFd| sockopt::socket_type(duplicate).is_ok();
+        match duplicate {
+            Ok(socket) if is_socket(&socket) => return Ok(Self(ManuallyDrop::new(socket))),
+            Ok(other) => apart::leave(other),
+            Err(error) => {
+                apart::end_duplicate();
+                return Err(error);
+            }
+        }
+        apart::end_duplicate();
+        Err(Errno::BADF)
     }
 
     /// The protocol, if this is a TCP socket. (`SO_KEEPALIVE` exists for every kind of socket. Raw
     /// and Bluetooth sockets can have TCP's protocol number too, but they are not streams.)
     pub fn protocol(&self) -> Option<Protocol> {
-        let protocol = match sockopt::socket_protocol(&self.0) {
+        let protocol = match sockopt::socket_protocol(&*self.0) {
             Ok(Some(ipproto::TCP)) => Protocol::Tcp,
             Ok(Some(ipproto::MPTCP)) => Protocol::Mptcp,
             _ => return None,
         };
-        (sockopt::socket_type(&self.0) == Ok(SocketType::STREAM)).then_some(protocol)
+        (sockopt::socket_type(&*self.0) == Ok(SocketType::STREAM)).then_some(protocol)
     }
 
     /// The inode by which the kernel's other interfaces know the socket.
     pub fn inode(&self) -> io::Result<u64> {
-        rustix::fs::fstat(&self.0).map(|file| file.st_ino)
+        rustix::fs::fstat(&*self.0).map(|file| file.st_ino)
     }
 
     /// The options.
     pub fn options(&self) -> io::Result<Options> {
-        let keepalive = sockopt::socket_keepalive(&self.0)?;
+        let keepalive = sockopt::socket_keepalive(&*self.0)?;
         let values = Values::try_new(|option| match self.get(option.number) {
             Ok(value) => Ok(Some(value)),
             Err(error) if does_not_exist(error) => Ok(None),
@@ -156,17 +171,17 @@ impl Duplicate {
 
     /// Sets `SO_KEEPALIVE`.
     pub fn set_keepalive(&self) -> io::Result<()> {
-        sockopt::set_socket_keepalive(&self.0, true)
+        sockopt::set_socket_keepalive(&*self.0, true)
     }
 
     /// The local address.
     pub fn local(&self) -> Option<SocketAddr> {
-        rustix::net::getsockname(&self.0).ok()?.try_into().ok()
+        rustix::net::getsockname(&*self.0).ok()?.try_into().ok().map(as_ipv4)
     }
 
     /// The remote address, if there is one.
     pub fn remote(&self) -> Option<SocketAddr> {
-        rustix::net::getpeername(&self.0).ok()??.try_into().ok()
+        rustix::net::getpeername(&*self.0).ok()??.try_into().ok().map(as_ipv4)
     }
 
     /// The state of the connection.
@@ -200,6 +215,14 @@ impl Duplicate {
     }
 }
 
+impl Drop for Duplicate {
+    fn drop(&mut self) {
+        // SAFETY: it is not used again.
+        drop(unsafe { ManuallyDrop::take(&mut self.0) });
+        apart::end_duplicate();
+    }
+}
+
 /// What the kernel writes for an option: integers only.
 ///
 /// # Safety
@@ -211,6 +234,15 @@ unsafe trait Integers: Sized {}
 unsafe impl Integers for u32 {}
 // SAFETY: a structure of integers.
 unsafe impl Integers for libc::tcp_info {}
+
+/// The IPv4 address of an IPv6 socket that speaks IPv4 (ipv6(7), v4-mapped), as IPv4; any other as
+/// it is.
+pub fn as_ipv4(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        IpAddr::V6(_) => address,
+    }
+}
 
 /// Whether an option does not exist for a kind of socket.
 pub fn does_not_exist(error: Errno) -> bool {

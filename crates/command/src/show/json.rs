@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::View;
-use crate::process::{Protocol, Socket, Timer, TimerKind};
+use crate::process::{Library, Protocol, Socket, Timer, TimerKind};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -25,8 +25,9 @@ struct Process<'a> {
     pid: i32,
     name: &'a str,
     library: Option<String>,
+    library_known: bool,
     trouble: Option<&'a str>,
-    sockets: Vec<TcpSocket<'a>>,
+    sockets: Option<Vec<TcpSocket<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -65,11 +66,15 @@ pub fn document(view: &View) -> String {
         tcp_keepalive_probes: defaults.count,
     });
     let processes = view.processes.iter().map(|(process, sockets)| Process {
-        pid: process.target.pid,
-        name: &process.target.name,
-        library: process.library.as_ref().map(|path| path.display().to_string()),
+        pid: process.process.pid,
+        name: &process.process.name,
+        library: match &process.library {
+            Library::Loaded(path) => Some(path.display().to_string()),
+            Library::NotLoaded | Library::Unknown => None,
+        },
+        library_known: !matches!(process.library, Library::Unknown),
         trouble: process.trouble.as_deref(),
-        sockets: sockets.iter().copied().map(socket).collect(),
+        sockets: sockets.as_ref().map(|sockets| sockets.iter().copied().map(socket).collect()),
     });
     let document = Document {
         version: 1,

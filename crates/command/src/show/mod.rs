@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::process::{self, Inspected, Inspector, Network, Socket, State};
-use crate::terminal::{complain, print};
+use crate::terminal::{complain, print, print_json};
 use crate::values::Values;
 
 /// Arguments of `show`.
@@ -50,7 +50,6 @@ pub struct ShowArgs {
 
 /// What was found.
 struct Found {
-    /// The processes, each with the sockets that are to be shown.
     processes: Vec<Inspected>,
     /// How many processes may not be looked into.
     not_inspected: usize,
@@ -62,21 +61,26 @@ struct Found {
 struct View<'a> {
     /// The kernel's defaults in this network namespace, where they can be read.
     defaults: Option<Values<u32>>,
-    /// The processes, each with the sockets that are to be shown.
-    processes: Vec<(&'a Inspected, Vec<&'a Socket>)>,
+    /// The processes, each with the sockets that are to be shown; None where they are not known.
+    processes: Vec<(&'a Inspected, Option<Vec<&'a Socket>>)>,
     /// How many processes may not be looked into.
     not_inspected: usize,
 }
 
 /// Shows what was asked for.
 pub fn show(arguments: &ShowArgs) -> ExitCode {
+    process::apart(|| show_all(arguments))
+}
+
+/// Whether all was shown.
+fn show_all(arguments: &ShowArgs) -> bool {
     let is_overview = arguments.processes.is_empty();
     let found = if is_overview { every_process() } else { named_processes(arguments) };
     let found = match found {
         Ok(found) => found,
         Err(message) => {
             complain(message);
-            return ExitCode::FAILURE;
+            return false;
         }
     };
     let view = View {
@@ -85,58 +89,63 @@ pub fn show(arguments: &ShowArgs) -> ExitCode {
             .processes
             .iter()
             .map(|process| {
-                let sockets = process.sockets.iter().filter(|socket| is_chosen(socket, arguments));
-                (process, sockets.collect())
+                let sockets = process.sockets.as_ref().map(|sockets| {
+                    sockets.iter().filter(|socket| is_chosen(socket, arguments)).collect()
+                });
+                (process, sockets)
             })
             .collect(),
         not_inspected: found.not_inspected,
     };
-    let text = if arguments.json {
-        json::document(&view)
+    let printed = if arguments.json {
+        print_json(&json::document(&view))
     } else if is_overview {
-        table::overview(&view)
+        print(&table::overview(&view))
     } else {
-        table::pages(&view)
+        print(&table::pages(&view))
     };
-    match print(&text) {
-        Err(error) => {
-            complain(format!("stdout: {error}"));
-            ExitCode::FAILURE
-        }
-        Ok(()) if found.complete => ExitCode::SUCCESS,
-        Ok(()) => ExitCode::FAILURE,
+    if let Err(error) = printed {
+        complain(format!("stdout: {error}"));
+        return false;
     }
+    found.complete
 }
 
 /// Every process that has TCP sockets. Other users' processes are only counted.
 fn every_process() -> Result<Found, String> {
     let mut inspector = Inspector::default();
-    let targets = process::all().map_err(|error| format!("/proc: {error}"))?;
-    let mut processes: Vec<_> =
-        targets.into_iter().filter_map(|target| inspector.inspect(target)).collect();
-    let all = processes.len();
-    processes.retain(|process| process.trouble.is_none() || !process.sockets.is_empty());
-    let not_inspected = all - processes.len();
-    processes.retain(|process| !process.sockets.is_empty());
+    let mut processes = Vec::new();
+    let mut not_inspected = 0;
+    for process in process::all()? {
+        let Some(inspected) = inspector.inspect(process)? else { continue };
+        let has_sockets = inspected.sockets.as_ref().is_some_and(|sockets| !sockets.is_empty());
+        not_inspected += usize::from(inspected.trouble.is_some() && !has_sockets);
+        processes.extend(has_sockets.then_some(inspected));
+    }
     Ok(Found { processes, not_inspected, complete: true })
 }
 
 /// The processes that the arguments name.
 fn named_processes(arguments: &ShowArgs) -> Result<Found, String> {
     let mut inspector = Inspector::default();
-    let (targets, failures) = process::find_all(&arguments.processes);
+    let (named, failures) = process::find_all(&arguments.processes);
     failures.iter().for_each(complain);
-    let processes: Vec<_> =
-        targets.into_iter().filter_map(|target| inspector.inspect(target)).collect();
     let mut complete = failures.is_empty();
-    for process in &processes {
-        if let Some(trouble) = &process.trouble {
+    let mut processes = Vec::new();
+    for process in named {
+        let Some(inspected) = inspector.inspect(process.clone())? else {
+            complain(format!("{process}: has ended"));
+            complete = false;
+            continue;
+        };
+        if let Some(trouble) = &inspected.trouble {
             complete = false;
             // JSON has it in the document.
             if !arguments.json {
-                complain(format!("{}: {trouble}", process.target));
+                complain(format!("{process}: {trouble}"));
             }
         }
+        processes.push(inspected);
     }
     Ok(Found { processes, not_inspected: 0, complete })
 }

@@ -5,38 +5,42 @@ use comfy_table::{Cell, CellAlignment, Color, Table};
 use options::RTO_MAX;
 
 use super::View;
-use crate::process::{Inspected, Socket, Timer, TimerKind};
+use crate::process::{Inspected, Library, Socket, Timer, TimerKind};
 use crate::terminal::{self, count, printable};
 use crate::time;
 
-/// At most this many descriptors are listed for a finding.
+/// At most this many descriptors are listed for a socket or a finding.
 const LISTED: usize = 6;
 
 /// Everything about each process.
 pub fn pages(view: &View) -> String {
     let pages: Vec<_> =
-        view.processes.iter().map(|(process, sockets)| page(process, sockets)).collect();
+        view.processes.iter().map(|(process, sockets)| page(process, sockets.as_deref())).collect();
     pages.join("\n")
 }
 
-fn page(process: &Inspected, sockets: &[&Socket]) -> String {
+fn page(process: &Inspected, sockets: Option<&[&Socket]>) -> String {
     let bold = Style::new().bold();
     let library = match &process.library {
-        Some(path) => format!("{} is loaded", printable(&path.to_string_lossy())),
-        None => "libkeepalive is not loaded".into(),
+        Library::Loaded(path) => format!("{} is loaded", printable(&path.to_string_lossy())),
+        Library::NotLoaded => "libkeepalive is not loaded".into(),
+        Library::Unknown => "whether libkeepalive is loaded is unknown".into(),
     };
-    let shown = match (sockets.len(), process.sockets.len()) {
-        (shown, all) if shown == all => count(all, "TCP socket"),
-        (shown, all) => format!("{shown} of {} (--all shows every one)", count(all, "TCP socket")),
+    let all = process.sockets.as_ref().map_or(0, Vec::len);
+    let shown = match sockets.map(<[_]>::len) {
+        None => "its TCP sockets are unknown".into(),
+        Some(shown) if shown == all => count(all, "TCP socket"),
+        Some(shown) => format!("{shown} of {} (--all shows every one)", count(all, "TCP socket")),
     };
-    let mut text = format!("{bold}{}{bold:#}: {shown}; {library}\n", process.target);
+    let mut text = format!("{bold}{}{bold:#}: {shown}; {library}\n", process.process);
+    let sockets = sockets.unwrap_or_default();
     if !sockets.is_empty() {
         text += &table_of(sockets).trim_fmt();
         text.push('\n');
     }
     let yellow = AnsiColor::Yellow.on_default();
     for (finding, fds) in group_findings(sockets) {
-        text += &format!("{yellow}! {}: {finding}{yellow:#}\n", list(&fds));
+        text += &format!("{yellow}! fd {}: {finding}{yellow:#}\n", list(&fds, ", "));
     }
     text
 }
@@ -68,8 +72,7 @@ fn table_with(sockets: &[&Socket], is_narrow: bool) -> Table {
     for socket in sockets {
         let [local, remote] =
             [socket.local, socket.remote].map(|address| Some(address?.to_string()));
-        let fds: Vec<_> = socket.fds.iter().map(i32::to_string).collect();
-        let mut cells = vec![Cell::new(fds.join(",")), Cell::new(socket.state.short())];
+        let mut cells = vec![Cell::new(list(&socket.fds, ",")), Cell::new(socket.state.short())];
         if is_narrow {
             let both: Vec<_> = local.into_iter().chain(remote).collect();
             cells.push(Cell::new(both.join("\n")));
@@ -148,13 +151,13 @@ fn group_findings<'a>(sockets: &[&'a Socket]) -> Vec<(&'a str, Vec<i32>)> {
     groups
 }
 
-fn list(fds: &[i32]) -> String {
+/// `5, 6, 7`; of many the first, and how many there are more.
+fn list(fds: &[i32], separator: &str) -> String {
     let listed: Vec<_> = fds.iter().take(LISTED).map(i32::to_string).collect();
-    let listed = listed.join(", ");
-    if fds.len() > LISTED {
-        format!("fd {listed} and {} more", fds.len() - LISTED)
-    } else {
-        format!("fd {listed}")
+    let listed = listed.join(separator);
+    match fds.len().saturating_sub(LISTED) {
+        0 => listed,
+        more => format!("{listed} and {more} more"),
     }
 }
 
@@ -167,15 +170,22 @@ pub fn overview(view: &View) -> String {
             "Kernel defaults, for sockets that turn keepalive on without times of their own:\n  \
              first probe after {} idle (net.ipv4.tcp_keepalive_time = {})\n  \
              then every {} (net.ipv4.tcp_keepalive_intvl = {})\n  \
-             dead after {} unanswered probes (net.ipv4.tcp_keepalive_probes)\n",
+             dead after {} (net.ipv4.tcp_keepalive_probes)\n",
             time::show_seconds(defaults.idle),
             defaults.idle,
             time::show_seconds(defaults.interval),
             defaults.interval,
-            defaults.count,
+            count(defaults.count as usize, "unanswered probe"),
         );
     }
-    if processes.iter().any(|(_, sockets)| !sockets.is_empty()) {
+    let rows: Vec<_> = processes
+        .iter()
+        .filter_map(|(process, sockets)| {
+            let sockets = sockets.as_deref().filter(|sockets| !sockets.is_empty())?;
+            Some(overview_row(process, sockets))
+        })
+        .collect();
+    if !rows.is_empty() {
         text.push('\n');
         let mut table = terminal::table();
         table.set_header([
@@ -192,16 +202,18 @@ pub fn overview(view: &View) -> String {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
-        for (process, sockets) in processes.iter().filter(|(_, sockets)| !sockets.is_empty()) {
-            table.add_row(overview_row(process, sockets));
-        }
+        table.add_rows(rows);
         text += &table.trim_fmt();
         text.push('\n');
     }
     if *not_inspected > 0 {
+        let way = if rustix::process::geteuid().is_root() {
+            "`keepalive show PID` says why"
+        } else {
+            "root may (sudo keepalive show)"
+        };
         text += &format!(
-            "\nNot looked into: {}, of other users or otherwise protected; root may \
-             (sudo keepalive show).\n",
+            "\nNot looked into: {}, of other users or otherwise protected; {way}.\n",
             count(*not_inspected, "process")
         );
     }
@@ -222,12 +234,16 @@ fn overview_row(process: &Inspected, sockets: &[&Socket]) -> Vec<Cell> {
     };
     let off = Cell::new(off).fg(if off > 0 { Color::Red } else { Color::Reset });
     vec![
-        Cell::new(process.target.pid),
-        Cell::new(printable(&process.target.name)),
+        Cell::new(process.process.pid),
+        Cell::new(printable(&process.process.name)),
         Cell::new(sockets.len()),
         Cell::new(on),
         off,
         Cell::new(idle),
-        Cell::new(if process.library.is_some() { "loaded" } else { "-" }),
+        Cell::new(match process.library {
+            Library::Loaded(_) => "loaded",
+            Library::NotLoaded => "-",
+            Library::Unknown => "?",
+        }),
     ]
 }

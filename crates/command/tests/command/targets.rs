@@ -27,7 +27,7 @@ fn options(socket: &Value) -> (bool, u64, u64, u64, u64) {
 
 /// Before, nothing is set. `attach` sets everything, also on connections accepted afterwards, and
 /// the program does not notice.
-fn is_attached_to_while_it_runs(mut target: Target) {
+pub fn is_attached_to_while_it_runs(mut target: Target) {
     let mut early = target.connect();
     target.ask("echo");
     let before = sockets(target.pid());
@@ -352,7 +352,7 @@ fn show_tells_what_is_wrong_in_words_and_whether_the_library_is_loaded() {
     assert!(page.contains("libkeepalive is not loaded"), "{page}");
     assert!(page.contains("! fd 4, 5: keepalive off"), "{page}");
     assert!(!page.contains('\x1b'), "colour without a terminal: {page}");
-    stdout(&mut keepalive(&format!("attach --idle 2h {}", target.pid())));
+    run(&mut keepalive(&format!("attach --idle 2h {}", target.pid())));
     let page = stdout(&mut keepalive(&format!("show --listen {}", target.pid())));
     assert!(page.contains("LISTEN") && !page.contains("ESTAB"), "{page}");
     let late =
@@ -515,14 +515,14 @@ fn attach_says_what_it_sets_and_what_may_be_too_late() {
     let attach =
         |arguments: &str| run(&mut keepalive(&format!("attach {arguments} {}", target.pid())));
     let (stdout, stderr) = attach("--dry-run --idle 2h --interval 75 --count 9");
-    let settings = "Settings: first probe after 2h idle, then every 75s, dead after 9 unanswered\n";
+    let settings = "Settings: first probe after 2h idle, then every 75s, dead after 9 unanswered, ";
     assert!(stdout.starts_with(settings), "{stdout}");
     let remark = "keepalive: a first probe after 2h may be too late: most firewalls forget after \
                   5–30 min\n";
     assert_eq!(stderr, remark);
     let (stdout, stderr) = attach("--skip --idle 60");
     let settings = "Settings: times only, the program decides whether keepalive is on, first probe \
-                    after 60s idle\n";
+                    after 60s idle, ";
     assert!(stdout.starts_with(settings), "{stdout}");
     assert_eq!(stderr, "");
 }

@@ -1,124 +1,150 @@
-//! What the command says about arguments that it cannot use: each answer says what to do.
+//! What `show` and `attach` say is true: nothing is invented, and each case has its own words.
 
-use std::path::Path;
-use std::process::Command;
+use serde_json::Value;
 
-use crate::support;
-use crate::{failure, keepalive, keepalive_run};
+use crate::support::{self, bare, stdout, texts};
+use crate::{PublicDirectory, Target, as_nobody, c_target, keepalive, sockets};
 
-/// What is said about these arguments, on a terminal or not.
-#[track_caller]
-fn said(arguments: &str) -> String {
-    let (status, stderr) = failure(&mut keepalive(arguments));
-    assert_eq!(status, if arguments.starts_with("run") { 125 } else { 2 }, "{stderr}");
-    stderr
+#[test]
+#[ignore = "needs root: becomes another user"]
+fn what_may_not_be_looked_at_is_not_said_to_be_absent() {
+    let directory = PublicDirectory::new("unknown");
+    let program = directory.copy(env!("CARGO_BIN_EXE_keepalive"));
+    let target = c_target();
+    let show = |arguments: &[&str]| {
+        let mut command = bare(&program);
+        as_nobody(&mut command).arg("show").args(arguments).arg(target.pid().to_string());
+        let output = support::finish(&mut command);
+        assert_eq!(output.status.code(), Some(1));
+        texts(&output)
+    };
+    let (page, stderr) = show(&[]);
+    assert!(stderr.contains("it runs as root"), "{stderr}");
+    let line = format!(
+        "target ({}): its TCP sockets are unknown; whether libkeepalive is loaded is unknown\n",
+        target.pid()
+    );
+    assert_eq!(page, line);
+
+    let (document, stderr) = show(&["--json"]);
+    assert_eq!(stderr, "");
+    let document: Value = serde_json::from_str(&document).expect("JSON");
+    let process = &document["processes"][0];
+    assert!(process["sockets"].is_null() && process["library"].is_null(), "{process}");
+    assert_eq!(process["library_known"], false);
+    assert!(process["trouble"].as_str().expect("why").contains("it runs as root"), "{process}");
+
+    // What is known to be absent.
+    let document = stdout(&mut keepalive(&format!("show --json {}", std::process::id())));
+    let document: Value = serde_json::from_str(&document).expect("JSON");
+    let process = &document["processes"][0];
+    assert_eq!(
+        (process["sockets"].to_string(), &process["library_known"]),
+        ("[]".into(), &Value::Bool(true))
+    );
 }
 
 #[test]
-fn a_month_is_not_a_minute() {
-    for (arguments, written) in [
-        ("run --dead-after 2M true", "2m"),
-        ("run --idle 1M true", "1m"),
-        ("attach --user-timeout 1M x", "1m"),
-        ("run --interval 1h30M true", "1h30m"),
-    ] {
-        let said = said(arguments);
-        assert!(said.contains(&format!("M is months, minutes are written {written}")), "{said}");
-    }
-}
-
-#[test]
-fn a_port_is_a_number() {
-    for port in ["http", "0", "65536", "-1", ""] {
-        let mut command = keepalive("attach x");
-        let (status, stderr) = failure(command.arg(format!("--port={port}")));
-        assert!(status == 2 && stderr.contains("not a number from 1 to 65535"), "{stderr}");
-    }
-}
-
-#[test]
-fn a_long_option_with_one_dash_is_recognised() {
-    for (arguments, option) in [
-        ("run -dead-after 2m true", "--dead-after"),
-        ("run -dead-after=2m true", "--dead-after"),
-        ("run -idle 5 true", "--idle"),
-        ("run -verbose true", "--verbose"),
-        ("attach -dead-after 2m x", "--dead-after"),
-        ("attach -port 80 x", "--port"),
-        ("show -json", "--json"),
-    ] {
-        let said = said(arguments);
-        assert!(said.contains(&format!("tip: write '{option}'")), "{said}");
-        assert!(!said.contains("-- -"), "{said}");
-    }
-    // What is no option of ours gets no such advice, nor do options of the program.
-    assert!(!said("run -nonsense true").contains("tip: write"));
-    assert!(!said("run --nonsense true -idle").contains("tip: write"));
-}
-
-#[test]
-fn a_shell_s_command_line_gets_a_hint() {
-    for line in ["a | b", "echo hello", "a;b", "a&&b", "A=1", "$HOME/x", "ls *", "~/x", "a>b"] {
-        let (status, stderr) = failure(keepalive_run("").arg(line));
-        assert_eq!(status, 127, "{stderr}");
-        assert!(stderr.contains(": no such program\n"), "{stderr}");
-        assert!(stderr.contains("keepalive run sh -c 'COMMAND LINE'"), "{line}: {stderr}");
-    }
-    let (_, stderr) = failure(keepalive_run("").arg("no-such_program+1.2"));
-    assert!(!stderr.contains("sh -c"), "{stderr}");
-}
-
-#[test]
-fn a_library_that_is_not_this_one_is_refused() {
-    // It has all the functions.
-    let text = std::fs::read_to_string("/proc/self/maps").expect("maps");
-    let libc = text.lines().filter_map(|line| line.split_whitespace().last());
-    let libc = libc.into_iter().find(|path| path.ends_with("/libc.so.6")).expect("glibc");
-    let (status, stderr) = failure(keepalive("run --library").arg(libc).arg("true"));
-    assert_eq!(status, 125, "{stderr}");
-    assert!(stderr.contains(&format!("{libc}: another library")), "{stderr}");
-    // Nor is one of the name that has only some of them: libkeepalive 0.3 hooks socket(2) alone.
-    let directory = support::scratch("older");
-    std::fs::create_dir(&directory).expect("a directory");
-    let library = directory.join("libkeepalive.so");
-    let source = directory.join("older.c");
-    std::fs::write(&source, "int socket(int a, int b, int c) { return a + b + c; }\n")
-        .expect("written");
-    let mut cc = Command::new("cc");
-    cc.args(["-shared", "-fPIC", "-Wl,-soname,libkeepalive.so.0", "-o"]).arg(&library).arg(source);
-    support::run(&mut cc);
-    let (status, stderr) = failure(keepalive("run --library").arg(&library).arg("true"));
-    assert_eq!(status, 125, "{stderr}");
-    assert!(stderr.contains("another release: libkeepalive 0.3"), "{stderr}");
-}
-
-#[test]
-fn what_is_echoed_cannot_command_a_terminal() {
-    let command = env!("CARGO_BIN_EXE_keepalive");
-    for line in [
-        r"run --$'\e[31m\x9b31m' true",
-        r"run --idle $'5\e[31m' true",
-        r"attach --remote $'\e[31m' x",
-        r"$'\e[31m'",
-        r"run $'-\e[31m' true",
-        r"run --library $'/\e[31m' true",
-        r"run $'\e[31m'",
-    ] {
-        assert!(Path::new("/bin/bash").exists());
-        // script(1) gives it a terminal.
-        let mut script = support::bare("script");
-        script.args([
-            "-qec",
-            &format!("exec bash -c \"{command} {}\"", line.replace('$', "\\$")),
-            "/dev/null",
-        ]);
-        script.env("SHELL", "/bin/bash").env("TERM", "xterm");
-        for name in ["CI", "NO_COLOR", "CLICOLOR"] {
-            script.env_remove(name);
+#[ignore = "needs root: looks into another process"]
+fn a_connection_that_only_the_peer_has_closed() {
+    let mut target = c_target();
+    drop(target.connect());
+    let half_open = target.connect();
+    half_open.shutdown(std::net::Shutdown::Write).expect("half of it");
+    for set in ["", "attach --idle 60"] {
+        if !set.is_empty() {
+            stdout(&mut keepalive(&format!("{set} {}", target.pid())));
         }
-        let (stdout, _) = support::texts(&support::finish(&mut script));
-        assert!(stdout.contains("[31m"), "nothing is echoed: {stdout:?}");
-        let plain = stdout.replace("\u{1b}[1m\u{1b}[31merror:\u{1b}[0m", "error:");
-        assert!(!plain.contains("\u{1b}[31m"), "{line}: {stdout:?}");
+        let page = stdout(&mut keepalive(&format!("show {}", target.pid())));
+        assert!(
+            page.contains(
+                "! fd 6, 7: the peer has closed, the program has not: keepalive does not"
+            ),
+            "{page}"
+        );
+        assert!(!page.contains("fd 4, 5, 6"), "{page}");
     }
+}
+
+/// A connection in CLOSE-WAIT whose peer is forgotten: keepalive ends it in the kernel, and the
+/// descriptor stays. And one in FIN-WAIT-2: keepalive asks there too.
+const STATES: &str = "
+import socket, time
+def pair():
+    listener = socket.socket()
+    listener.bind(('127.0.0.1', 0))
+    listener.listen()
+    client = socket.create_connection(listener.getsockname())
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 3):
+        client.setsockopt(socket.IPPROTO_TCP, option, value)
+    return client, listener.accept()[0]
+def state(connection):
+    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+(waiting, peer), (closing, other) = pair(), pair()
+peer.close()
+closing.shutdown(socket.SHUT_WR)
+time.sleep(0.5)
+print(state(waiting), state(closing), flush=True)
+time.sleep(4)
+print(state(waiting), state(closing), waiting.fileno() >= 0, flush=True)
+";
+
+#[test]
+#[ignore = "needs root, and /usr/bin/python3: makes a network namespace"]
+fn what_keepalive_does_when_one_side_has_closed() {
+    let mut command = bare("unshare");
+    let script =
+        "ip link set lo up; sysctl -qw net.ipv4.tcp_fin_timeout=2; exec /usr/bin/python3 -c \"$0\"";
+    let said = stdout(command.args(["--net", "sh", "-c", script, STATES]));
+    // CLOSE-WAIT and FIN-WAIT-2; then closed by the reset that answers a probe, while the other
+    // is answered.
+    assert_eq!(said, "8 5\n7 5 True\n");
+}
+
+/// A listener that speaks IPv6 and IPv4, and a connection by IPv4.
+const BOTH: &str = "
+import socket, time
+listener = socket.socket(socket.AF_INET6)
+listener.bind(('::', 0))
+listener.listen()
+client = socket.create_connection(('127.0.0.1', listener.getsockname()[1]))
+server = listener.accept()[0]
+print('ready', listener.getsockname()[1], flush=True)
+time.sleep(99)
+";
+
+#[test]
+#[ignore = "needs root, and /usr/bin/python3"]
+fn ipv4_within_ipv6_is_shown_and_selected_as_ipv4() {
+    let target = Target::start(bare("/usr/bin/python3").args(["-c", BOTH]));
+    let pid = target.pid();
+    for socket in sockets(pid).iter().filter(|socket| socket["state"] == "established") {
+        for end in ["local", "remote"] {
+            let address = socket[end].as_str().expect("an address");
+            assert!(address.starts_with("127.0.0.1:"), "{address}");
+        }
+    }
+    for remote in
+        ["::ffff:127.0.0.1", "127.0.0.1", "::ffff:127.0.0.0/104", "127.0.0.0/8", "::ffff:0:0/96"]
+    {
+        let said =
+            stdout(&mut keepalive(&format!("attach --dry-run --idle 9 --remote {remote} {pid}")));
+        assert!(said.contains(": 2 sockets would be changed (2 connected)"), "{remote}: {said}");
+    }
+}
+
+#[test]
+#[ignore = "needs root: makes a user namespace"]
+fn root_is_not_sent_to_root() {
+    // Outside of the namespace, so that even this root may not look into it.
+    let _target = c_target();
+    let said = stdout(bare("unshare").args([
+        "--user",
+        "--map-root-user",
+        env!("CARGO_BIN_EXE_keepalive"),
+        "show",
+    ]));
+    assert!(said.contains("Not looked into: ") && !said.contains("root may"), "{said}");
+    assert!(said.contains("`keepalive show PID` says why"), "{said}");
 }

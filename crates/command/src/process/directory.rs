@@ -1,0 +1,250 @@
+//! What /proc tells of one process. Its directory, once open, stays that process's: if the number
+//! is given to another, reading fails with ESRCH. Nothing is read without a bound, since the
+//! process decides how much there is.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use procfs::process::{Stat, Status};
+use procfs::{FromRead, ProcError};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, readlinkat, statat};
+use rustix::io::Errno;
+
+use super::vanished;
+
+/// The most that is read of a file with a few lines. (`Groups:` of status can be long.)
+const FILE_MAX: u64 = 1 << 20;
+/// The most that is read of the arguments. Only the first counts.
+const ARGUMENTS_MAX: u64 = 4096;
+/// The longest line of maps that is looked at: a path with every byte escaped is shorter.
+const LINE_MAX: u64 = 32 << 10;
+
+/// `/proc/PID`, or `/proc/PID/task/TID`.
+pub struct Directory(OwnedFd);
+
+impl Directory {
+    /// Of the process with this number.
+    pub fn of(pid: i32) -> io::Result<Self> {
+        Ok(Self(rustix::fs::open(format!("/proc/{pid}"), path_flags(), Mode::empty())?))
+    }
+
+    /// Of one of the process's threads.
+    fn thread(&self, tid: i32) -> io::Result<Self> {
+        Ok(Self(openat(&self.0, format!("task/{tid}"), path_flags(), Mode::empty())?))
+    }
+
+    /// A thread that runs, with its number: the first may have ended before the others
+    /// (pthread_exit(3)), and then has neither descriptors nor memory.
+    pub fn living_thread(&self) -> io::Result<Option<(Self, i32)>> {
+        for tid in self.numbers("task")? {
+            let thread = self.thread(tid).and_then(|thread| Ok((thread.stat()?, thread)));
+            match thread {
+                Ok((stat, thread)) if !is_over(&stat) => return Ok(Some((thread, tid))),
+                Err(error) if !vanished(&error) => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Its state, name, start time.
+    pub fn stat(&self) -> io::Result<Stat> {
+        Stat::from_read(self.open("stat")?.take(FILE_MAX)).map_err(io_error)
+    }
+
+    /// Its credentials.
+    pub fn status(&self) -> io::Result<Status> {
+        Status::from_read(self.open("status")?.take(FILE_MAX)).map_err(io_error)
+    }
+
+    /// The name by which it was started.
+    pub fn first_argument(&self) -> io::Result<Vec<u8>> {
+        let mut argument = Vec::new();
+        BufReader::new(self.open("cmdline")?.take(ARGUMENTS_MAX)).read_until(0, &mut argument)?;
+        argument.pop_if(|last| *last == 0);
+        Ok(argument)
+    }
+
+    /// Its program's file.
+    pub fn program(&self) -> io::Result<PathBuf> {
+        Ok(path(readlinkat(&self.0, "exe", Vec::new())?.into_bytes()))
+    }
+
+    /// The descriptors of its sockets of every kind, each with the socket's inode. (Duplicating
+    /// anything else could have effects when the duplicate is closed: a device may act on that.)
+    pub fn sockets(&self) -> io::Result<Vec<(i32, u64)>> {
+        let directory = openat(&self.0, "fd", list_flags(), Mode::empty())?;
+        let mut sockets = Vec::new();
+        let mut link = Vec::with_capacity(64);
+        for entry in Dir::read_from(&directory)? {
+            let name = entry?.file_name().to_owned();
+            let Ok(fd) = name.to_string_lossy().parse() else { continue };
+            link = match readlinkat(&directory, &name, link) {
+                Ok(link) => link.into_bytes(),
+                // Closed since the directory was read.
+                Err(Errno::NOENT) => Vec::with_capacity(64),
+                // The directory may be listed, but not what is in it.
+                Err(error) => return Err(error.into()),
+            };
+            sockets.extend(socket_inode(&link).map(|inode| (fd, inode)));
+        }
+        Ok(sockets)
+    }
+
+    /// The preload library that is loaded in it, if one is.
+    pub fn library(&self) -> io::Result<Option<PathBuf>> {
+        find_library(BufReader::new(self.open("maps")?))
+    }
+
+    /// Its network namespace, and the inode that tells it from others.
+    pub fn network(&self) -> io::Result<(File, u64)> {
+        let file = self.open("ns/net")?;
+        let inode = file.metadata()?.ino();
+        Ok((file, inode))
+    }
+
+    /// The owner of its descriptors' directory: root if the process is not dumpable.
+    pub fn owner_of_descriptors(&self) -> io::Result<u32> {
+        Ok(statat(&self.0, "fd", AtFlags::empty())?.st_uid)
+    }
+
+    fn open(&self, name: &str) -> io::Result<File> {
+        Ok(openat(&self.0, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into())
+    }
+
+    /// The entries of a directory that are numbers.
+    fn numbers(&self, name: &str) -> io::Result<Vec<i32>> {
+        numbers(openat(&self.0, name, list_flags(), Mode::empty())?)
+    }
+}
+
+/// The numbers of all processes.
+pub fn process_numbers() -> io::Result<Vec<i32>> {
+    numbers(rustix::fs::open("/proc", list_flags(), Mode::empty())?)
+}
+
+/// The descriptors of this process.
+pub fn own_descriptors() -> io::Result<Vec<i32>> {
+    numbers(rustix::fs::open("/proc/self/fd", list_flags(), Mode::empty())?)
+}
+
+fn numbers(directory: OwnedFd) -> io::Result<Vec<i32>> {
+    let mut numbers = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        numbers.extend(entry?.file_name().to_str().ok().and_then(|name| name.parse::<i32>().ok()));
+    }
+    Ok(numbers)
+}
+
+/// Whether it has ended: a zombie, or about to be one.
+pub fn is_over(stat: &Stat) -> bool {
+    matches!(stat.state, 'Z' | 'X' | 'x')
+}
+
+fn path_flags() -> OFlags {
+    OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC
+}
+
+fn list_flags() -> OFlags {
+    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC
+}
+
+fn path(bytes: Vec<u8>) -> PathBuf {
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+/// The path of the preload library in the lines of maps. However many and long they are, one is
+/// held at a time.
+fn find_library(mut maps: impl BufRead) -> io::Result<Option<PathBuf>> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if maps.by_ref().take(LINE_MAX).read_until(b'\n', &mut line)? == 0 {
+            return Ok(None);
+        }
+        line.pop_if(|last| *last == b'\n');
+        if let Some(found) = mapped_file(&line).filter(|path| is_library(path)) {
+            return Ok(Some(path(found.to_vec())));
+        }
+    }
+}
+
+/// What is behind the five fields of a line of maps, if that is a path.
+fn mapped_file(line: &[u8]) -> Option<&[u8]> {
+    let mut rest = line;
+    for _ in 0..5 {
+        let end = rest.iter().position(|byte| *byte == b' ')?;
+        rest = rest[end..].trim_ascii_start();
+    }
+    rest.starts_with(b"/").then_some(rest)
+}
+
+fn is_library(path: &[u8]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    name.starts_with(b"libkeepalive.so")
+}
+
+/// The inode in `socket:[123]`, which is what a descriptor of a socket links to.
+fn socket_inode(link: &[u8]) -> Option<u64> {
+    let inode = link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(inode).ok()?.parse().ok()
+}
+
+/// An error of procfs, as the system's.
+fn io_error(error: ProcError) -> io::Error {
+    match error {
+        ProcError::PermissionDenied(_) => Errno::ACCESS.into(),
+        ProcError::NotFound(_) => Errno::SRCH.into(),
+        ProcError::Io(error, _) => error,
+        other => io::Error::other(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = "7f00-7f01 r-xp 00000000 fd:01 42      ";
+
+    #[test]
+    fn the_library_is_found_among_the_mappings() {
+        let found = |path: &str| {
+            let maps =
+                format!("7f-80 rw-p 0 00:00 0 \n7f-80 rw-p 0 00:00 0 [heap]\n{LINE}{path}\n");
+            find_library(maps.as_bytes()).expect("text")
+        };
+        let name = "/usr/lib/a b/libkeepalive.so.0";
+        assert_eq!(found(name), Some(name.into()));
+        assert_eq!(
+            found("/usr/lib/libkeepalive.so (deleted)"),
+            Some("/usr/lib/libkeepalive.so (deleted)".into())
+        );
+        assert_eq!(found("/usr/lib/libkeepalive.so/other"), None);
+        // PR_SET_VMA_ANON_NAME.
+        assert_eq!(found("[anon:/usr/lib/libkeepalive.so]"), None);
+    }
+
+    #[test]
+    fn a_line_without_end_is_not_kept() {
+        let endless =
+            io::repeat(b'x').take(10 * LINE_MAX).chain(&b"\n7f-80 r 0 0 0 /libkeepalive.so\n"[..]);
+        assert_eq!(
+            find_library(BufReader::new(endless)).expect("text"),
+            Some("/libkeepalive.so".into())
+        );
+    }
+
+    #[test]
+    fn a_socket_is_known_by_its_link() {
+        assert_eq!(socket_inode(b"socket:[123]"), Some(123));
+        for other in
+            [&b"pipe:[123]"[..], b"socket:[]", b"socket:[-1]", b"/socket:[1]", b"socket:[1] "]
+        {
+            assert_eq!(socket_inode(other), None);
+        }
+    }
+}
