@@ -1,5 +1,7 @@
 //! What is wrong with a socket, in words.
 
+use options::RTO_MAX;
+
 use super::network::{Timer, TimerKind};
 use super::socket::{Info, Options, State};
 use crate::terminal::count;
@@ -58,11 +60,16 @@ fn unacknowledged(options: &Options, timer: Option<&Timer>) -> Option<String> {
     {
         return None;
     }
-    Some(format!(
-        "data sent {} times and not acknowledged: keepalive rests meanwhile, and without a user \
-         timeout the kernel tries for about 15 min",
-        timer.retransmissions
-    ))
+    let until = match options.values.rto_max.filter(|bound| *bound < RTO_MAX.max) {
+        Some(bound) => format!(
+            "the peer may be gone; it is sent again at least every {} until the kernel gives up",
+            time::show_milliseconds(bound)
+        ),
+        None => "keepalive rests meanwhile, and without a bound (--rto-max) the kernel tries for \
+                 about 15 min"
+            .into(),
+    };
+    Some(format!("data sent {} times and not acknowledged: {until}", timer.retransmissions))
 }
 
 /// Keepalive off, or too late; or no matter of keepalive (net/ipv4/tcp_timer.c).
@@ -204,5 +211,13 @@ mod tests {
             findings(State::ESTABLISHED, Some(&options), None, Some(&timer(count))).len()
         };
         assert_eq!([words(0, 5), words(0, 4), words(1, 5)], [1, 0, 0]);
+        let mut bounded = options(true, 60, 0);
+        bounded.values.rto_max = Some(9600);
+        let words = findings(State::ESTABLISHED, Some(&bounded), None, Some(&timer(6)));
+        assert_eq!(
+            words,
+            ["data sent 6 times and not acknowledged: the peer may be gone; it is sent again at \
+              least every 9.6s until the kernel gives up"]
+        );
     }
 }
