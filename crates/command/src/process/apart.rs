@@ -43,18 +43,50 @@ static WATCH: OnceLock<&Watch> = OnceLock::new();
 /// Duplicates that may not be closed.
 static LEFT: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
 
-/// Does the work in a child, and has its exit status: success if it says true.
-pub fn apart(work: impl FnOnce() -> bool) -> ExitCode {
-    match begin(work) {
-        Ok(status) => ExitCode::from(status),
-        Err(error) => {
-            complain(format!("fork(2): {error} (ulimit -u)"));
-            ExitCode::FAILURE
+/// The processes with the descriptor whose socket was locked, which are left out.
+static LOCKED: OnceLock<Vec<(i32, u32)>> = OnceLock::new();
+
+/// After this many locked sockets the command gives up.
+const LOCKED_MAX: usize = 5;
+
+/// How the child ended.
+enum End {
+    Status(u8),
+    /// It waits for the socket of this process's descriptor.
+    Locked(i32, u32),
+}
+
+/// Does the work in a child, and has its exit status: success if it says true. If the child is
+/// held up by a socket, it is done once more without that process.
+pub fn apart(work: impl Fn() -> bool) -> ExitCode {
+    let mut locked = Vec::new();
+    loop {
+        match begin(&work, &locked) {
+            Ok(End::Status(status)) => return ExitCode::from(status),
+            Ok(End::Locked(pid, fd)) if locked.len() < LOCKED_MAX => locked.push((pid, fd)),
+            Ok(End::Locked(pid, fd)) => {
+                complain(format!("{pid}: {}: given up", locked_words(fd)));
+                return ExitCode::FAILURE;
+            }
+            Err(error) => {
+                complain(format!("fork(2): {error} (ulimit -u)"));
+                return ExitCode::FAILURE;
+            }
         }
     }
 }
 
-fn begin(work: impl FnOnce() -> bool) -> std::io::Result<u8> {
+/// Why a process is left out, if it is.
+pub fn locked(pid: i32) -> Option<String> {
+    let mut locked = LOCKED.get()?.iter();
+    locked.find(|(other, _)| *other == pid).map(|(_, fd)| locked_words(*fd))
+}
+
+fn locked_words(fd: u32) -> String {
+    format!("the program holds the socket of its descriptor {fd} locked")
+}
+
+fn begin(work: impl Fn() -> bool, locked: &[(i32, u32)]) -> std::io::Result<End> {
     let watch = shared_watch()?;
     let (ours, childs) = UnixStream::pair()?;
     let parent = getpid();
@@ -73,6 +105,7 @@ fn begin(work: impl FnOnce() -> bool) -> std::io::Result<u8> {
                 std::process::exit(1);
             }
             let _ = WATCH.set(watch);
+            let _ = LOCKED.set(locked.to_vec());
             end_lingering();
             super::raise_limit();
             let status = u8::from(!work());
@@ -85,13 +118,13 @@ fn begin(work: impl FnOnce() -> bool) -> std::io::Result<u8> {
 }
 
 /// The child's exit status, as soon as the child says it.
-fn follow(mut child_says: UnixStream, child: nix::unistd::Pid, watch: &Watch) -> u8 {
+fn follow(mut child_says: UnixStream, child: nix::unistd::Pid, watch: &Watch) -> End {
     let _ = child_says.set_read_timeout(Some(LOOK));
     let mut status = [1];
     let (mut seen, mut looks) = (0, 0);
     loop {
         match child_says.read(&mut status) {
-            Ok(1) => return status[0],
+            Ok(1) => return End::Status(status[0]),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                 let (count, held) = (watch.count.load(Relaxed), watch.held.load(Relaxed));
@@ -99,27 +132,21 @@ fn follow(mut child_says: UnixStream, child: nix::unistd::Pid, watch: &Watch) ->
                 seen = count;
                 if looks >= LOOKS {
                     let _ = nix::sys::signal::kill(child, Signal::SIGKILL);
-                    complain(format!(
-                        "given up at descriptor {} of process {}: the program holds its socket \
-                         locked",
-                        held as u32,
-                        held >> 32
-                    ));
-                    return 1;
+                    return End::Locked((held >> 32) as i32, held as u32);
                 }
             }
             _ => break,
         }
     }
     // It ended in another way, and has said why unless it was killed.
-    match waitpid(child, None) {
+    End::Status(match waitpid(child, None) {
         Ok(WaitStatus::Exited(_, status)) => u8::try_from(status).unwrap_or(1),
         Ok(WaitStatus::Signaled(_, signal, _)) => {
             complain(format!("ended by {signal}"));
             1
         }
         _ => 1,
-    }
+    })
 }
 
 fn shared_watch() -> std::io::Result<&'static Watch> {

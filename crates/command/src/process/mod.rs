@@ -68,6 +68,9 @@ impl Process {
 
     /// Holds it. ESRCH says that it has ended.
     fn open(&self) -> io::Result<Target> {
+        if let Some(locked) = apart::locked(self.pid) {
+            return Err(io::Error::other(locked));
+        }
         let mut directory = Directory::of(self.pid)?;
         let stat = directory.stat()?;
         if stat.starttime != self.start {
@@ -282,6 +285,7 @@ fn own_trouble(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(libc::EMFILE) => "no descriptor is left for this command (ulimit -n)".into(),
         Some(libc::ENFILE) => "no descriptor is left on this machine (fs.file-max)".into(),
-        _ => format!("/proc: {error}"),
+        Some(_) => format!("/proc: {error}"),
+        None => error.to_string(),
     }
 }

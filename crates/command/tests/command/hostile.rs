@@ -182,11 +182,14 @@ fn a_descriptor_that_is_a_socket_s_and_a_fuse_file_s_by_turns() {
 #[ignore = "needs root, and /dev/fuse: mounts a file system in a namespace of its own"]
 fn a_socket_that_its_program_holds_locked() {
     let (server, pid) = fuse("locked");
+    let other = c_target();
+    let both = format!("{pid} {}", other.pid());
     for what in ["show", "attach --idle 60"] {
         // Not a pipe: the child that cannot be ended keeps it open.
         let said = support::scratch("said");
-        let mut command = keepalive(&format!("{what} {pid}"));
-        command.stderr(std::fs::File::create(&said).expect("a file")).stdout(Stdio::null());
+        let file = std::fs::File::create(&said).expect("a file");
+        let mut command = keepalive(&format!("{what} {both}"));
+        command.stderr(file.try_clone().expect("the file")).stdout(file);
         let mut child = command.spawn().expect("it starts");
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || sender.send(child.wait().expect("its end")));
@@ -194,9 +197,12 @@ fn a_socket_that_its_program_holds_locked() {
             drop(server);
             panic!("{what} hangs");
         };
-        let stderr = std::fs::read_to_string(said).expect("text");
-        assert_eq!(status.code(), Some(1), "{stderr}");
-        assert!(stderr.contains(&format!("of process {pid}: the program holds")), "{stderr}");
+        let said = std::fs::read_to_string(said).expect("text");
+        assert_eq!(status.code(), Some(1), "{said}");
+        let line = format!("fuse ({pid}): the program holds the socket of its descriptor ");
+        assert!(said.contains(&line), "{said}");
+        // The other process is served.
+        assert!(said.contains(&format!("target ({}): ", other.pid())), "{said}");
     }
 }
 
