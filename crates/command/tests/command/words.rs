@@ -56,13 +56,11 @@ fn a_connection_that_only_the_peer_has_closed() {
             stdout(&mut keepalive(&format!("{set} {}", target.pid())));
         }
         let page = stdout(&mut keepalive(&format!("show {}", target.pid())));
-        assert!(
-            page.contains(
-                "! fd 6, 7: the peer has closed, the program has not: keepalive does not"
-            ),
-            "{page}"
-        );
-        assert!(!page.contains("fd 4, 5, 6"), "{page}");
+        let finding = ": the peer has closed, the program has not: keepalive does not help, only";
+        let line = page.lines().find(|line| line.contains(finding));
+        let line = line.unwrap_or_else(|| panic!("{page}"));
+        // Two descriptors, whose numbers depend on what was inherited.
+        assert_eq!(line.split(": ").next().map(|fds| fds.matches(',').count()), Some(1), "{page}");
     }
 }
 
