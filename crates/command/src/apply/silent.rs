@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use options::USER_TIMEOUT;
 
-use super::tally::Tally;
 use crate::process::{Duplicate, Process, Target, vanished};
 
 /// How long living peers are given to answer.
@@ -38,20 +37,18 @@ impl Silent {
     }
 }
 
-/// Sets the user timeouts that wait, on the sockets whose peers answer in time. The others stay
-/// in the tallies.
-pub fn wait_for_answers(tallies: &mut [(&Process, &mut Tally)]) {
+/// Sets the user timeouts that wait, on the sockets whose peers answer in time. The others are left.
+pub fn wait_for_answers(waiting: &mut [(&Process, &mut Vec<Silent>)]) {
     let end = Instant::now() + ANSWER_TIME;
-    while tallies.iter().any(|(_, tally)| !tally.silent.is_empty()) && Instant::now() < end {
+    while waiting.iter().any(|(_, sockets)| !sockets.is_empty()) && Instant::now() < end {
         std::thread::sleep(ANSWER_TIME / 10);
-        let waiting = tallies.iter_mut().filter(|(_, tally)| !tally.silent.is_empty());
-        for (process, tally) in waiting {
+        for (process, sockets) in waiting.iter_mut().filter(|(_, sockets)| !sockets.is_empty()) {
             let asked = process.with(|target| {
-                tally.silent.retain(|socket| !socket.answered(target));
+                sockets.retain(|socket| !socket.answered(target));
                 Ok(())
             });
             if asked.is_err_and(|error| vanished(&error)) {
-                tally.silent.clear();
+                sockets.clear();
             }
         }
     }
