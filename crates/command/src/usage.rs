@@ -1,5 +1,5 @@
-//! Mistakes in the arguments: clap's errors, with nothing in them that a terminal would obey, and
-//! with advice for a long option that is written with one dash.
+//! Mistakes in the arguments: clap's errors, without anything that a terminal would obey, and with
+//! advice for a long option that is written with one dash.
 
 use std::ffi::OsString;
 
@@ -9,7 +9,7 @@ use clap::{Arg, Command};
 
 use crate::terminal::printable;
 
-/// The error that these arguments led to, as it is to be printed.
+/// The error for these arguments, ready to be printed.
 pub fn mended(mut error: Error, command: &Command, arguments: &[OsString]) -> Error {
     let advice = option_with_one_dash(&error, command, arguments)
         .map(|option| StyledStr::from(format!("write '{option}'")));
@@ -36,7 +36,7 @@ fn text(value: &ContextValue) -> Option<String> {
     }
 }
 
-/// The long option that was meant by `-dead-after`, which is read as `-d -e -a` and so on.
+/// The long option that somebody meant by `-dead-after`, which clap reads as `-d -e -a` and so on.
 fn option_with_one_dash(
     error: &Error,
     command: &Command,

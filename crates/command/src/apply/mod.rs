@@ -34,7 +34,7 @@ impl<'a> Applier<'a> {
         Self { settings, selection, is_dry_run, networks: Networks::default() }
     }
 
-    /// These sockets of a process, given by descriptor and inode. `each` hears what came of each
+    /// These sockets of a process, given by descriptor and inode. `each` gets the outcome for each
     /// of them.
     pub fn process(
         &mut self,

@@ -1,4 +1,4 @@
-//! Peers that have not been heard for long, and the user timeout.
+//! Peers that have been silent for long, and the user timeout.
 //!
 //! The kernel counts the user timeout from when the peer was last heard, so with it a single lost
 //! probe would end a living connection: it is set only once the peer has answered the probe that

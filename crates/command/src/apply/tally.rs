@@ -1,4 +1,4 @@
-//! What came of each socket, and the count of it for a process, in words.
+//! The outcome for each socket, and the count of the outcomes of a process, in words.
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
@@ -10,7 +10,7 @@ use super::plan::{LeftAlone, Plan};
 use super::silent::Silent;
 use crate::process::State;
 
-/// What came of one socket.
+/// The outcome for one socket.
 pub enum Outcome {
     /// It does not speak TCP.
     NotTcp,
@@ -37,7 +37,7 @@ pub struct Change {
 }
 
 impl Outcome {
-    /// In words, for `--debug`; a failure is told at the end.
+    /// In words, for `--debug`; failures are reported at the end.
     pub fn describe(&self) -> Option<String> {
         match self {
             Self::NotTcp | Self::Failed(_) => None,
@@ -51,7 +51,7 @@ impl Outcome {
     }
 }
 
-/// What came of the sockets of one process.
+/// The outcomes for the sockets of one process.
 #[derive(Default)]
 pub struct Tally {
     connections: usize,
@@ -148,7 +148,7 @@ impl Tally {
     }
 }
 
-/// `3 connected, 1 listening`: those that there are any of.
+/// `3 connected, 1 listening`: the numbers that are not 0.
 fn listed(numbers: &[(usize, &str)]) -> String {
     let present = numbers.iter().filter(|(number, _)| *number > 0);
     present.map(|(number, what)| format!("{number} {what}")).collect::<Vec<_>>().join(", ")

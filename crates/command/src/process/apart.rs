@@ -1,10 +1,10 @@
-//! The work in a child process of its own, for whose end the command does not wait.
+//! The work is done in a child process, and the command does not wait for the end of that process.
 //!
-//! A descriptor that was a socket's when it was listed can be another file's when it is duplicated,
-//! and closing such a duplicate may take for ever: the server of a FUSE file system is asked first,
-//! and not even SIGKILL ends that. So the duplicate of anything but a socket stays open, and the
-//! child is left alone with it. A socket can hold up the child too: by SO_LINGER when it is closed,
-//! which a timer ends; and by a program that stops in the middle of a send(2), which the parent sees.
+//! A descriptor may be a socket when it is listed and another file when it is duplicated. Closing
+//! such a duplicate may take for ever: the kernel asks the server of a FUSE file system first, and
+//! not even SIGKILL ends that. So a duplicate that is no socket stays open, in the child. A socket can
+//! hold up the child too: by SO_LINGER when it is closed, which a timer ends; or because its program
+//! stops in the middle of a send(2), which the parent notices.
 
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -22,7 +22,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use super::directory::own_descriptors;
 use crate::terminal::complain;
 
-/// How often the parent looks whether the child goes on, and after how many looks at the same
+/// How often the parent checks that the child goes on, and after how many checks with the same
 /// duplicate it gives up.
 const LOOK: Duration = Duration::from_secs(1);
 const LOOKS: u32 = 10;
@@ -30,7 +30,7 @@ const LOOKS: u32 = 10;
 /// How long a lingering close(2) may take.
 const LINGER_MAX: libc::timeval = libc::timeval { tv_sec: 0, tv_usec: 20_000 };
 
-/// What the child is at, for the parent.
+/// What the child is doing, for the parent.
 struct Watch {
     /// How many descriptors have been duplicated.
     count: AtomicU64,
@@ -56,8 +56,8 @@ enum End {
     Locked(i32, u32),
 }
 
-/// Does the work in a child, and has its exit status: success if it says true. If the child is
-/// held up by a socket, it is done once more without that process.
+/// Does the work in a child, and returns its exit status: success if `work` returns true. If a
+/// socket holds up the child, the work is done once more without that process.
 pub fn apart(work: impl Fn() -> bool) -> ExitCode {
     let mut locked = Vec::new();
     loop {
@@ -117,7 +117,7 @@ fn begin(work: impl Fn() -> bool, locked: &[(i32, u32)]) -> std::io::Result<End>
     }
 }
 
-/// The child's exit status, as soon as the child says it.
+/// The child's exit status, as soon as the child sends it.
 fn follow(mut child_says: UnixStream, child: nix::unistd::Pid, watch: &Watch) -> End {
     let _ = child_says.set_read_timeout(Some(LOOK));
     let mut status = [1];
@@ -138,7 +138,7 @@ fn follow(mut child_says: UnixStream, child: nix::unistd::Pid, watch: &Watch) ->
             _ => break,
         }
     }
-    // It ended in another way, and has said why unless it was killed.
+    // It ended in another way. Unless it was killed, it has said why.
     End::Status(match waitpid(child, None) {
         Ok(WaitStatus::Exited(_, status)) => u8::try_from(status).unwrap_or(1),
         Ok(WaitStatus::Signaled(_, signal, _)) => {
@@ -163,7 +163,7 @@ fn shared_watch() -> std::io::Result<&'static Watch> {
     }
 }
 
-/// Lets a signal come every now and then: it ends the waiting of a close(2) that lingers, and
+/// Sends this process a signal again and again. The signal ends a close(2) that lingers, and does
 /// nothing else.
 fn end_lingering() {
     extern "C" fn nothing(_: libc::c_int) {}
@@ -177,8 +177,9 @@ fn end_lingering() {
     }
 }
 
-/// Closes everything but what has to be left and one more, before the parent ends: nobody then
-/// waits for a pipe that this process has open. (The kernel would close a pipe only after the rest.)
+/// Closes everything except `except` and the duplicates that must stay open. The parent ends
+/// afterwards, and nobody waits for a pipe that this process has open. (At its end the kernel would
+/// close a pipe only after the duplicates.)
 fn close_what_can_be(except: RawFd) {
     let left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
     if left.is_empty() {
@@ -244,7 +245,7 @@ mod tests {
             )
         };
         assert_eq!(set, 0);
-        // The signal is to come to the thread that closes: a process with one thread.
+        // In a process with one thread, so that the signal comes to the thread that closes.
         let begin = Instant::now();
         // SAFETY: the child makes system calls only.
         match unsafe { fork() }.expect("a child") {

@@ -1,6 +1,5 @@
-//! What /proc tells of one process. Its directory, once open, stays that process's: if the number
-//! is given to another, reading fails with ESRCH. Nothing is read without a bound, since the
-//! process decides how much there is.
+//! One process in /proc. An open directory stays that process's: if another process gets the number,
+//! reading fails with ESRCH. Every read has a bound, since the process decides how much there is.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -16,11 +15,11 @@ use rustix::io::Errno;
 
 use super::vanished;
 
-/// The most that is read of a file with a few lines. (`Groups:` of status can be long.)
+/// At most this many bytes are read of a file with a few lines. (`Groups:` of status can be long.)
 const FILE_MAX: u64 = 1 << 20;
-/// The most that is read of the arguments. Only the first counts.
+/// At most this many bytes are read of the arguments. Only the first argument counts.
 const ARGUMENTS_MAX: u64 = 4096;
-/// The longest line of maps that is looked at: a path with every byte escaped is shorter.
+/// The longest line of maps that is read: a path with every byte escaped is shorter.
 const LINE_MAX: u64 = 32 << 10;
 
 /// `/proc/PID`, or `/proc/PID/task/TID`.
@@ -157,8 +156,7 @@ fn path(bytes: Vec<u8>) -> PathBuf {
     std::ffi::OsString::from_vec(bytes).into()
 }
 
-/// The path of the preload library in the lines of maps. However many and long they are, one is
-/// held at a time.
+/// The path of the preload library in the lines of maps. Only one line is in memory at a time.
 fn find_library(mut maps: impl BufRead) -> io::Result<Option<PathBuf>> {
     let mut line = Vec::new();
     loop {
@@ -173,7 +171,7 @@ fn find_library(mut maps: impl BufRead) -> io::Result<Option<PathBuf>> {
     }
 }
 
-/// What is behind the five fields of a line of maps, if that is a path.
+/// The path behind the five fields of a line of maps, if there is one.
 fn mapped_file(line: &[u8]) -> Option<&[u8]> {
     let mut rest = line;
     for _ in 0..5 {

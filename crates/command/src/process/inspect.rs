@@ -165,7 +165,7 @@ fn look(duplicate: &Duplicate, fd: i32, inode: u64, entry: Option<&Entry>) -> Op
     })
 }
 
-/// What sock_diag alone tells of a socket.
+/// A socket as sock_diag alone shows it.
 fn without_options(fd: i32, inode: u64, entry: &Entry) -> Socket {
     Socket {
         fds: vec![fd],

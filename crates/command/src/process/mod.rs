@@ -1,4 +1,4 @@
-//! What is there: processes by number or by name, what /proc tells of them, and their sockets.
+//! What is there: processes by number or by name, and their sockets.
 
 mod apart;
 mod directory;
@@ -27,7 +27,7 @@ use rustix::process::{Pid, PidfdFlags, Resource, pidfd_open};
 use crate::terminal::printable;
 use directory::{Directory, is_over, process_numbers};
 
-/// A process that was there. Nothing of it is held open.
+/// A process that was found. Nothing is open for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
     /// Its number.
@@ -38,7 +38,7 @@ pub struct Process {
     start: u64,
 }
 
-/// A process that is held, to be looked into.
+/// A process that is open, to look into.
 pub struct Target {
     pid: i32,
     directory: Directory,
@@ -48,12 +48,12 @@ pub struct Target {
 /// PIDFD_THREAD (Linux 6.9), which rustix does not name.
 const PIDFD_THREAD: PidfdFlags = PidfdFlags::from_bits_retain(libc::O_EXCL as u32);
 
-/// How often a process is opened again whose thread ended while it was looked into.
+/// How often a process is opened again because its thread has ended meanwhile.
 const ATTEMPTS: usize = 3;
 
 impl Process {
-    /// Does the work on the process while it is held. If the thread through which it was reached
-    /// ends meanwhile, but the process does not, again through another.
+    /// Opens the process and does the work on it. If the thread through which it was opened ends
+    /// meanwhile, but the process does not, the work is done again through another thread.
     pub fn with<T>(&self, mut work: impl FnMut(&Target) -> io::Result<T>) -> io::Result<T> {
         let mut attempt = 1;
         loop {
@@ -66,7 +66,7 @@ impl Process {
         }
     }
 
-    /// Holds it. ESRCH says that it has ended.
+    /// Opens it. ESRCH means that it has ended.
     fn open(&self) -> io::Result<Target> {
         if let Some(locked) = apart::locked(self.pid) {
             return Err(io::Error::other(locked));
@@ -109,7 +109,7 @@ impl std::fmt::Display for Process {
 }
 
 impl Target {
-    /// ESRCH if what was opened has ended: then its descriptors only seem to be closed.
+    /// ESRCH if it has ended: its descriptors only seem to be closed then.
     fn check(&self) -> io::Result<()> {
         if is_over(&self.directory.stat()?) { Err(Errno::SRCH.into()) } else { Ok(()) }
     }
@@ -218,9 +218,8 @@ pub fn all() -> Result<Vec<Process>, String> {
     processes(|_, _| Ok(true)).map_err(|error| own_trouble(&error))
 }
 
-/// The processes that are wanted, sorted by number: neither those of this command, nor the
-/// kernel's threads, nor those that have ended. One after the other is looked at, and none kept
-/// open.
+/// The processes that are wanted, sorted by number, without those of this command, those that have
+/// ended and the kernel's threads. Only one is open at a time.
 fn processes(is_wanted: impl Fn(&Directory, &str) -> io::Result<bool>) -> io::Result<Vec<Process>> {
     /// PF_KTHREAD of include/linux/sched.h.
     const KERNEL_THREAD: u32 = 0x0020_0000;
@@ -280,7 +279,7 @@ fn is_own_trouble(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
 }
 
-/// An error that is not about the process looked at, in words.
+/// An error that has nothing to do with the process, in words.
 fn own_trouble(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(libc::EMFILE) => "no descriptor is left for this command (ulimit -n)".into(),

@@ -1,5 +1,5 @@
-//! Files that `run` looks into, ELF files above all. They may be anything: only regular files are
-//! opened, none is waited for, and a limited part of each is read.
+//! The files that `run` looks into, most of them ELF. Such a path may be anything, so only regular
+//! files are opened, without waiting, and only a limited part of each is read.
 
 use std::cell::Cell;
 use std::fmt;
@@ -17,15 +17,15 @@ use object::{Endianness, FileKind, ReadCache, ReadRef};
 /// and dynamic symbols of real programs.
 const BYTES_MAX: u64 = 16 << 20;
 
-/// Opens a regular file. What is none is not opened: a FIFO makes the opener wait, a device may do
-/// something.
+/// Opens a regular file, and nothing else: a FIFO would make the opener wait, and a device may act
+/// on it.
 pub fn open(path: &Path) -> io::Result<File> {
     let regular = |file: &Metadata| {
         if file.is_file() { Ok(()) } else { Err(io::Error::other("not a regular file")) }
     };
     regular(&path.metadata()?)?;
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    // By now the path may be another file's.
+    // The path may have become another file's.
     regular(&file.metadata()?)?;
     Ok(file)
 }
@@ -41,7 +41,7 @@ impl Contents {
         Ok(Self { cache: ReadCache::new(open(path)?), left: Cell::new(BYTES_MAX) })
     }
 
-    /// Takes these bytes from those that may be read.
+    /// Counts bytes that are read.
     fn take(&self, bytes: u64) -> Result<(), ()> {
         self.left.set(self.left.get().checked_sub(bytes).ok_or(())?);
         Ok(())

@@ -1,4 +1,5 @@
-//! The environment of the program: what was inherited, untouched but for what the library reads.
+//! The environment of the program: the inherited entries, except for the variables that the library
+//! reads.
 
 use std::ffi::{CStr, CString, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
@@ -45,12 +46,12 @@ impl Environment {
         self.0.iter().filter_map(move |entry| value(entry, name))
     }
 
-    /// What a variable says to getenv(3), and so to the library.
+    /// The value of a variable as getenv(3) finds it, and so the library.
     fn get(&self, name: &CStr) -> Option<&[u8]> {
         self.values(name).next().and_then(given)
     }
 
-    /// The variable that sets an option, and what it says. The short name wins.
+    /// The variable that sets an option, and its value. The short name wins.
     pub fn option(&self, option: &TcpOption) -> Option<(&'static CStr, &[u8])> {
         let mut names = option.short_name.into_iter().chain([option.name]);
         names.find_map(|name| Some((name, self.get(name)?)))
@@ -63,12 +64,12 @@ impl Environment {
     fn set(&mut self, name: &CStr, value: impl AsRef<OsStr>) {
         self.remove(name);
         let entry = [name.to_bytes(), b"=", value.as_ref().as_bytes()].concat();
-        // A NUL can be in no value: they are numbers, words, and paths of files that were opened.
+        // No value has a NUL: they are numbers, words, and paths of files that were opened.
         self.0.extend(CString::new(entry));
     }
 
-    /// Takes out what the library could not use, and says so in the library's words. What the
-    /// arguments replace is not looked at.
+    /// Removes values that the library could not use, and returns reports in the library's words. A
+    /// variable that the arguments replace is not checked.
     pub fn take_unusable(&mut self, settings: &Settings, debug: bool) -> Vec<String> {
         let mut said = Vec::new();
         if let Some(text) = self.get(KEEPALIVE)
@@ -84,7 +85,7 @@ impl Environment {
                 && option.parse(text).is_none()
             {
                 said.push(unusable(name, text, option.accepted, "the system default stays"));
-                // It stays also if the other name has a value.
+                // The default stays even if the other name has a value.
                 option.short_name.iter().for_each(|name| self.remove(name));
                 self.remove(option.name);
             }
@@ -99,7 +100,7 @@ impl Environment {
         said
     }
 
-    /// Sets what the library is to read, and puts it in front of other preloads.
+    /// Sets the variables for the library, and puts it in front of other preloads.
     pub fn prepare(&mut self, settings: &Settings, debug: bool, library: &Library) {
         for (option, value) in settings.values.iter() {
             if let Some(value) = value {
