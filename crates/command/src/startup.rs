@@ -7,16 +7,19 @@
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 static SIGPIPE_IGNORED: AtomicBool = AtomicBool::new(false);
 static CLOSED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
 
+// Miri knows none of these calls.
+#[cfg(not(miri))]
 ctor::declarative::ctor! {
     /// Looks at what was inherited, before the runtime changes it.
     #[ctor(unsafe)]
     fn look() {
+        use nix::fcntl::{FcntlArg, fcntl};
+
         // SAFETY: a `sigaction` may be all zeros: no flags, SIG_DFL.
         let mut old: libc::sigaction = unsafe { std::mem::zeroed() };
         // SAFETY: no new action is given; the kernel writes the old one.

@@ -197,7 +197,94 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// What [`printable`] was made of.
+    fn unescaped(shown: &str) -> Option<String> {
+        let mut text = String::new();
+        let mut rest = shown;
+        while let Some(character) = rest.chars().next() {
+            rest = &rest[character.len_utf8()..];
+            if character != '\\' {
+                text.push(character);
+                continue;
+            }
+            let (kind, behind) = rest.split_at_checked(1)?;
+            rest = behind;
+            text.push(match kind {
+                "n" => '\n',
+                "r" => '\r',
+                "t" => '\t',
+                "\\" => '\\',
+                "u" => {
+                    let (digits, behind) = rest.strip_prefix('{')?.split_once('}')?;
+                    rest = behind;
+                    char::from_u32(u32::from_str_radix(digits, 16).ok()?)?
+                }
+                _ => return None,
+            });
+        }
+        Some(text)
+    }
+
+    /// Text, much of it what a terminal obeys or what looks like an escape.
+    fn text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            r"([\\un{}0-9a-f]|\p{C}|\p{Z}|\p{M}|[\x00-\x7f]){0,40}",
+            // ECMA-48.
+            r"(\x1b[\[\]PX^_()#]|\x9b|a|;|[0-9]|m|\x07|\x1b\\){0,20}",
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn a_name_is_one_line_from_which_it_can_be_read(name in text()) {
+            let shown = printable(&name);
+            prop_assert!(shown.chars().all(is_visible), "{:?}", shown);
+            // At most `\u{10ffff}` for each character.
+            prop_assert!(shown.len() <= 10 * name.len());
+            prop_assert_eq!(unescaped(&shown), Some(name));
+        }
+
+        #[test]
+        fn json_for_a_terminal_has_the_same_value_whatever_stands_in_it(
+            name in text(),
+            pretty: bool,
+        ) {
+            let value = serde_json::json!({ (name.clone()): [name, 1, null] });
+            let json = if pretty { format!("{value:#}") } else { value.to_string() };
+            let shown = printable_json(&json);
+            let is_harmless = |character| is_visible(character) || pretty && character == '\n';
+            prop_assert!(shown.chars().all(is_harmless), "{:?}", shown);
+            let read: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+            prop_assert_eq!(read, value);
+        }
+
+        /// By the Unicode Consortium's categories, which the test's package brings: controls,
+        /// formats, private, separators of lines, and marks that join what is in front.
+        #[test]
+        fn no_control_is_visible(
+            obeyed in r"[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}\p{Me}]",
+            shown in r"[\p{Lu}\p{Ll}\p{Nd}\p{Pc}\p{Pd}\p{Sc}\p{Sm} ]",
+        ) {
+            prop_assert!(!obeyed.chars().any(is_visible), "{:?}", obeyed);
+            prop_assert!(shown.chars().all(is_visible), "{:?}", shown);
+        }
+
+        /// Styles of ours are removed where nobody sees them; the rest of the text is not.
+        #[test]
+        fn no_text_is_too_strange_for_the_removal_of_styles(text in text()) {
+            let plain = without_styles(&text, ColorChoice::Never);
+            prop_assert!(plain.len() <= text.len());
+            let shown = printable(&text);
+            prop_assert_eq!(without_styles(&format!("\x1b[1m{shown}\x1b[0m"), ColorChoice::Never), shown);
+        }
+    }
 
     #[test]
     fn what_a_terminal_obeys_is_escaped_and_the_rest_is_not() {

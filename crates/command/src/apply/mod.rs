@@ -49,8 +49,9 @@ impl<'a> Applier<'a> {
         let network = self.networks.of(target)?;
         let kernel = match &network.kernel {
             Ok(kernel) => *kernel,
-            // A namespace that may not be entered most likely has this one's values.
-            Err(_) => Network::own().kernel?,
+            // A namespace that may not be entered most likely has this one's values, which are not
+            // in every /proc (subset=pid).
+            Err(_) => Network::own().kernel.unwrap_or_default(),
         };
         let settings = Settings::new(self.settings, &kernel).or_default(&kernel);
         let mut seen = HashSet::new();

@@ -141,6 +141,13 @@ fn follow(mut child_says: UnixStream, child: nix::unistd::Pid, watch: &Watch) ->
     // It ended in another way. Unless it was killed, it has said why.
     End::Status(match waitpid(child, None) {
         Ok(WaitStatus::Exited(_, status)) => u8::try_from(status).unwrap_or(1),
+        Ok(WaitStatus::Signaled(_, Signal::SIGSYS, _)) => {
+            complain(
+                "ended by a seccomp filter (SystemCallFilter= of systemd), which allows no look \
+                 into other processes",
+            );
+            1
+        }
         Ok(WaitStatus::Signaled(_, signal, _)) => {
             complain(format!("ended by {signal}"));
             1

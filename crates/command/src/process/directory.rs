@@ -57,15 +57,15 @@ impl Directory {
 
     /// Its credentials.
     pub fn status(&self) -> io::Result<Status> {
-        Status::from_read(self.open("status")?.take(FILE_MAX)).map_err(io_error)
+        let mut text = Vec::new();
+        self.open("status")?.take(FILE_MAX).read_to_end(&mut text)?;
+        // Its name may be any bytes, such as half of a character.
+        Status::from_read(String::from_utf8_lossy(&text).as_bytes()).map_err(io_error)
     }
 
     /// The name by which it was started.
     pub fn first_argument(&self) -> io::Result<Vec<u8>> {
-        let mut argument = Vec::new();
-        BufReader::new(self.open("cmdline")?.take(ARGUMENTS_MAX)).read_until(0, &mut argument)?;
-        argument.pop_if(|last| *last == 0);
-        Ok(argument)
+        first_argument(self.open("cmdline")?)
     }
 
     /// Its program's file.
@@ -156,6 +156,13 @@ fn path(bytes: Vec<u8>) -> PathBuf {
     std::ffi::OsString::from_vec(bytes).into()
 }
 
+fn first_argument(arguments: impl Read) -> io::Result<Vec<u8>> {
+    let mut first = Vec::new();
+    BufReader::new(arguments.take(ARGUMENTS_MAX)).read_until(0, &mut first)?;
+    first.pop_if(|last| *last == 0);
+    Ok(first)
+}
+
 /// The path of the preload library in the lines of maps. Only one line is in memory at a time.
 fn find_library(mut maps: impl BufRead) -> io::Result<Option<PathBuf>> {
     let mut line = Vec::new();
@@ -204,6 +211,12 @@ fn io_error(error: ProcError) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::CString;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
     use super::*;
 
     const LINE: &str = "7f00-7f01 r-xp 00000000 fd:01 42      ";
@@ -243,6 +256,97 @@ mod tests {
             [&b"pipe:[123]"[..], b"socket:[]", b"socket:[-1]", b"/socket:[1]", b"socket:[1] "]
         {
             assert_eq!(socket_inode(other), None);
+        }
+    }
+
+    /// What may be mapped: paths, some of them the library's, names that are none, and nothing.
+    fn mapped() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "",
+            r"\[(heap|anon:/usr/lib/libkeepalive\.so|anon: x)\]",
+            r"(/[ -.0-~é]{0,9}){1,4}",
+            r"(/[ -.0-~é]{0,9}){0,4}/libkeepalive\.so[ -.0-~]{0,9}",
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        /// The kernel writes the path behind blanks, and a newline in it as `\012`.
+        #[test]
+        fn the_library_is_the_first_mapped_file_of_its_name(
+            all in vec((any::<u32>(), any::<u64>(), mapped()), 0..9),
+        ) {
+            let mut maps = String::new();
+            for (address, inode, what) in &all {
+                let fields = format!(
+                    "{address:08x}-{:08x} r-xp {:08x} fd:01 {inode} ", u64::from(*address) + 1, 0
+                );
+                maps += &format!("{fields:73}{what}\n");
+            }
+            let expected = all.iter().map(|(_, _, what)| PathBuf::from(what)).find(|path| {
+                let name = path.to_str().and_then(|path| path.rsplit_once('/'));
+                path.is_absolute() && name.is_some_and(|(_, name)| name.starts_with("libkeepalive.so"))
+            });
+            prop_assert_eq!(find_library(maps.as_bytes()).expect("read"), expected);
+        }
+
+        #[test]
+        fn no_maps_are_too_strange(
+            all in vec(mapped(), 0..4),
+            changes in vec((any::<Index>(), prop_oneof![Just(b' '), Just(b'\n'), any::<u8>()]), 0..6),
+        ) {
+            let mut maps = all.iter().map(|what| format!("{LINE}{what}\n")).collect::<String>().into_bytes();
+            for (place, byte) in changes {
+                if !maps.is_empty() {
+                    let place = place.index(maps.len());
+                    maps[place] = byte;
+                }
+            }
+            if let Some(found) = find_library(&maps[..]).expect("read") {
+                let found = found.into_os_string().into_vec();
+                prop_assert!(is_library(&found) && found.starts_with(b"/"));
+                prop_assert!(maps.windows(found.len()).any(|part| part == found));
+            }
+        }
+
+        #[test]
+        fn the_first_argument_ends_at_a_zero(
+            arguments in prop_oneof![
+                vec(prop_oneof![Just(0), any::<u8>()], 0..99),
+                vec(1..=255_u8, 0..3 * ARGUMENTS_MAX as usize),
+            ],
+        ) {
+            let first = arguments.split(|byte| *byte == 0).next().unwrap_or_default();
+            let first = &first[..first.len().min(ARGUMENTS_MAX as usize)];
+            prop_assert_eq!(first_argument(&arguments[..]).expect("read"), first);
+        }
+
+        #[test]
+        fn a_link_to_a_socket_is_what_the_kernel_writes_and_nothing_else(
+            inode: u64,
+            other in r"(socket|pipe|/):?\[?[0-9 \-x]{0,21}\]?.?",
+        ) {
+            let link = |inode: u64| format!("socket:[{inode}]");
+            prop_assert_eq!(socket_inode(link(inode).as_bytes()), Some(inode));
+            if let Some(inode) = socket_inode(other.as_bytes()) {
+                let digits = other.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'));
+                let digits = digits.expect("a link").trim_start_matches('0');
+                let inode = inode.to_string();
+                prop_assert_eq!(digits, inode.trim_start_matches('0'));
+            }
+        }
+
+        /// Its name is all that a process chooses in stat and status: here this very thread's.
+        #[test]
+        fn a_process_may_have_any_name(name in vec(1..=255_u8, 0..16)) {
+            rustix::thread::set_name(&CString::new(&name[..]).expect("no zero")).expect("a name");
+            let own = rustix::fs::open("/proc/thread-self", path_flags(), Mode::empty());
+            let own = Directory(own.expect("/proc"));
+            let name = &name[..name.len().min(15)];
+            prop_assert_eq!(own.stat().expect("stat").comm, String::from_utf8_lossy(name));
+            let tid = rustix::thread::gettid().as_raw_nonzero().get();
+            prop_assert_eq!(own.status().expect("status").pid, tid);
         }
     }
 }

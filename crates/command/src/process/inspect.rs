@@ -99,8 +99,11 @@ impl Inspector {
             Err(error) if is_own_trouble(error) => return Err(copy(error)),
             entries => entries,
         };
-        let mut trouble = entries.err().map(|error| {
-            format!("its network namespace cannot be entered, so its timers are unknown: {error}")
+        let mut trouble = entries.err().map(|error| match network.kernel {
+            Ok(_) => format!("its timers are unknown: sock_diag(7): {error}"),
+            Err(_) => format!(
+                "its network namespace cannot be entered, so its timers are unknown: {error}"
+            ),
         });
         let mut sockets: Vec<Option<Socket>> = Vec::new();
         let mut by_inode: HashMap<u64, usize> = HashMap::new();

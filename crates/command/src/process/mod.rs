@@ -185,7 +185,8 @@ fn find(argument: &str) -> Result<Vec<Process>, String> {
     let named = processes(|directory, name| is_called(directory, name, argument));
     let named = named.map_err(|error| own_trouble(&error))?;
     if named.is_empty() {
-        return Err("no process has this name".into());
+        let hidden = hidden().map_or(String::new(), |hidden| format!("; {hidden}"));
+        return Err(format!("no process has this name{hidden}"));
     }
     Ok(named)
 }
@@ -203,13 +204,23 @@ fn numbered(pid: i32) -> Result<Process, String> {
             let is_there =
                 Pid::from_raw(pid).is_some_and(|pid| pidfd_open(pid, PidfdFlags::empty()).is_ok());
             Err(if is_there {
-                "/proc does not show this process (hidepid= of its mount)".into()
+                "/proc does not show this process (hidepid= of its mount; ProtectProc= of systemd)"
+                    .into()
             } else {
                 "there is no such process".into()
             })
         }
         Err(error) => Err(own_trouble(&error)),
     }
+}
+
+/// Says so if /proc does not show other users' processes. (Number 1 is always there.)
+pub fn hidden() -> Option<&'static str> {
+    let first = Directory::of(1).and_then(|directory| directory.stat());
+    first.is_err_and(|error| vanished(&error)).then_some(
+        "/proc does not show other users' processes (hidepid= of its mount; ProtectProc= of \
+         systemd)",
+    )
 }
 
 /// Every process except this one and the kernel's threads.

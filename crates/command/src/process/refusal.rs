@@ -119,9 +119,15 @@ impl fmt::Display for Refusal {
                 let or_root = if *owner == 0 { "" } else { ", or as root" };
                 write!(f, "it runs as {name}: do this as {name}{or_root} (sudo keepalive ...)")
             }
-            Self::Capabilities => f.write_str(
-                "it has capabilities that you do not have (getpcaps(8) lists them): do this as \
-                 root (sudo keepalive ...)",
+            Self::Capabilities => write!(
+                f,
+                "it has capabilities that you do not have (getpcaps(8) lists them): do this {}",
+                // Who may be without them too: CapabilityBoundingSet= of systemd.
+                if rustix::process::getuid().is_root() {
+                    "with CAP_SYS_PTRACE"
+                } else {
+                    "as root (sudo keepalive ...)"
+                }
             ),
             Self::NotDumpable => f.write_str(
                 "it is not dumpable (prctl(2), PR_SET_DUMPABLE: ssh-agent and other keepers of \
@@ -150,8 +156,9 @@ impl fmt::Display for Refusal {
                  {level}): do this as root (sudo keepalive ...)"
             ),
             Self::Filter => f.write_str(
-                "a seccomp filter forbids pidfd_getfd(2) to this command (containers have one): \
-                 do this outside of the container, or give the container CAP_SYS_PTRACE",
+                "a seccomp filter forbids pidfd_getfd(2) to this command (containers have one, \
+                 and services with SystemCallFilter=): do this outside, or give the container \
+                 CAP_SYS_PTRACE",
             ),
             Self::SecurityModule => f.write_str(
                 "a security module (AppArmor, SELinux) or the container's settings forbid it: \

@@ -202,3 +202,130 @@ fn soname<'data, H: FileHeader<Endian = Endianness>>(
     };
     entry.string(endian, sections.strings(endian, data, strings)?).map(Some)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    use std::time::{Duration, Instant};
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+    use rustix::fs::{MemfdFlags, memfd_create};
+
+    use super::*;
+
+    /// A file in memory, and its path.
+    struct InMemory(File);
+
+    impl InMemory {
+        /// With these bytes, and zeros up to a length.
+        fn new(bytes: &[u8], length: u64) -> Self {
+            let mut file = File::from(memfd_create("elf", MemfdFlags::CLOEXEC).expect("a file"));
+            file.write_all(bytes).expect("room");
+            file.set_len(length.max(bytes.len() as u64)).expect("a hole");
+            Self(file)
+        }
+
+        fn path(&self) -> std::path::PathBuf {
+            format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
+        }
+    }
+
+    /// The first small program that is there.
+    fn real_program() -> Vec<u8> {
+        let candidates = ["/usr/bin/true", "/bin/true", "/bin/busybox"];
+        candidates.iter().find_map(|path| std::fs::read(path).ok()).expect("a program")
+    }
+
+    /// A real program with some of its numbers changed, most of them in the header of the file or
+    /// those of its parts, and most of them to an edge.
+    fn changed_program() -> impl Strategy<Value = Vec<u8>> {
+        let program = real_program();
+        // e_shoff, in a file of 64 bits.
+        let sections = program[40..48].try_into().map_or(0, u64::from_ne_bytes) as usize;
+        let place = prop_oneof![
+            (0..200_usize).prop_map(|word| 4 * word),
+            (0..500_usize).prop_map(move |word| sections.saturating_add(4 * word)),
+            0..program.len(),
+        ];
+        let edges = [0, 1, 24, 56, 64, 4096, 0xffff, 1 << 24, 1 << 28, 1 << 40, u64::MAX];
+        let number = prop_oneof![4 => prop::sample::select(edges.to_vec()), 1 => any::<u64>()];
+        let size = prop::sample::select(vec![1, 2, 4, 8]);
+        let notes = prop::option::weighted(0.1, 0..40_u32);
+        (vec((place, number, size), 0..9), notes).prop_map(move |(changes, notes)| {
+            let mut bytes = program.clone();
+            let mut put = |place: usize, number: &[u8]| {
+                if let Some(there) = bytes.get_mut(place..place.saturating_add(number.len())) {
+                    there.copy_from_slice(number);
+                }
+            };
+            for (place, number, size) in changes {
+                put(place, &number.to_ne_bytes()[..size]);
+            }
+            // The first parts become notes of this size: p_type, p_filesz.
+            if let Some(size) = notes {
+                for header in (64..512).step_by(56) {
+                    put(header, &4_u32.to_ne_bytes());
+                    put(header + 32, &(1_u64 << size).to_ne_bytes());
+                }
+            }
+            bytes
+        })
+    }
+
+    /// What elf(5) says where, for little-endian files of 64 bits: the machine, and whether a
+    /// program header is PT_INTERP.
+    fn by_hand(bytes: &[u8]) -> Option<(u16, bool)> {
+        let number = |place: u64, size: usize| {
+            let place = usize::try_from(place).ok()?;
+            let mut number = [0; 8];
+            number[..size].copy_from_slice(bytes.get(place..place.checked_add(size)?)?);
+            Some(u64::from_le_bytes(number))
+        };
+        if !bytes.starts_with(b"\x7fELF\x02\x01\x01") {
+            return None;
+        }
+        let (headers, count) = (number(32, 8)?, number(56, 2)?);
+        let mut is_dynamic = false;
+        for index in 0..count {
+            is_dynamic |= number(headers.checked_add(56 * index)?, 4)? == 3;
+        }
+        Some((number(18, 2)? as u16, is_dynamic))
+    }
+
+    /// The most memory that this process had, in KiB.
+    fn most_memory() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").expect("text");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).expect("a number")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        /// However large the file is, and whatever its headers say.
+        #[test]
+        fn no_file_is_too_strange(
+            bytes in prop_oneof![
+                1 => vec(any::<u8>(), 0..200),
+                9 => changed_program(),
+            ],
+            cut in prop_oneof![4 => Just(None), 1 => any::<Index>().prop_map(Some)],
+            length in prop::sample::select(vec![0, 1 << 20, 1 << 40]),
+        ) {
+            let bytes = &bytes[..cut.map_or(bytes.len(), |cut| cut.index(bytes.len() + 1))];
+            let file = InMemory::new(bytes, length);
+            let begin = Instant::now();
+            let program = Program::read(&file.path());
+            let _ = Library::read(&file.path());
+            prop_assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+            prop_assert!(most_memory() < 200 << 10, "{} KiB", most_memory());
+            if let (Ok(Some(program)), Some((machine, is_dynamic))) = (program, by_hand(bytes)) {
+                prop_assert_eq!(program.machine.number.0, machine);
+                prop_assert_eq!(program.is_dynamic, is_dynamic);
+            }
+        }
+    }
+}

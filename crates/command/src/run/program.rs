@@ -135,22 +135,43 @@ fn secure_mode(path: &Path) -> Option<&'static str> {
     (has_capabilities && !rustix::process::getuid().is_root()).then_some("given file capabilities")
 }
 
+/// How much of a file the kernel looks at (BINPRM_BUF_SIZE).
+const START_MAX: usize = 256;
+
 /// The interpreter that a script names in its `#!` line, and the rest of that line.
 fn read_shebang(path: &Path) -> Option<(PathBuf, Vec<u8>)> {
-    // The kernel reads this much (BINPRM_BUF_SIZE).
     let mut start = Vec::new();
-    elf::open(path).ok()?.take(256).read_to_end(&mut start).ok()?;
+    elf::open(path).ok()?.take(START_MAX as u64).read_to_end(&mut start).ok()?;
     parse_shebang(&start)
 }
 
+/// As fs/binfmt_script.c does it, so a carriage return is a part of the path.
 fn parse_shebang(start: &[u8]) -> Option<(PathBuf, Vec<u8>)> {
-    let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?.trim_ascii();
-    let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
-    let (interpreter, argument) = line.split_at(end);
+    let rest = start.strip_prefix(b"#!")?;
+    let line = rest.split(|byte| matches!(byte, b'\n' | 0)).next()?;
+    let is_cut = start.len() >= START_MAX && line.len() == rest.len();
+    let words = without_blanks(line);
+    let end = match words.iter().position(is_blank) {
+        // There may be more of its path.
+        None if is_cut && line.ends_with(words) => return None,
+        end => end.unwrap_or(words.len()),
+    };
+    let (interpreter, argument) = words.split_at(end);
     if interpreter.is_empty() {
         return None;
     }
-    Some((OsString::from_vec(interpreter.to_vec()).into(), argument.trim_ascii().to_vec()))
+    let argument = without_blanks(argument).to_vec();
+    Some((OsString::from_vec(interpreter.to_vec()).into(), argument))
+}
+
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+fn without_blanks(text: &[u8]) -> &[u8] {
+    let begin = text.iter().position(|byte| !is_blank(byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|byte| !is_blank(byte)).map_or(begin, |last| last + 1);
+    &text[begin..end]
 }
 
 /// The program that env(1) starts when a `#!` line gives it this argument: the first word that
@@ -163,6 +184,13 @@ fn program_of_env(argument: &[u8]) -> Option<OsString> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -195,5 +223,75 @@ mod tests {
         let other = Machine { number: object::elf::EM_S390, ..machine };
         let found = obstacle(&program, other).map(|(_, obstacle)| obstacle);
         assert_eq!(found, Some(Obstacle::Machine { program: machine, library: other }));
+    }
+
+    /// The start of a script: blanks, and what is none, around an interpreter that exists.
+    fn script() -> impl Strategy<Value = Vec<u8>> {
+        let blanks = || vec(prop::sample::select(b"  \t\t\r\x0b\x0c\0".to_vec()), 0..3);
+        let long = || vec(prop::sample::select(b" \ta".to_vec()), 200..300);
+        // As far as the kernel looks.
+        let far = vec(Just(b' '), START_MAX - 16..START_MAX);
+        let argument = vec(prop::sample::select(b"a- \t\r\0\n".to_vec()), 0..9);
+        let line = (
+            prop_oneof![8 => blanks(), 1 => long(), 2 => far],
+            blanks(),
+            prop_oneof![9 => argument, 1 => long()],
+        );
+        (line, any::<bool>()).prop_map(|((before, behind, argument), is_line)| {
+            let end: &[u8] = if is_line { b"\nrest" } else { b"" };
+            [b"#!", &before[..], b"/bin/echo", &behind, &argument, end].concat()
+        })
+    }
+
+    /// What the kernel gives the interpreter /bin/echo as its argument; None if it starts none.
+    fn kernel_s_argument(script: &Path) -> Option<Vec<u8>> {
+        loop {
+            match Command::new(script).arg0("script").output() {
+                Ok(output) => {
+                    let end = format!("{}\n", script.display());
+                    let argument = output.stdout.strip_suffix(end.as_bytes()).expect("echo");
+                    break Some(argument.strip_suffix(b" ").unwrap_or_default().to_vec());
+                }
+                // A child of another test's has it open.
+                Err(error) if error.raw_os_error() == Some(libc::ETXTBSY) => {}
+                Err(_) => break None,
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn the_interpreter_is_the_one_that_the_kernel_starts(text in script()) {
+            let script = std::env::temp_dir().join(format!("keepalive-{}", std::process::id()));
+            std::fs::write(&script, &text).expect("a file");
+            std::fs::set_permissions(&script, Permissions::from_mode(0o700)).expect("its mode");
+            let argument = kernel_s_argument(&script);
+            let read = read_shebang(&script);
+            std::fs::remove_file(&script).expect("it is there");
+            let read = read.filter(|(path, _)| path == Path::new("/bin/echo"));
+            let read = read.map(|(_, argument)| argument);
+            prop_assert_eq!(read.is_some(), argument.is_some());
+            let (read, argument) = (read.unwrap_or_default(), argument.unwrap_or_default());
+            // The kernel keeps blanks at the end of a file, and drops the last byte it looks at.
+            let argument = without_blanks(&argument);
+            let is_short = text.len() >= START_MAX
+                && read.split_last().is_some_and(|(_, read)| without_blanks(read) == argument);
+            prop_assert!(read == argument || is_short, "{:?} {:?}", read, argument);
+        }
+
+        #[test]
+        fn no_script_is_too_strange(start in vec(any::<u8>(), 0..300)) {
+            let with_mark = [b"#!", &start[..]].concat();
+            for start in [&start, &with_mark] {
+                if let Some((path, argument)) = parse_shebang(start) {
+                    prop_assert!(!path.as_os_str().is_empty());
+                    let program = program_of_env(&argument);
+                    let Some(word) = program.as_ref().map(|program| program.as_bytes()) else { continue };
+                    prop_assert!(argument.split(u8::is_ascii_whitespace).any(|part| part == word));
+                }
+            }
+        }
     }
 }

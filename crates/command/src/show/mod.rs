@@ -113,6 +113,7 @@ fn show_all(arguments: &ShowArgs) -> bool {
 
 /// Every process that has TCP sockets. Other users' processes are only counted.
 fn every_process() -> Result<Found, String> {
+    process::hidden().iter().for_each(complain);
     let mut inspector = Inspector::default();
     let mut processes = Vec::new();
     let mut not_inspected = 0;

@@ -11,11 +11,12 @@ mod firewall;
 mod hostile;
 mod load;
 mod manuals;
+mod memory;
 mod mistakes;
 mod output;
 mod refusals;
 mod run;
-
+mod storm;
 mod targets;
 mod terminal;
 mod words;

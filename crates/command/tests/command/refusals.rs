@@ -199,3 +199,71 @@ fn a_process_that_ends_meanwhile_is_no_error() {
     assert!(stdout.contains(": has ended meanwhile\n"), "{stdout}");
     assert_eq!(stderr, "");
 }
+
+/// A command line in a mount namespace whose /proc is mounted anew, with this option.
+fn with_proc(option: &str, command_line: &str) -> Command {
+    let mut command = bare("unshare");
+    let script = format!("mount -t proc -o {option} proc /proc; exec {command_line}");
+    command.args(["--mount", "sh", "-c", &script]);
+    command
+}
+
+#[test]
+#[ignore = "needs root: makes a mount namespace"]
+fn a_proc_that_hides_other_users_processes_is_told() {
+    let public = Public::new("hidepid");
+    let target = c_target();
+    let as_nobody = format!(
+        "setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups {} ",
+        public.command.display()
+    );
+    let hidden = "/proc does not show other users' processes (hidepid= ";
+    let keepalive = |what: &str| with_proc("hidepid=invisible", &(as_nobody.clone() + what));
+    let (_, stderr) = run(&mut keepalive("show"));
+    assert!(stderr.starts_with(&format!("keepalive: {hidden}")), "{stderr}");
+    for what in ["show", "attach --idle 60"] {
+        let (status, stderr) = failure(&mut keepalive(&format!("{what} target")));
+        assert_eq!(status, 1, "{stderr}");
+        let said = format!("keepalive: target: no process has this name; {hidden}");
+        assert!(stderr.starts_with(&said), "{stderr}");
+        let (status, stderr) = failure(&mut keepalive(&format!("{what} {}", target.pid())));
+        assert_eq!(status, 1, "{stderr}");
+        let said = format!("keepalive: {}: /proc does not show this process", target.pid());
+        assert!(stderr.starts_with(&said), "{stderr}");
+    }
+    // Root sees everybody.
+    let command_line = format!("{} show", env!("CARGO_BIN_EXE_keepalive"));
+    let (stdout, stderr) = run(&mut with_proc("hidepid=invisible", &command_line));
+    assert!(stdout.contains(" target ") && stderr.is_empty(), "{stdout}{stderr}");
+}
+
+#[test]
+#[ignore = "needs root: makes a mount namespace"]
+fn a_proc_without_sysctls_is_enough() {
+    let target = c_target();
+    let pid = target.pid();
+    let keepalive = |what: &str| {
+        with_proc("subset=pid", &format!("{} {what} {pid}", env!("CARGO_BIN_EXE_keepalive")))
+    };
+    let (stdout, _) = run(&mut keepalive("attach --idle 60"));
+    assert!(stdout.contains(&format!("target ({pid}): 3 sockets changed")), "{stdout}");
+    let (stdout, _) = run(&mut keepalive("show"));
+    assert!(stdout.contains("keepalive in 59s"), "{stdout}");
+}
+
+#[test]
+#[ignore = "needs root: gives its capabilities up"]
+fn root_without_capabilities_is_not_told_to_become_root() {
+    let target = c_target();
+    let command = |what: &str| {
+        let mut setpriv = bare("setpriv");
+        setpriv
+            .args(["--bounding-set=-all", "--inh-caps=-all"])
+            .arg(env!("CARGO_BIN_EXE_keepalive"));
+        setpriv.args(what.split_whitespace()).arg(target.pid().to_string());
+        setpriv
+    };
+    is_refused(command, &target, "it has capabilities that you do not have");
+    let (_, stderr) = failure(&mut command("show"));
+    assert!(stderr.contains("do this with CAP_SYS_PTRACE"), "{stderr}");
+}
