@@ -6,6 +6,7 @@ cd "$(dirname "$0")/../crates/command/src"
 
 layers=(
     'run show attach'
+    'follow'
     'apply'
     'process settings usage'
     'kernel'

@@ -7,6 +7,7 @@
 //! another (`tests/layers.sh`):
 //!
 //! - `run`, `show`, `attach`: the verbs
+//! - `follow`: looks again and again
 //! - `apply`: what is wanted, put on the sockets that are there
 //! - `process`: what is there; `settings`: what is wanted; `usage`: mistakes in the arguments
 //! - `kernel`: the kernel's own values
@@ -19,6 +20,7 @@
 
 mod apply;
 mod attach;
+mod follow;
 mod kernel;
 mod process;
 mod run;
@@ -50,6 +52,7 @@ Examples:
   keepalive run --dead-after 2m some-program      start it with keepalive on every TCP socket
   keepalive show some-program                     what its sockets have now
   keepalive attach --dead-after 2m some-program   set it on the sockets it has open, no restart
+  keepalive attach --follow some-program          go on with those that it opens later
 
 See `keepalive COMMAND --help` for each command's options and exit statuses."
 )]
@@ -81,9 +84,10 @@ enum Command {
     ///
     /// The options are set on a duplicate of each socket, pidfd_getfd(2): the process is not
     /// stopped and does not notice. Listening sockets are set too: what they accept afterwards
-    /// inherits it. Connections that a process opens later are not covered. Sockets for which the
-    /// program chose times of its own stay as they are, unless --force is given. Needs the rights
-    /// of ptrace(2): one's own processes, or root. TIME is written 90, 90s, 5m or 1h.
+    /// inherits it. Connections that a process opens later are covered by --follow only. Sockets
+    /// for which the program chose times of its own stay as they are, unless --force is given.
+    /// Needs the rights of ptrace(2): one's own processes, or root. TIME is written 90, 90s, 5m or
+    /// 1h.
     Attach(attach::AttachArgs),
 }
 

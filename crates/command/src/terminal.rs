@@ -27,10 +27,34 @@ pub fn complain(message: impl Display) {
 pub fn warn(text: &str) {
     static IS_STUCK: AtomicBool = AtomicBool::new(false);
 
+    clear_status();
     let patience = if IS_STUCK.load(Ordering::Relaxed) { 0 } else { 1 };
     let text = without_styles(text, AutoStream::choice(&io::stderr()));
     if let Err(Errno::AGAIN) = write(stderr(), &text, Some(Duration::from_secs(patience))) {
         IS_STUCK.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether the last line of the terminal is a status line.
+static HAS_STATUS: AtomicBool = AtomicBool::new(false);
+/// Goes to the begin of the line and erases it (console_codes(4)).
+const ERASE: &str = "\r\x1b[K";
+
+/// Shows one line on the terminal in place of the last one, until something else is said. Where
+/// stderr is no terminal nothing is shown.
+pub fn show_status(text: &str) {
+    if let Ok(size) = rustix::termios::tcgetwinsize(stderr()) {
+        let width = usize::from(size.ws_col).saturating_sub(1);
+        let line: String = text.chars().take(if width > 0 { width } else { 79 }).collect();
+        let _ = write(stderr(), &format!("{ERASE}{line}"), Some(Duration::ZERO));
+        HAS_STATUS.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Removes the status line.
+pub fn clear_status() {
+    if HAS_STATUS.swap(false, Ordering::Relaxed) {
+        let _ = write(stderr(), ERASE, Some(Duration::ZERO));
     }
 }
 

@@ -10,15 +10,25 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+pub use plan::LeftAlone;
 pub use silent::wait_for_answers;
 pub use tally::{Outcome, Tally};
 
 use crate::kernel::Kernel;
-use crate::process::{Duplicate, Network, Networks, SelectionArgs, State, Target};
+use crate::process::{Duplicate, Info, Network, Networks, SelectionArgs, State, Target};
 use crate::settings::{Settings, SettingsArgs};
 use plan::{lacking, plan};
 use silent::Silent;
 use tally::Change;
+
+/// A socket, when it was looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// Its descriptor in the process.
+    pub fd: i32,
+    pub inode: u64,
+    pub state: State,
+}
 
 /// Puts the settings on the sockets of processes.
 pub struct Applier<'a> {
@@ -40,7 +50,7 @@ impl<'a> Applier<'a> {
         &mut self,
         target: &Target,
         sockets: &[(i32, u64)],
-        mut each: impl FnMut(i32, &Outcome),
+        mut each: impl FnMut(Seen, &Outcome),
     ) -> io::Result<Tally> {
         let mut tally = Tally::default();
         if sockets.is_empty() {
@@ -59,14 +69,18 @@ impl<'a> Applier<'a> {
             if seen.contains(&inode) {
                 continue;
             }
-            match Duplicate::of(target, fd) {
+            match Duplicate::of(target, fd, inode) {
                 Ok(socket) => {
                     // The descriptor may have become another socket's.
-                    if !seen.insert(socket.inode()?) {
+                    let inode = socket.inode()?;
+                    if !seen.insert(inode) {
                         continue;
                     }
-                    let outcome = self.socket(&socket, fd, &settings, &kernel);
-                    each(fd, &outcome);
+                    let info = socket.info().ok();
+                    let state = info.map_or(State::CLOSED, |info| info.state);
+                    let socket_seen = Seen { fd, inode, state };
+                    let outcome = self.socket(&socket, socket_seen, info, &settings, &kernel);
+                    each(socket_seen, &outcome);
                     tally.add(fd, outcome);
                 }
                 // Closed meanwhile.
@@ -78,7 +92,14 @@ impl<'a> Applier<'a> {
     }
 
     /// One socket.
-    fn socket(&self, socket: &Duplicate, fd: i32, settings: &Settings, kernel: &Kernel) -> Outcome {
+    fn socket(
+        &self,
+        socket: &Duplicate,
+        Seen { fd, inode, state }: Seen,
+        info: Option<Info>,
+        settings: &Settings,
+        kernel: &Kernel,
+    ) -> Outcome {
         if socket.protocol().is_none() {
             return Outcome::NotTcp;
         }
@@ -89,8 +110,6 @@ impl<'a> Applier<'a> {
             Ok(now) => now,
             Err(error) => return Outcome::Failed(format!("getsockopt(2): {error}")),
         };
-        let info = socket.info().ok();
-        let state = info.map_or(State::CLOSED, |info| info.state);
         let plan = match plan(&now, state, settings, &kernel.defaults) {
             Ok(plan) => plan,
             Err(reason) => return Outcome::LeftAlone(reason),
@@ -102,12 +121,7 @@ impl<'a> Applier<'a> {
         let postponed = plan.values.user_timeout.filter(|limit| *limit > 0 && is_silent);
         let mut silent = None;
         if !self.is_dry_run {
-            silent = postponed.zip(socket.inode().ok()).map(|(user_timeout, inode)| Silent {
-                fd,
-                inode,
-                idle,
-                user_timeout,
-            });
+            silent = postponed.map(|user_timeout| Silent { fd, inode, idle, user_timeout });
             if let Err((what, error)) = plan.carry_out(socket, postponed.is_none()) {
                 return Outcome::Failed(format!("setsockopt(2), {what}: {error}"));
             }

@@ -28,7 +28,7 @@ pub struct Silent {
 impl Silent {
     /// Whether the peer was heard, and the user timeout is set now; also if the socket is gone.
     fn answered(&self, target: &Target) -> bool {
-        let Ok(socket) = Duplicate::of(target, self.fd) else { return true };
+        let Ok(socket) = Duplicate::of(target, self.fd, self.inode) else { return true };
         if socket.inode().ok() != Some(self.inode) {
             return true;
         }

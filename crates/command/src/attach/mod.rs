@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::apply::{Applier, Outcome, wait_for_answers};
+use crate::apply::{Applier, Outcome, Seen, wait_for_answers};
+use crate::follow::follow;
 use crate::kernel::Kernel;
 use crate::process::findings::too_late;
 use crate::process::{self, SelectionArgs, vanished, why};
@@ -15,7 +16,8 @@ use crate::terminal::{Progress, complain, print};
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Exit status:
-  0  All was done, also if a process or socket vanished meanwhile
+  0  All was done, also if a process or socket vanished meanwhile; with --follow: the processes
+     have ended, or SIGINT or SIGTERM came
   1  A process is not there or may not be changed, a socket refused an option,
      or stdout takes nothing
   2  A mistake in the arguments
@@ -26,7 +28,11 @@ Examples:
   keepalive attach --dead-after 2m --port 5432 1234
      The sockets of one process that have this port, local or remote
   keepalive attach --idle 180 --interval 60 --count 20 --remote 10.0.0.0/8 1234
-     Its connections to the hosts of a network")]
+     Its connections to the hosts of a network
+  keepalive attach --follow --dead-after 2m 1234
+     What it and its descendants open from now on, too, until they end
+  keepalive attach --follow --dead-after 2m kafka.service
+     The processes of a unit, also after it restarts")]
 pub struct AttachArgs {
     /// What to set.
     #[command(flatten)]
@@ -36,17 +42,37 @@ pub struct AttachArgs {
     #[arg(short = 'n', long)]
     dry_run: bool,
 
+    /// Go on: set what the processes open later, too
+    ///
+    /// Looks at the descriptors of the processes now and then, most often every second, at least
+    /// every 10 s or half of the idle time, and takes at most a hundredth of a processor. The
+    /// processes are neither stopped nor changed, and lose nothing when the follower ends. A PID
+    /// is followed with its descendants, until all of them have ended; a child that detaches
+    /// itself before it was seen once is lost. All processes of a NAME are followed, also those
+    /// that start later. With --force what a program changes is put back. Ends with 0 on SIGINT
+    /// and SIGTERM. Silent but for failures; tells systemd that it is ready (Type=notify).
+    #[arg(long, conflicts_with = "dry_run")]
+    follow: bool,
+
     /// Which sockets.
     #[command(flatten)]
     selection: SelectionArgs,
 
-    /// Processes: by number, or all that have this name
-    #[arg(value_name = "PID|NAME", required = true)]
+    /// Processes: by number, or all that have this name, or are in this unit, container or cgroup
+    ///
+    /// A number is a PID. A name that ends as systemd's do (kafka.service, system.slice) is a unit;
+    /// 12 hexadecimal digits or more are the id of a container of Docker, Podman, containerd or
+    /// CRI-O; what begins with a slash is a directory of the cgroup v2 tree. Any other name is that
+    /// of the process, its program's file or its first argument.
+    #[arg(value_name = "TARGET", required = true)]
     processes: Vec<String>,
 }
 
 /// Sets it on everything that was asked for.
 pub fn attach(arguments: &AttachArgs) -> ExitCode {
+    if arguments.follow {
+        return follow(&arguments.processes, &arguments.settings, &arguments.selection);
+    }
     process::apart(|| attach_all(arguments))
 }
 
@@ -77,10 +103,10 @@ fn attach_all(arguments: &AttachArgs) -> bool {
         results.push(process.with(|target| {
             let sockets = target.sockets()?;
             progress.more(sockets.len());
-            let each = |fd: i32, outcome: &Outcome| {
+            let each = |seen: Seen, outcome: &Outcome| {
                 progress.step();
                 if let (true, Some(said)) = (arguments.settings.debug, outcome.describe()) {
-                    complain(format!("{process}: fd {fd}: {said}"));
+                    complain(format!("{process}: fd {}: {said}", seen.fd));
                 }
             };
             applier.process(target, &sockets, each)
@@ -124,8 +150,8 @@ fn attach_all(arguments: &AttachArgs) -> bool {
             (false, _) => "",
         };
         say(format!(
-            "Connections that a process opens later are not covered: for those, start it with \
-             `keepalive run`.{inherit}"
+            "Connections that a process opens later are not covered: --follow sets those too.\
+             {inherit}"
         ));
     }
     if let Err(error) = printed {

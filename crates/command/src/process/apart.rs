@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -36,95 +36,187 @@ struct Watch {
     count: AtomicU64,
     /// The process and the descriptor whose duplicate is held, or 0.
     held: AtomicU64,
+    /// The inode of the socket that was seen there.
+    inode: AtomicU64,
 }
 
-static WATCH: OnceLock<&Watch> = OnceLock::new();
+/// Shared with the children; None if that cannot be had.
+static WATCH: OnceLock<Option<&Watch>> = OnceLock::new();
+
+/// Whether this process is such a child.
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
 
 /// Duplicates that may not be closed.
 static LEFT: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
 
-/// The processes with the descriptor whose socket was locked, which are left out.
-static LOCKED: OnceLock<Vec<(i32, u32)>> = OnceLock::new();
+/// What a child sends to its parent: a number, and what it is.
+pub type Word = (u64, u8);
+
+/// Sends a child's words to its parent.
+pub struct Voice(UnixStream);
+
+/// The last word of a child: how much processor time it took, in nanoseconds.
+const END: u8 = 0xff;
+const WORD: usize = size_of::<u64>() + 1;
+
+impl Voice {
+    /// Sends a word, of any kind but [`END`]. An error means that the parent has ended.
+    pub fn say(&self, (number, kind): Word) {
+        let mut bytes = [kind; WORD];
+        bytes[..WORD - 1].copy_from_slice(&number.to_ne_bytes());
+        let _ = (&self.0).write_all(&bytes);
+    }
+}
+
+/// How a child ended.
+pub enum End {
+    /// All was done, in this much processor time.
+    Done(Duration),
+    /// It hangs at the duplicate of a socket, and nobody waits for it any more.
+    Stuck(Held),
+    /// In another way, with this status if it is known.
+    Died(Option<WaitStatus>),
+}
+
+/// The duplicate at which a child hangs.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    pub pid: i32,
+    pub fd: RawFd,
+    /// The socket that was seen there.
+    pub inode: u64,
+}
+
+impl std::fmt::Display for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the program holds the socket of its descriptor {} locked", self.fd)
+    }
+}
+
+/// The duplicates at which earlier children hung: their processes are left out.
+static LOCKED: OnceLock<Vec<Held>> = OnceLock::new();
 
 /// After this many locked sockets the command gives up.
 const LOCKED_MAX: usize = 5;
-
-/// How the child ended.
-enum End {
-    Status(u8),
-    /// It waits for the socket of this process's descriptor.
-    Locked(i32, u32),
-}
 
 /// Does the work in a child, and returns its exit status: success if `work` returns true. If a
 /// socket holds up the child, the work is done once more without that process.
 pub fn apart(work: impl Fn() -> bool) -> ExitCode {
     let mut locked = Vec::new();
     loop {
-        match begin(&work, &locked) {
-            Ok(End::Status(status)) => return ExitCode::from(status),
-            Ok(End::Locked(pid, fd)) if locked.len() < LOCKED_MAX => locked.push((pid, fd)),
-            Ok(End::Locked(pid, fd)) => {
-                complain(format!("{pid}: {}: given up", locked_words(fd)));
-                return ExitCode::FAILURE;
+        let mut status = 1;
+        let end = errand(
+            |voice| {
+                let _ = LOCKED.set(locked.clone());
+                voice.say((u64::from(!work()), 0));
+            },
+            |(said, _)| status = u8::try_from(said).unwrap_or(1),
+        );
+        match end {
+            Ok(End::Done(_)) => return status.into(),
+            Ok(End::Stuck(held)) if locked.len() < LOCKED_MAX => {
+                locked.push(held);
+                continue;
             }
-            Err(error) => {
-                complain(format!("fork(2): {error} (ulimit -u)"));
-                return ExitCode::FAILURE;
+            Ok(End::Stuck(held)) => complain(format!("{}: {held}: given up", held.pid)),
+            // Unless it was killed, it has said why.
+            Ok(End::Died(Some(WaitStatus::Exited(_, status)))) => {
+                return u8::try_from(status).unwrap_or(1).into();
             }
+            Ok(End::Died(Some(WaitStatus::Signaled(_, Signal::SIGSYS, _)))) => complain(
+                "ended by a seccomp filter (SystemCallFilter= of systemd), which allows no look \
+                 into other processes",
+            ),
+            Ok(End::Died(Some(WaitStatus::Signaled(_, signal, _)))) => {
+                complain(format!("ended by {signal}"));
+            }
+            Ok(End::Died(_)) => {}
+            Err(error) => complain(format!("fork(2): {error} (ulimit -u)")),
         }
+        return ExitCode::FAILURE;
     }
 }
 
 /// Why a process is left out, if it is.
 pub fn locked(pid: i32) -> Option<String> {
-    let mut locked = LOCKED.get()?.iter();
-    locked.find(|(other, _)| *other == pid).map(|(_, fd)| locked_words(*fd))
+    LOCKED.get()?.iter().find(|held| held.pid == pid).map(Held::to_string)
 }
 
-fn locked_words(fd: u32) -> String {
-    format!("the program holds the socket of its descriptor {fd} locked")
-}
-
-fn begin(work: impl Fn() -> bool, locked: &[(i32, u32)]) -> std::io::Result<End> {
-    let watch = shared_watch()?;
+/// Does the work in a child, and passes the child's words to `hear`. The calling process must have
+/// one thread.
+pub fn errand(work: impl FnOnce(&Voice), hear: impl FnMut(Word)) -> std::io::Result<End> {
+    let watch = *WATCH.get_or_init(shared_watch);
+    let watch = watch.as_ref().ok_or(std::io::ErrorKind::OutOfMemory)?;
+    watch.held.store(0, Relaxed);
     let (ours, childs) = UnixStream::pair()?;
     let parent = getpid();
-    // SAFETY: this process has one thread so far, so the child may do everything.
+    // SAFETY: this process has one thread, so the child may do everything.
     match unsafe { fork() }? {
         ForkResult::Parent { child } => {
             drop(childs);
-            Ok(follow(ours, child, watch))
+            Ok(listen(ours, child, watch, hear))
         }
         ForkResult::Child => {
             drop(ours);
+            IS_CHILD.store(true, Relaxed);
             let _ = rustix::process::set_parent_process_death_signal(Some(
                 rustix::process::Signal::KILL,
             ));
             if getppid() != parent {
                 std::process::exit(1);
             }
-            let _ = WATCH.set(watch);
-            let _ = LOCKED.set(locked.to_vec());
             end_lingering();
             super::raise_limit();
-            let status = u8::from(!work());
+            let voice = Voice(childs);
+            work(&voice);
             let _ = std::io::stdout().flush();
-            close_what_can_be(childs.as_raw_fd());
-            let _ = (&childs).write_all(&[status]);
-            std::process::exit(status.into());
+            close_what_can_be(voice.0.as_raw_fd());
+            let took = processor_time().as_nanos();
+            voice.say((u64::try_from(took).unwrap_or(u64::MAX), END));
+            std::process::exit(0);
         }
     }
 }
 
-/// The child's exit status, as soon as the child sends it.
-fn follow(mut child_says: UnixStream, child: nix::unistd::Pid, watch: &Watch) -> End {
+/// Children that end need not be waited for.
+pub fn forget_children() {
+    let action = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    // SAFETY: no handler that could be called. It cannot fail: the signal exists.
+    let _ = unsafe { sigaction(Signal::SIGCHLD, &action) };
+}
+
+/// How much processor time this process has taken.
+pub fn processor_time() -> Duration {
+    let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID);
+    time.map_or(Duration::ZERO, Duration::from)
+}
+
+/// Reads the child's words until the last.
+fn listen(
+    mut child_says: UnixStream,
+    child: nix::unistd::Pid,
+    watch: &Watch,
+    mut hear: impl FnMut(Word),
+) -> End {
     let _ = child_says.set_read_timeout(Some(LOOK));
-    let mut status = [1];
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
     let (mut seen, mut looks) = (0, 0);
     loop {
-        match child_says.read(&mut status) {
-            Ok(1) => return End::Status(status[0]),
+        match child_says.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => {
+                bytes.extend_from_slice(&buffer[..length]);
+                let whole = bytes.len() / WORD * WORD;
+                for word in bytes.drain(..whole).collect::<Vec<_>>().chunks_exact(WORD) {
+                    let (number, kind) = word.split_at(WORD - 1);
+                    let number = number.try_into().map_or(0, u64::from_ne_bytes);
+                    match kind[0] {
+                        END => return End::Done(Duration::from_nanos(number)),
+                        kind => hear((number, kind)),
+                    }
+                }
+            }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                 let (count, held) = (watch.count.load(Relaxed), watch.held.load(Relaxed));
@@ -132,41 +224,26 @@ fn follow(mut child_says: UnixStream, child: nix::unistd::Pid, watch: &Watch) ->
                 seen = count;
                 if looks >= LOOKS {
                     let _ = nix::sys::signal::kill(child, Signal::SIGKILL);
-                    return End::Locked((held >> 32) as i32, held as u32);
+                    return End::Stuck(Held {
+                        pid: (held >> 32) as i32,
+                        fd: held as i32,
+                        inode: watch.inode.load(Relaxed),
+                    });
                 }
             }
-            _ => break,
+            Err(_) => break,
         }
     }
-    // It ended in another way. Unless it was killed, it has said why.
-    End::Status(match waitpid(child, None) {
-        Ok(WaitStatus::Exited(_, status)) => u8::try_from(status).unwrap_or(1),
-        Ok(WaitStatus::Signaled(_, Signal::SIGSYS, _)) => {
-            complain(
-                "ended by a seccomp filter (SystemCallFilter= of systemd), which allows no look \
-                 into other processes",
-            );
-            1
-        }
-        Ok(WaitStatus::Signaled(_, signal, _)) => {
-            complain(format!("ended by {signal}"));
-            1
-        }
-        _ => 1,
-    })
+    End::Died(waitpid(child, None).ok())
 }
 
-fn shared_watch() -> std::io::Result<&'static Watch> {
-    let flags = MapFlags::SHARED;
+fn shared_watch() -> Option<&'static Watch> {
+    let access = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: a new mapping, which stays. It is aligned to a page, and zeros are a value.
     unsafe {
-        let page = mmap_anonymous(
-            std::ptr::null_mut(),
-            size_of::<Watch>(),
-            ProtFlags::READ | ProtFlags::WRITE,
-            flags,
-        )?;
-        Ok(&*page.cast::<Watch>())
+        let null = std::ptr::null_mut();
+        let page = mmap_anonymous(null, size_of::<Watch>(), access, MapFlags::SHARED).ok()?;
+        Some(&*page.cast::<Watch>())
     }
 }
 
@@ -200,16 +277,17 @@ fn close_what_can_be(except: RawFd) {
 }
 
 /// A duplicate of this descriptor is about to be made.
-pub fn begin_duplicate(pid: i32, fd: RawFd) {
-    if let Some(watch) = WATCH.get() {
+pub fn begin_duplicate(pid: i32, fd: RawFd, inode: u64) {
+    if let Some(Some(watch)) = WATCH.get() {
         watch.count.fetch_add(1, Relaxed);
+        watch.inode.store(inode, Relaxed);
         watch.held.store((pid as u64) << 32 | fd as u64, Relaxed);
     }
 }
 
 /// The duplicate is closed, or left.
 pub fn end_duplicate() {
-    if let Some(watch) = WATCH.get() {
+    if let Some(Some(watch)) = WATCH.get() {
         watch.held.store(0, Relaxed);
     }
 }
@@ -221,7 +299,7 @@ pub fn leave(fd: OwnedFd) {
 
 /// Whether this is a process of the command itself.
 pub fn is_own(pid: i32) -> bool {
-    pid == getpid().as_raw() || (WATCH.get().is_some() && pid == getppid().as_raw())
+    pid == getpid().as_raw() || (IS_CHILD.load(Relaxed) && pid == getppid().as_raw())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use procfs::{FromRead, ProcError};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, readlinkat, statat};
 use rustix::io::Errno;
 
+use super::cgroup::Place;
 use super::vanished;
 
 /// At most this many bytes are read of a file with a few lines. (`Groups:` of status can be long.)
@@ -97,6 +98,13 @@ impl Directory {
     /// The preload library that is loaded in it, if one is.
     pub fn library(&self) -> io::Result<Option<PathBuf>> {
         find_library(BufReader::new(self.open("maps")?))
+    }
+
+    /// Its control groups.
+    pub fn place(&self) -> io::Result<Place> {
+        let mut text = Vec::new();
+        self.open("cgroup")?.take(FILE_MAX).read_to_end(&mut text)?;
+        Ok(Place::of(&String::from_utf8_lossy(&text)))
     }
 
     /// Its network namespace, and the inode that tells it from others.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 
+use super::cgroup::Place;
 use super::findings::findings;
 use super::network::{Entry, Networks, Timer, copy};
 use super::refusal::{Refusal, why};
@@ -34,6 +35,8 @@ pub struct Socket {
 /// What may be seen of a process.
 pub struct Inspected {
     pub process: Process,
+    /// Its unit and its container.
+    pub place: Place,
     /// The preload library that is loaded in it.
     pub library: Library,
     /// None if they are not known.
@@ -60,6 +63,7 @@ impl Inspector {
     /// go on.
     pub fn inspect(&mut self, process: Process) -> Result<Option<Inspected>, String> {
         let look = |target: &Target| {
+            let place = target.place().unwrap_or_default();
             let library = match target.library() {
                 Ok(Some(path)) => Library::Loaded(path),
                 Ok(None) => Library::NotLoaded,
@@ -70,19 +74,19 @@ impl Inspector {
                 Err(error) if is_refused(&error) => Err(error),
                 sockets => Ok(sockets?),
             };
-            Ok((library, sockets))
+            Ok((place, library, sockets))
         };
-        let (library, sockets) = match process.with(look) {
-            Ok((library, sockets)) => (library, sockets),
+        let (place, library, sockets) = match process.with(look) {
+            Ok(found) => found,
             Err(error) if vanished(&error) => return Ok(None),
             Err(error) if is_own_trouble(&error) => return Err(why(&process, &error)),
-            Err(error) => (Library::Unknown, Err(error)),
+            Err(error) => (Place::default(), Library::Unknown, Err(error)),
         };
         let (sockets, trouble) = match sockets {
             Ok((sockets, trouble)) => (Some(sockets), trouble),
             Err(error) => (None, Some(why(&process, &error))),
         };
-        Ok(Some(Inspected { process, library, sockets, trouble }))
+        Ok(Some(Inspected { process, place, library, sockets, trouble }))
     }
 
     fn sockets(
@@ -115,7 +119,7 @@ impl Inspector {
                 continue;
             }
             let entry = |inode| entries.ok().and_then(|entries| entries.get(&inode));
-            let (inode, socket) = match Duplicate::of(target, fd) {
+            let (inode, socket) = match Duplicate::of(target, fd, inode) {
                 Ok(duplicate) => {
                     // The descriptor may have become another socket's.
                     let inode = duplicate.inode()?;

@@ -1,6 +1,7 @@
-//! What is there: processes by number or by name, and their sockets.
+//! What is there: processes by number, by name or by their control group, and their sockets.
 
 mod apart;
+mod cgroup;
 mod directory;
 pub mod findings;
 mod inspect;
@@ -9,22 +10,24 @@ mod refusal;
 mod selection;
 mod socket;
 
-pub use apart::apart;
+pub use apart::{End, Voice, Word, apart, errand, forget_children, processor_time};
 pub use inspect::{Inspected, Inspector, Library, Socket};
 pub use network::{Network, Networks, Timer, TimerKind};
 pub use refusal::why;
 pub use selection::SelectionArgs;
-pub use socket::{Duplicate, Options, Protocol, State, does_not_exist};
+pub use socket::{Duplicate, Info, Options, Protocol, State, does_not_exist};
 
 use std::io::{self, Read};
 use std::ops::Deref;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
+use procfs::process::Stat;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Resource, pidfd_open};
 
 use crate::terminal::printable;
+use cgroup::Group;
 use directory::{Directory, is_over, process_numbers};
 
 /// A process that was found. Nothing is open for it.
@@ -64,6 +67,22 @@ impl Process {
                 result => return result,
             }
         }
+    }
+
+    /// Whether this is the same process, whatever its name is by now.
+    pub fn is(&self, other: &Self) -> bool {
+        (self.pid, self.start) == (other.pid, other.start)
+    }
+
+    /// A handle that can be polled for its end. ESRCH says that it has ended.
+    pub fn handle(&self) -> io::Result<OwnedFd> {
+        let directory = Directory::of(self.pid)?;
+        let handle = pidfd_open(Pid::from_raw(self.pid).ok_or(Errno::SRCH)?, PidfdFlags::empty())?;
+        // It still runs, so its number was not given to another before.
+        if directory.stat()?.starttime != self.start {
+            return Err(Errno::SRCH.into());
+        }
+        Ok(handle)
     }
 
     /// Opens it. ESRCH means that it has ended.
@@ -136,7 +155,7 @@ fn number_of(handle: &OwnedFd) -> io::Result<Option<i32>> {
 }
 
 /// Whether /proc is there, and shows the processes that this one can name.
-fn check_proc() -> Result<(), String> {
+pub fn check_proc() -> Result<(), String> {
     let is_proc = rustix::fs::statfs("/proc").is_ok_and(|found| found.f_type == PROC_SUPER_MAGIC);
     if !is_proc {
         return Err("/proc is not mounted: nothing can be seen of any process".into());
@@ -151,7 +170,7 @@ fn check_proc() -> Result<(), String> {
 const PROC_SUPER_MAGIC: rustix::fs::FsWord = 0x9fa0;
 
 /// Lets this process open as many descriptors as it may.
-fn raise_limit() {
+pub fn raise_limit() {
     let mut limit = rustix::process::getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     // Where that is refused, EMFILE tells if it was needed.
@@ -167,7 +186,15 @@ pub fn find_all(arguments: &[String]) -> (Vec<Process>, Vec<String>) {
         return (processes, vec![message]);
     }
     for argument in arguments {
-        match find(argument) {
+        let wanted = Wanted::of(argument);
+        let found = wanted.find().and_then(|found| {
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            let hidden = hidden().map_or(String::new(), |hidden| format!("; {hidden}"));
+            Err(format!("{}{hidden}", wanted.nobody()))
+        });
+        match found {
             Ok(found) => processes.extend(found),
             Err(message) => failures.push(format!("{}: {message}", printable(argument))),
         }
@@ -177,18 +204,52 @@ pub fn find_all(arguments: &[String]) -> (Vec<Process>, Vec<String>) {
     (processes, failures)
 }
 
-/// The processes that an argument names: by number, or by name.
-fn find(argument: &str) -> Result<Vec<Process>, String> {
-    if !argument.is_empty() && argument.bytes().all(|byte| byte.is_ascii_digit()) {
-        return numbered(argument.parse().unwrap_or(0)).map(|process| vec![process]);
+/// What an argument names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// The process with this number.
+    Number(i32),
+    /// All processes in a unit, a container or another control group.
+    Group(Group),
+    /// All processes with this name.
+    Name(String),
+}
+
+impl Wanted {
+    /// What this argument names.
+    pub fn of(argument: &str) -> Self {
+        if let Some(group) = Group::of(argument) {
+            Self::Group(group)
+        } else if !argument.is_empty() && argument.bytes().all(|byte| byte.is_ascii_digit()) {
+            Self::Number(argument.parse().unwrap_or(0))
+        } else {
+            Self::Name(argument.into())
+        }
     }
-    let named = processes(|directory, name| is_called(directory, name, argument));
-    let named = named.map_err(|error| own_trouble(&error))?;
-    if named.is_empty() {
-        let hidden = hidden().map_or(String::new(), |hidden| format!("; {hidden}"));
-        return Err(format!("no process has this name{hidden}"));
+
+    /// That there is none, in words.
+    fn nobody(&self) -> &'static str {
+        match self {
+            Self::Number(_) | Self::Name(_) => "no process has this name",
+            Self::Group(Group::Unit(_)) => "no process runs in a unit of this name",
+            Self::Group(Group::Container(_)) => "no process runs in a container with this id",
+            Self::Group(Group::Directory(_)) => "no process runs in this cgroup",
+        }
     }
-    Ok(named)
+
+    /// The processes that are there now. It is no error if there is none, but for a number.
+    pub fn find(&self) -> Result<Vec<Process>, String> {
+        match self {
+            Self::Number(pid) => numbered(*pid).map(|process| vec![process]),
+            Self::Group(group) => {
+                let numbers = group.find()?.map(|path| cgroup::processes(&path));
+                among(numbers.unwrap_or_default(), |_, _| Ok(true))
+                    .map_err(|error| own_trouble(&error))
+            }
+            Self::Name(name) => processes(|directory, stat| is_called(directory, &stat.comm, name))
+                .map_err(|error| own_trouble(&error)),
+        }
+    }
 }
 
 /// The process with this number.
@@ -229,15 +290,37 @@ pub fn all() -> Result<Vec<Process>, String> {
     processes(|_, _| Ok(true)).map_err(|error| own_trouble(&error))
 }
 
+/// Every process, as [`all`], each with the number of its parent.
+pub fn all_with_parents() -> Result<Vec<(Process, i32)>, String> {
+    let mut parents = Vec::new();
+    let processes = processes(|_, stat| {
+        parents.push((stat.pid, stat.ppid));
+        Ok(true)
+    });
+    let mut processes = processes.map_err(|error| own_trouble(&error))?;
+    parents.sort_unstable();
+    Ok(processes.drain(..).zip(parents).map(|(process, (_, parent))| (process, parent)).collect())
+}
+
 /// The processes that are wanted, sorted by number, without those of this command, those that have
 /// ended and the kernel's threads. Only one is open at a time.
-fn processes(is_wanted: impl Fn(&Directory, &str) -> io::Result<bool>) -> io::Result<Vec<Process>> {
+fn processes(
+    is_wanted: impl FnMut(&Directory, &Stat) -> io::Result<bool>,
+) -> io::Result<Vec<Process>> {
+    among(process_numbers()?, is_wanted)
+}
+
+/// As [`processes`], of these numbers only.
+fn among(
+    numbers: Vec<i32>,
+    mut is_wanted: impl FnMut(&Directory, &Stat) -> io::Result<bool>,
+) -> io::Result<Vec<Process>> {
     /// PF_KTHREAD of include/linux/sched.h.
     const KERNEL_THREAD: u32 = 0x0020_0000;
 
     let mut found = Vec::new();
-    for pid in process_numbers()? {
-        let look = || -> io::Result<Option<Process>> {
+    for pid in numbers {
+        let mut look = || -> io::Result<Option<Process>> {
             let mut directory = Directory::of(pid)?;
             let stat = directory.stat()?;
             if stat.flags & KERNEL_THREAD != 0 || apart::is_own(pid) {
@@ -249,7 +332,7 @@ fn processes(is_wanted: impl Fn(&Directory, &str) -> io::Result<bool>) -> io::Re
                     None => return Ok(None),
                 }
             }
-            let is_wanted = is_wanted(&directory, &stat.comm)?;
+            let is_wanted = is_wanted(&directory, &stat)?;
             Ok(is_wanted.then_some(Process { pid, name: stat.comm, start: stat.starttime }))
         };
         match look() {
@@ -286,7 +369,7 @@ fn is_refused(error: &io::Error) -> bool {
 }
 
 /// Whether an error means that this process, or the machine, has run out of something.
-fn is_own_trouble(error: &io::Error) -> bool {
+pub fn is_own_trouble(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
 }
 

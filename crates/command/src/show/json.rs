@@ -24,6 +24,8 @@ struct Kernel {
 struct Process<'a> {
     pid: i32,
     name: &'a str,
+    unit: Option<&'a str>,
+    container: Option<&'a str>,
     library: Option<String>,
     library_known: bool,
     trouble: Option<&'a str>,
@@ -68,6 +70,8 @@ pub fn document(view: &View) -> String {
     let processes = view.processes.iter().map(|(process, sockets)| Process {
         pid: process.process.pid,
         name: &process.process.name,
+        unit: process.place.unit.as_deref(),
+        container: process.place.container.as_deref(),
         library: match &process.library {
             Library::Loaded(path) => Some(path.display().to_string()),
             Library::NotLoaded | Library::Unknown => None,

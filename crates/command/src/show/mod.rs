@@ -43,8 +43,13 @@ pub struct ShowArgs {
     #[arg(long)]
     json: bool,
 
-    /// Processes: by number, or all that have this name
-    #[arg(value_name = "PID|NAME")]
+    /// Processes: by number, or all that have this name, or are in this unit, container or cgroup
+    ///
+    /// A number is a PID. A name that ends as systemd's do (kafka.service, system.slice) is a unit;
+    /// 12 hexadecimal digits or more are the id of a container of Docker, Podman, containerd or
+    /// CRI-O; what begins with a slash is a directory of the cgroup v2 tree. Any other name is that
+    /// of the process, its program's file or its first argument.
+    #[arg(value_name = "TARGET")]
     processes: Vec<String>,
 }
 

@@ -33,6 +33,9 @@ fn page(process: &Inspected, sockets: Option<&[&Socket]>) -> String {
         Some(shown) => format!("{shown} of {} (--all shows every one)", count(all, "TCP socket")),
     };
     let mut text = format!("{bold}{}{bold:#}: {shown}; {library}\n", process.process);
+    if let Some(place) = process.place.describe() {
+        text += &format!("in {}\n", printable(&place));
+    }
     let sockets = sockets.unwrap_or_default();
     if !sockets.is_empty() {
         text += &table_of(sockets).trim_fmt();

@@ -148,7 +148,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// tests/hosts/fuse.c: the server, and the process to look into. Without the server everything
 /// that waits for it ends.
-fn fuse(mode: &str) -> (Target, String) {
+pub fn fuse(mode: &str) -> (Target, String) {
     let directory = support::scratch(mode);
     std::fs::create_dir(&directory).expect("a directory");
     let mut server = Target::start(bare(support::host("fuse")).arg(&directory).arg(mode));

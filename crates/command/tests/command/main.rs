@@ -8,6 +8,8 @@ mod dead_peers;
 mod environment;
 mod files;
 mod firewall;
+mod follow;
+mod groups;
 mod hostile;
 mod load;
 mod manuals;

@@ -11,10 +11,10 @@ use crate::support::{self, bare, run, stdout};
 use crate::{Target, c_target, failure, keepalive, sockets, source};
 
 /// What `attach --dead-after 2m` sets: no user timeout, which would end a living peer.
-const SET: (bool, u64, u64, u64, u64) = (true, 56, 10, 5, 0);
+pub const SET: (bool, u64, u64, u64, u64) = (true, 56, 10, 5, 0);
 
 /// Keepalive and its times.
-fn options(socket: &Value) -> (bool, u64, u64, u64, u64) {
+pub fn options(socket: &Value) -> (bool, u64, u64, u64, u64) {
     let number = |name: &str| socket[name].as_u64().unwrap_or_else(|| panic!("{name}: {socket}"));
     (
         socket["keepalive"].as_bool().expect("known"),

@@ -3,11 +3,16 @@
 
      echo    sends a byte through its connection and back: prints `echo ok`
      accept  accepts one more connection, and keeps it: prints `accept ok`
+     connect opens one more connection to itself: prints `connect ok`
+     fork    starts a child that does the same and stays: prints `fork ok`
+     own     sets a time of its own on its first connection: prints `own ok`
 
    Arguments, before that: `undumpable` calls prctl(PR_SET_DUMPABLE, 0). */
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +27,13 @@ static int check(const char *call, int result)
         exit(2);
     }
     return result;
+}
+
+static void connect_to_itself(int listener, struct sockaddr_in address)
+{
+    int client = check("socket", socket(AF_INET, SOCK_STREAM, 0));
+    check("connect", connect(client, (struct sockaddr *)&address, sizeof address));
+    check("accept", accept(listener, NULL, NULL));
 }
 
 int main(int count, char **arguments)
@@ -46,6 +58,22 @@ int main(int count, char **arguments)
         if (!strcmp(line, "accept\n")) {
             check("accept", accept(listener, NULL, NULL));
             puts("accept ok");
+        } else if (!strcmp(line, "connect\n")) {
+            connect_to_itself(listener, address);
+            puts("connect ok");
+        } else if (!strcmp(line, "fork\n")) {
+            if (check("fork", fork()) == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                connect_to_itself(listener, address);
+                puts("fork ok");
+                fflush(stdout);
+                pause();
+            }
+            continue;
+        } else if (!strcmp(line, "own\n")) {
+            int idle = 33;
+            check("setsockopt", setsockopt(client, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle));
+            puts("own ok");
         } else {
             check("write", write(client, &byte, 1));
             check("read", read(server, &byte, 1));

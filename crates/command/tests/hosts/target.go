@@ -36,6 +36,15 @@ func main() {
 			fmt.Println("accept ok")
 			continue
 		}
+		if lines.Text() == "connect" {
+			connection, err := dialer.Dial("tcp4", listener.Addr().String())
+			check(err)
+			other, err := listener.Accept()
+			check(err)
+			accepted = append(accepted, connection, other)
+			fmt.Println("connect ok")
+			continue
+		}
 		bytes := []byte{'x'}
 		_, err = client.Write(bytes)
 		check(err)

@@ -1,0 +1,401 @@
+//! `attach --follow`: what processes open later is set too, whoever they are and whenever they come.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::{self, bare};
+use crate::targets::{SET, go_program, options};
+use crate::{PublicDirectory, Target, as_nobody, c_target, failure, keepalive, sockets};
+
+/// Longer than it takes a look to come, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// `keepalive attach --follow`, running; killed when dropped.
+pub struct Follower(Child);
+
+impl Follower {
+    pub fn start(command: &mut Command) -> Self {
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(command.spawn().expect("it starts"))
+    }
+
+    pub fn of(arguments: &str) -> Self {
+        Self::start(&mut keepalive(&format!("attach --follow {arguments}")))
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.0.id().try_into().expect("a number"))
+    }
+
+    /// Waits for its end: its status, and what it said on stdout and stderr.
+    #[track_caller]
+    fn end(mut self) -> (Option<i32>, String, String) {
+        let until = Instant::now() + PATIENCE;
+        while self.0.try_wait().expect("a child").is_none() {
+            assert!(Instant::now() < until, "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let status = self.0.wait().expect("a child");
+        assert_eq!(status.signal(), None);
+        let (mut said, mut complained) = (String::new(), String::new());
+        let (stdout, stderr) = (self.0.stdout.as_mut(), self.0.stderr.as_mut());
+        stdout.expect("a pipe").read_to_string(&mut said).expect("text");
+        stderr.expect("a pipe").read_to_string(&mut complained).expect("text");
+        (status.code(), said, complained)
+    }
+
+    #[track_caller]
+    pub fn end_by(self, signal: Signal) -> (Option<i32>, String, String) {
+        kill(self.pid(), signal).expect("it runs");
+        self.end()
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits until something is so.
+#[track_caller]
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Waits until a process has this many sockets, and all are set.
+#[track_caller]
+pub fn all_are_set(pid: u32, number: usize) {
+    eventually(&format!("{number} sockets of {pid}"), || {
+        let sockets = sockets(pid);
+        sockets.len() == number && sockets.iter().all(|socket| options(socket) == SET)
+    });
+}
+
+/// What it has is set, and what it opens later, twice; it ends, and the follower with it.
+fn is_followed(mut target: Target, follower: Follower) {
+    all_are_set(target.pid(), 3);
+    for number in [5, 7] {
+        target.ask("connect");
+        all_are_set(target.pid(), number);
+    }
+    target.ask("echo");
+    drop(target);
+    let (status, said, complained) = follower.end();
+    assert_eq!((status, &*complained), (Some(0), ""), "{said}");
+    assert!(said.starts_with("7 sockets of 1 process changed in "), "{said}");
+}
+
+#[test]
+#[ignore = "needs root: looks into another process"]
+fn a_statically_linked_c_program() {
+    let target = Target::start(&mut bare(support::compile("target_static", &["-static"])));
+    let follower = Follower::of(&format!("--dead-after 2m {}", target.pid()));
+    is_followed(target, follower);
+}
+
+#[test]
+#[ignore = "needs root, and go (Debian: golang-go)"]
+fn a_static_go_program_that_switches_keepalive_off() {
+    let target = Target::start(&mut bare(go_program()));
+    let follower = Follower::of(&format!("--dead-after 2m {}", target.pid()));
+    is_followed(target, follower);
+}
+
+#[test]
+#[ignore = "needs root: becomes another user"]
+fn an_ordinary_user_s_own_program() {
+    let directory = PublicDirectory::new("follow");
+    let command = directory.copy(env!("CARGO_BIN_EXE_keepalive"));
+    let program = directory.copy(support::host("target"));
+    let target = Target::start(as_nobody(&mut bare(program)));
+    let mut follow = bare(command);
+    let pid = target.pid().to_string();
+    follow.args(["attach", "--follow", "--dead-after", "2m", &pid]);
+    is_followed(target, Follower::start(as_nobody(&mut follow)));
+}
+
+#[test]
+#[ignore = "needs root: becomes another user"]
+fn another_user_s_program_is_refused_at_once() {
+    let directory = PublicDirectory::new("refused");
+    let command = directory.copy(env!("CARGO_BIN_EXE_keepalive"));
+    let target = c_target();
+    let mut follow = bare(command);
+    follow.args(["attach", "--follow", "--idle", "60", &target.pid().to_string()]);
+    let (status, _, complained) = Follower::start(as_nobody(&mut follow)).end();
+    assert_eq!(status, Some(1), "{complained}");
+    assert_eq!(complained.matches("it runs as root: do this as root").count(), 1, "{complained}");
+}
+
+#[test]
+fn a_process_that_is_not_there_is_refused_at_once() {
+    let (status, complained) = failure(&mut keepalive("attach --follow --idle 60 4194304"));
+    assert_eq!(status, 1);
+    assert!(complained.contains("4194304: there is no such process"), "{complained}");
+}
+
+#[test]
+#[ignore = "needs root: looks into other processes"]
+fn the_descendants_of_a_process_too() {
+    let mut target = c_target();
+    let follower = Follower::of(&format!("--dead-after 2m {}", target.pid()));
+    all_are_set(target.pid(), 3);
+    target.ask("fork");
+    let children = format!("/proc/{0}/task/{0}/children", target.pid());
+    let child = std::fs::read_to_string(children).expect("text");
+    let child = child.trim().parse().expect("one child");
+    all_are_set(child, 5);
+    // It is followed after its parent has ended as well.
+    let (mut stranger, name) = (c_target(), format!("/proc/{child}"));
+    stranger.ask("connect");
+    drop(target);
+    eventually("the child's end", || !std::path::Path::new(&name).exists());
+    let (status, said, complained) = follower.end();
+    assert_eq!((status, &*complained), (Some(0), ""), "{said}");
+    assert!(said.contains(" of 2 processes changed in "), "{said}");
+    assert!(sockets(stranger.pid()).iter().all(|socket| !options(socket).0), "a stranger");
+}
+
+#[test]
+#[ignore = "needs root: looks into other processes"]
+fn a_name_that_starts_later_and_again() {
+    let directory = PublicDirectory::new("named");
+    let program = directory.0.join(format!("named-{}", std::process::id() % 1000));
+    support::copy_program(support::host("target"), &program);
+    let name = program.file_name().expect("a file").to_str().expect("text");
+    let follower = Follower::of(&format!("--dead-after 2m {name}"));
+    std::thread::sleep(Duration::from_millis(500));
+    for _ in 0..2 {
+        let mut target = Target::start(&mut bare(&program));
+        all_are_set(target.pid(), 3);
+        target.ask("connect");
+        all_are_set(target.pid(), 5);
+    }
+    let (status, said, complained) = follower.end_by(Signal::SIGTERM);
+    assert_eq!((status, &*complained), (Some(0), ""), "{said}");
+    assert!(said.starts_with("10 sockets of 2 processes changed in "), "{said}");
+}
+
+#[test]
+#[ignore = "needs root: looks into another process"]
+fn it_ends_at_once_with_its_process_and_by_a_signal() {
+    let mut took = Vec::new();
+    for signal in [None, Some(Signal::SIGINT), Some(Signal::SIGTERM)] {
+        let target = c_target();
+        let follower = Follower::of(&format!("--dead-after 2m {}", target.pid()));
+        all_are_set(target.pid(), 3);
+        // In the middle of a pause.
+        std::thread::sleep(Duration::from_millis(2500));
+        let begin = Instant::now();
+        match signal {
+            None => drop(target),
+            Some(signal) => kill(follower.pid(), signal).expect("it runs"),
+        }
+        let (status, said, complained) = follower.end();
+        took.push(begin.elapsed());
+        assert_eq!((status, &*complained), (Some(0), ""), "{signal:?}");
+        assert!(said.starts_with("3 sockets of 1 process changed in "), "{said}");
+    }
+    println!("it ended after {took:?}");
+    assert!(took.iter().all(|took| *took < Duration::from_millis(300)), "{took:?}");
+}
+
+#[test]
+#[ignore = "needs root: looks into another process"]
+fn what_the_program_changes_stands_unless_forced() {
+    let mut target = c_target();
+    let has_own =
+        |target: &Target| sockets(target.pid()).iter().any(|socket| options(socket).1 == 33);
+    let follower = Follower::of(&format!("--dead-after 2m {}", target.pid()));
+    all_are_set(target.pid(), 3);
+    target.ask("own");
+    target.ask("connect");
+    eventually("new ones are set", || {
+        sockets(target.pid()).iter().filter(|socket| options(socket) == SET).count() == 4
+    });
+    assert!(has_own(&target), "put back without --force");
+    assert_eq!(follower.end_by(Signal::SIGTERM).0, Some(0));
+
+    let follower = Follower::of(&format!("--force --dead-after 2m {}", target.pid()));
+    all_are_set(target.pid(), 5);
+    target.ask("own");
+    eventually("it is put back", || !has_own(&target));
+    assert_eq!(follower.end_by(Signal::SIGTERM).0, Some(0));
+}
+
+#[test]
+#[ignore = "needs root: looks into another process"]
+fn a_descriptor_that_is_reused_is_never_the_wrong_socket() {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let ports = listeners.each_ref().map(|it| it.local_addr().expect("one").port().to_string());
+    for listener in listeners {
+        std::thread::spawn(move || listener.incoming().for_each(drop));
+    }
+    let mut program = Target::start(bare(support::host("reuse")).args(&ports));
+    // A look every 500 ms, with sockets that are new each time.
+    let follow = format!("--idle 1 --debug --port {} {}", ports[0], program.pid());
+    let follower = Follower::of(&follow);
+    std::thread::sleep(Duration::from_secs(15));
+    let (status, said, complained) = follower.end_by(Signal::SIGTERM);
+    assert_eq!(status, Some(0), "{complained}");
+    assert_eq!(program.child.try_wait().expect("a child"), None, "a wrong socket: {complained}");
+    assert!(complained.contains("SO_KEEPALIVE=1"), "some were met: {complained}");
+    println!("{said}");
+}
+
+/// Two processes have the same number, one after the other, and the follower is stopped meanwhile.
+#[test]
+#[ignore = "needs root: makes a pid namespace"]
+fn a_number_that_is_reused_is_never_the_wrong_process() {
+    let script = "
+        set -e
+        mkfifo $2/in
+        exec 9<>$2/in
+        $0 <$2/in >$2/first & first=$!
+        while ! grep -q ready $2/first; do sleep 0.01; done
+        $1 attach --follow --idle 60 $first & follower=$!
+        sleep 1
+        $1 show --all --json $first >$2/before
+        kill -STOP $follower
+        kill -KILL $first
+        wait $first || true
+        echo $((first - 1)) >/proc/sys/kernel/ns_last_pid
+        $0 <$2/in >$2/second & second=$!
+        [ $first = $second ]
+        while ! grep -q ready $2/second; do sleep 0.01; done
+        kill -CONT $follower
+        sleep 2
+        kill -TERM $follower || true
+        wait $follower
+        $1 show --all --json $second >$2/after";
+    let directory = support::scratch("reused");
+    std::fs::create_dir(&directory).expect("a directory");
+    let mut command = bare("unshare");
+    command.args(["--pid", "--fork", "--mount-proc", "--kill-child", "bash", "-c", script]);
+    command.args([support::host("target").as_os_str(), env!("CARGO_BIN_EXE_keepalive").as_ref()]);
+    // The shell says that the first was killed.
+    let (said, _) = support::run(command.arg(&directory));
+    assert!(said.starts_with("3 sockets of 1 process changed in "), "{said}");
+    let on = |name: &str| {
+        let text = std::fs::read_to_string(directory.join(name)).expect("text");
+        text.matches("\"keepalive\": true").count()
+    };
+    assert_eq!((on("before"), on("after")), (3, 0));
+}
+
+#[test]
+#[ignore = "needs root, and /dev/fuse: mounts a file system in a namespace of its own"]
+fn a_socket_that_its_program_holds_locked_is_left_out() {
+    let (_server, pid) = crate::hostile::fuse("locked");
+    let said = support::scratch("said");
+    let mut command = keepalive(&format!("attach --follow --idle 60 {pid}"));
+    command.stderr(std::fs::File::create(&said).expect("a file")).stdout(Stdio::null());
+    let mut follower = Follower(command.spawn().expect("it starts"));
+    let complaints = || std::fs::read_to_string(&said).expect("text");
+    eventually("it gives up", || !complaints().is_empty());
+    // It goes on, and does not try again.
+    std::thread::sleep(Duration::from_secs(12));
+    let complained = complaints();
+    assert_eq!(complained.lines().count(), 1, "{complained}");
+    let line = format!("keepalive: fuse ({pid}): left out: the program holds the socket of its ");
+    assert!(complained.starts_with(&line), "{complained}");
+    kill(follower.pid(), Signal::SIGTERM).expect("it runs");
+    assert_eq!(follower.0.wait().expect("a child").code(), Some(0));
+}
+
+#[test]
+#[ignore = "needs root: looks into another process"]
+fn systemd_hears_that_it_is_ready() {
+    let name = support::scratch("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&name).expect("a socket");
+    socket.set_read_timeout(Some(PATIENCE)).expect("an option");
+    let target = c_target();
+    let mut command = keepalive(&format!("attach --follow --dead-after 2m {}", target.pid()));
+    let follower = Follower::start(command.env("NOTIFY_SOCKET", &name));
+    let mut text = [0; 64];
+    let length = socket.recv(&mut text).expect("a message");
+    assert_eq!(&text[..length], b"READY=1");
+    assert!(sockets(target.pid()).iter().all(|socket| options(socket) == SET), "after a look");
+    assert_eq!(follower.end_by(Signal::SIGTERM).0, Some(0));
+}
+
+#[test]
+#[ignore = "needs root: looks into another process"]
+fn a_terminal_has_a_status_line() {
+    let target = c_target();
+    let command = keepalive(&format!("attach --follow --dead-after 2m {}", target.pid()));
+    let mut session = crate::terminal::on_terminal(command);
+    expectrl::Expect::expect(&mut session, "following 1 process: 3 sockets changed").expect("it");
+    drop(target);
+    expectrl::Expect::expect(&mut session, "3 sockets of 1 process changed in ").expect("a report");
+}
+
+/// Holds as many connections as it is told.
+const HOLDING: &str = "
+import resource, socket, sys
+limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+listener = socket.create_server(('127.0.0.1', 0), backlog=4096)
+print('ready', listener.getsockname()[1], flush=True)
+connections = [listener.accept()[0] for _ in range(int(sys.stdin.readline()))]
+print('all ok', flush=True)
+sys.stdin.readline()
+";
+
+#[test]
+#[ignore = "needs root, /usr/bin/python3, and 10,100 descriptors (ulimit -n)"]
+fn ten_thousand_idle_sockets_cost_at_most_a_hundredth_of_a_core() {
+    const NUMBER: usize = 10_000;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let all = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, all).expect("its own limit");
+    let mut target = Target::start(bare("/usr/bin/python3").args(["-c", HOLDING]));
+    writeln!(target.child.stdin.as_mut().expect("a pipe"), "{NUMBER}").expect("it lives");
+    let _connections: Vec<_> = (0..NUMBER)
+        .map(|_| TcpStream::connect(("127.0.0.1", target.port)).expect("it accepts"))
+        .collect();
+    assert_eq!(target.answer(), "all ok");
+
+    let name = support::scratch("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&name).expect("a socket");
+    let mut command = keepalive(&format!("attach --follow --dead-after 2m {}", target.pid()));
+    let begin = Instant::now();
+    let follower = Follower::start(command.env("NOTIFY_SOCKET", &name));
+    socket.recv(&mut [0; 64]).expect("the first look");
+    let first_look = begin.elapsed();
+    let stat = format!("/proc/{}", follower.pid());
+    let cpu = || {
+        let schedule = std::fs::read_to_string(format!("{stat}/schedstat")).expect("text");
+        let time = schedule.split(' ').next().and_then(|time| time.parse().ok());
+        Duration::from_nanos(time.expect("a number"))
+    };
+    let (before, begin) = (cpu(), Instant::now());
+    std::thread::sleep(Duration::from_secs(60));
+    let share = (cpu() - before).as_secs_f64() / begin.elapsed().as_secs_f64();
+    let status = std::fs::read_to_string(format!("{stat}/status")).expect("text");
+    let memory = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let memory = memory.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<u32>().ok());
+    let memory = memory.expect("a number") / 1024;
+    println!(
+        "10,000 idle sockets: first look {first_look:?}, then {:.2} % of a core, {memory} MB",
+        100.0 * share
+    );
+    // A look that began before the time and one that ends after it.
+    assert!(share < 0.015, "{share}");
+    assert!(memory < 40, "{memory} MB");
+    let (status, said, complained) = follower.end_by(Signal::SIGTERM);
+    assert_eq!((status, &*complained), (Some(0), ""));
+    assert!(said.starts_with("10001 sockets of 1 process changed in "), "{said}");
+}

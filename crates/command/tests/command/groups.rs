@@ -1,0 +1,151 @@
+//! Systemd units, containers and other control groups as targets. The tests make directories as
+//! systemd and the container engines name them.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::follow::{Follower, all_are_set};
+use crate::support::stdout;
+use crate::targets::options;
+use crate::{Target, c_target, failure, keepalive, sockets};
+
+/// A directory of the cgroup v2 tree; removed when dropped, after its processes were.
+struct Group(PathBuf);
+
+impl Group {
+    fn new(below: &Path, name: &str) -> Self {
+        let path = below.join(name);
+        std::fs::create_dir(&path).expect("root, and a cgroup v2 tree");
+        Self(path)
+    }
+
+    fn take(&self, target: &Target) {
+        std::fs::write(self.0.join("cgroup.procs"), target.pid().to_string()).expect("it moves");
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // A process that was killed may still be about to leave it.
+        for _ in 0..100 {
+            if std::fs::remove_dir(&self.0).is_ok() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+}
+
+/// Where the cgroup v2 tree is mounted.
+fn root() -> PathBuf {
+    let mounts = std::fs::read_to_string("/proc/mounts").expect("text");
+    let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"));
+    mount.expect("a cgroup v2 tree").split(' ').nth(1).expect("a path").into()
+}
+
+fn unique(name: &str) -> String {
+    format!("keepalive-{}-{name}", std::process::id())
+}
+
+fn on(target: &Target) -> usize {
+    sockets(target.pid()).iter().filter(|socket| options(socket).0).count()
+}
+
+#[test]
+#[ignore = "needs root, and a cgroup v2 tree: makes cgroups"]
+fn a_unit_a_slice_and_a_path() {
+    let (slice_name, unit_name) = (unique("a.slice"), unique("b.service"));
+    let slice = Group::new(&root(), &slice_name);
+    let unit = Group::new(&slice.0, &unit_name);
+    let below = Group::new(&unit.0, "below");
+    let (inside, deeper, outside) = (c_target(), c_target(), c_target());
+    unit.take(&inside);
+    below.take(&deeper);
+
+    for name in [&*slice_name, &*unit_name, &*unit.0.to_string_lossy()] {
+        let said = stdout(&mut keepalive(&format!("attach --force --idle 60 {name}")));
+        assert_eq!(said.matches(": 3 sockets").count() + said.matches(": 0 sockets").count(), 2);
+        for target in [&inside, &deeper] {
+            assert!(said.contains(&format!("({})", target.pid())), "{name}: {said}");
+        }
+    }
+    assert_eq!([on(&inside), on(&deeper), on(&outside)], [3, 3, 0]);
+
+    let page = stdout(&mut keepalive(&format!("show {unit_name}")));
+    assert_eq!(page.matches(&format!("\nin unit {unit_name}\n")).count(), 2, "{page}");
+    let document = stdout(&mut keepalive(&format!("show --json {}", deeper.pid())));
+    let document: Value = serde_json::from_str(&document).expect("JSON");
+    assert_eq!(document["processes"][0]["unit"], *unit_name);
+    assert_eq!(document["processes"][0]["container"], Value::Null);
+    drop((inside, deeper));
+}
+
+#[test]
+#[ignore = "needs root, and a cgroup v2 tree: makes cgroups"]
+fn a_container_by_the_begin_of_its_id() {
+    let id = format!("{:064x}", 0xfeed_0000_0000_u64 + u64::from(std::process::id()));
+    // Not those of its monitor.
+    let monitor = Group::new(&root(), &format!("libpod-conmon-{id}.scope"));
+    let container = Group::new(&root(), &format!("libpod-{id}.scope"));
+    let (inside, other) = (c_target(), c_target());
+    container.take(&inside);
+    monitor.take(&other);
+    for name in [&id[..], &id[..60]] {
+        let said = stdout(&mut keepalive(&format!("attach --idle 60 {name}")));
+        assert!(said.contains(&format!("({})", inside.pid())), "{said}");
+    }
+    assert_eq!([on(&inside), on(&other)], [3, 0]);
+    let page = stdout(&mut keepalive(&format!("show {}", inside.pid())));
+    assert!(page.contains(&format!("\nin container {}\n", &id[..12])), "{page}");
+    let document = stdout(&mut keepalive(&format!("show --json {}", inside.pid())));
+    let document: Value = serde_json::from_str(&document).expect("JSON");
+    assert_eq!(document["processes"][0]["container"], *id);
+    drop((inside, other));
+}
+
+#[test]
+#[ignore = "needs root, and a cgroup v2 tree: makes cgroups"]
+fn what_is_not_there_and_what_is_there_twice() {
+    let name = unique("c.service");
+    for (target, complaint) in [
+        (&*name, "no process runs in a unit of this name"),
+        ("0123456789abcdef", "no process runs in a container with this id"),
+        ("/etc", "not a cgroup: those are below /sys/fs/cgroup"),
+        (&*root().join("../../../../etc").to_string_lossy(), "not a cgroup"),
+        (&*root().join("nothing").to_string_lossy(), "no process runs in this cgroup"),
+    ] {
+        for verb in ["show", "attach --idle 60"] {
+            let (status, stderr) = failure(&mut keepalive(&format!("{verb} {target}")));
+            assert_eq!(status, 1, "{stderr}");
+            assert!(stderr.contains(complaint), "{verb} {target}: {stderr}");
+        }
+    }
+    let slices = [unique("d.slice"), unique("e.slice")].map(|name| Group::new(&root(), &name));
+    let units = slices.each_ref().map(|slice| Group::new(&slice.0, &name));
+    let (status, stderr) = failure(&mut keepalive(&format!("show {name}")));
+    assert_eq!(status, 1);
+    let [first, second] = units.each_ref().map(|unit| unit.0.display().to_string());
+    let expected = format!("{name}: there are several, name one by its path: {first}, {second}\n");
+    assert!(stderr.ends_with(&expected), "{stderr}");
+    drop(units);
+}
+
+#[test]
+#[ignore = "needs root, and a cgroup v2 tree: makes cgroups"]
+fn a_unit_that_restarts_is_followed() {
+    let name = unique("f.service");
+    let follower = Follower::of(&format!("--dead-after 2m {name}"));
+    for _ in 0..2 {
+        let unit = Group::new(&root(), &name);
+        let mut target = c_target();
+        unit.take(&target);
+        all_are_set(target.pid(), 3);
+        target.ask("connect");
+        all_are_set(target.pid(), 5);
+        drop(target);
+    }
+    let (status, said, complained) = follower.end_by(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!((status, &*complained), (Some(0), ""));
+    assert!(said.starts_with("10 sockets of 2 processes changed in "), "{said}");
+}
