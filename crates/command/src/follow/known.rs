@@ -34,6 +34,12 @@ impl Known {
         fresh
     }
 
+    /// How many sockets it remembers.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Remembers a socket. Whether it had not been seen before.
     pub fn learn(&mut self, inode: u64, knowledge: Knowledge) -> bool {
         self.0.insert(inode, knowledge).is_none()
