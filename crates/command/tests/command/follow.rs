@@ -1,7 +1,7 @@
 //! `attach --follow`: what processes open later is set too, whoever they are and whenever they come.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Read;
+use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::load::crowd;
 use crate::support::{self, bare};
 use crate::targets::{SET, go_program, options};
 use crate::{PublicDirectory, Target, as_nobody, c_target, failure, keepalive, sockets};
@@ -342,31 +343,11 @@ fn a_terminal_has_a_status_line() {
     expectrl::Expect::expect(&mut session, "3 sockets of 1 process changed in ").expect("a report");
 }
 
-/// Holds as many connections as it is told.
-const HOLDING: &str = "
-import resource, socket, sys
-limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-listener = socket.create_server(('127.0.0.1', 0), backlog=4096)
-print('ready', listener.getsockname()[1], flush=True)
-connections = [listener.accept()[0] for _ in range(int(sys.stdin.readline()))]
-print('all ok', flush=True)
-sys.stdin.readline()
-";
-
 #[test]
 #[ignore = "needs root, /usr/bin/python3, and 10,100 descriptors (ulimit -n)"]
 fn ten_thousand_idle_sockets_cost_at_most_a_hundredth_of_a_core() {
-    const NUMBER: usize = 10_000;
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let all = rustix::process::Rlimit { current: limit.maximum, ..limit };
-    rustix::process::setrlimit(rustix::process::Resource::Nofile, all).expect("its own limit");
-    let mut target = Target::start(bare("/usr/bin/python3").args(["-c", HOLDING]));
-    writeln!(target.child.stdin.as_mut().expect("a pipe"), "{NUMBER}").expect("it lives");
-    let _connections: Vec<_> = (0..NUMBER)
-        .map(|_| TcpStream::connect(("127.0.0.1", target.port)).expect("it accepts"))
-        .collect();
-    assert_eq!(target.answer(), "all ok");
+    let crowd = crowd(10_000);
+    let target = &crowd.target;
 
     let name = support::scratch("notify");
     let socket = std::os::unix::net::UnixDatagram::bind(&name).expect("a socket");

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use expectrl::{Expect, Regex};
@@ -113,21 +114,38 @@ print('all ok', flush=True)
 sys.stdin.readline()
 ";
 
-#[test]
-#[ignore = "needs root, /usr/bin/python3, strace, and 10,100 descriptors (ulimit -n)"]
-fn ten_thousand_sockets() {
-    const NUMBER: usize = 10_000;
+/// A program that has accepted many connections, and their other ends.
+pub struct Crowd {
+    pub target: Target,
+    pub connections: Vec<TcpStream>,
+    /// Two at a time would need more descriptors than a process may have.
+    _alone: MutexGuard<'static, ()>,
+}
+
+/// A program that has accepted this many connections.
+pub fn crowd(number: usize) -> Crowd {
+    static ALONE: Mutex<()> = Mutex::new(());
+
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let all = rustix::process::Rlimit { current: limit.maximum, ..limit };
     rustix::process::setrlimit(rustix::process::Resource::Nofile, all).expect("its own limit");
 
     let mut command = bare("/usr/bin/python3");
     let mut target = Target::start(command.args(["-c", ACCEPTING]));
-    writeln!(target.child.stdin.as_mut().expect("a pipe"), "{NUMBER}").expect("it lives");
-    let connections: Vec<_> = (0..NUMBER)
+    writeln!(target.child.stdin.as_mut().expect("a pipe"), "{number}").expect("it lives");
+    let connections = (0..number)
         .map(|_| TcpStream::connect(("127.0.0.1", target.port)).expect("it accepts"))
         .collect();
     assert_eq!(target.answer(), "all ok");
+    Crowd { target, connections, _alone: alone }
+}
+
+#[test]
+#[ignore = "needs root, /usr/bin/python3, strace, and 10,100 descriptors (ulimit -n)"]
+fn ten_thousand_sockets() {
+    const NUMBER: usize = 10_000;
+    let Crowd { target, connections, _alone } = crowd(NUMBER);
 
     // Processor time, since the time on the clock depends on what else the machine does.
     let timed = |arguments: String| {
