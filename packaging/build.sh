@@ -115,6 +115,7 @@ if [ -n "$with_command" ]; then
     mv "$tree"/share/bash-completion/completions/keepalive{.bash,}
     copy 644 "$manuals/_keepalive" share/zsh/site-functions
     copy 644 "$manuals/keepalive.fish" share/fish/vendor_completions.d
+    copy 644 packaging/systemd/* lib/systemd/system
     third_party >"$packages/THIRD-PARTY"
     copy 644 "$packages/THIRD-PARTY" share/doc/keepalive
 fi

@@ -41,6 +41,7 @@ cd -- "$(dirname -- "$0")"
 # Where a file of this directory belongs.
 place() {
     case $1 in
+    lib/systemd | lib/systemd/*) echo "$root$prefix/$1" ;;
     lib) echo "$root$libdir" ;;
     lib/*) echo "$root$libdir/${1#lib/}" ;;
     *) echo "$root$prefix/$1" ;;
@@ -108,7 +109,7 @@ else
         esac
         rmdir "$(place "$directory")" 2>/dev/null || true
     done
-    case $prefix in /usr | /usr/local) ;; *) rmdir "$root$prefix" 2>/dev/null || true ;; esac
+    case $prefix in /usr | /usr/local) ;; *) rmdir "$root$prefix/lib" "$root$prefix" 2>/dev/null || true ;; esac
 fi
 # The loader then finds LD_PRELOAD=libkeepalive.so without a path, if it looks in this directory at
 # all. (musl has no ldconfig and needs none.)
@@ -118,7 +119,7 @@ fi
 if [ "$action" = install ]; then
     cat <<END
 Installed: the library $libdir/libkeepalive.so, the command $prefix/bin/keepalive,
-manual pages, completions and examples below $prefix/share. Try:
+manual pages, completions and examples below $prefix/share, a unit of systemd's. Try:
   $prefix/bin/keepalive run --dead-after 2m some-program
   LD_PRELOAD=$libdir/libkeepalive.so KEEPIDLE=180 KEEPINTVL=60 KEEPCNT=20 some-program
   $prefix/bin/keepalive show

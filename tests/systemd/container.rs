@@ -42,10 +42,23 @@ impl Container {
         command.arg(format!("--network-namespace-path=/run/netns/{}", network.name()));
         command.arg(format!("--machine={}", network.name()));
         command.args(["--register=no", "--keep-unit", "--console=pipe"]);
+        // What followers need, and systemd-nspawn by itself forbids.
+        command.arg("--system-call-filter=pidfd_getfd");
         command.arg(format!("--bind-ro={}:/etc/systemd/system", units.display()));
         command.arg(format!("--bind-ro={}:{SHARED}", shared.display()));
         command.arg(format!("systemd.unit={target}"));
         Self { nspawn: Running::start(&mut command), network, _groups: groups }
+    }
+
+    /// Every process inside.
+    pub fn pids(&self) -> Vec<u32> {
+        self.network.pids()
+    }
+
+    /// What systemd has said so far, a line each.
+    pub fn said(&self) -> String {
+        let lines: Vec<_> = std::iter::from_fn(|| self.nspawn.hear(Duration::ZERO)).collect();
+        lines.join("\n")
     }
 
     /// Connects to a port of a service: the values of the connection's other end.
@@ -54,12 +67,11 @@ impl Container {
         let is_at_port =
             |socket: &TcpSocket| socket.local.is_some_and(|address| address.port() == port);
         let find = |state: State| {
-            let mut sockets = self.network.pids().into_iter().flat_map(outside::tcp_sockets);
+            let mut sockets = self.pids().into_iter().flat_map(outside::tcp_sockets);
             sockets.find(|socket| is_at_port(socket) && socket.state == state)
         };
         if !wait_until(PATIENCE, || find(State::Listen).is_some()) {
-            let lines: Vec<_> = std::iter::from_fn(|| self.nspawn.hear(Duration::ZERO)).collect();
-            panic!("nobody listens at {port}:\n{}", lines.join("\n"));
+            panic!("nobody listens at {port}:\n{}", self.said());
         }
         let mut nc = self.network.command("nc", None);
         let _client = Running::start(nc.args(["127.0.0.1", &port.to_string()]));

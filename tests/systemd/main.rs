@@ -105,6 +105,7 @@ fn systemd_analyze_finds_nothing_wrong_with_the_drop_ins() {
     write(&directory.join("any.service"), "[Service]\nExecStart=/bin/true\n");
     write(&directory.join("any.socket"), "[Socket]\nListenStream=7000\n");
     copy_example("keepalive.conf", &directory.join("any.service.d"));
+    copy_example("follow.conf", &directory.join("any.service.d"));
     copy_example("keepalive-socket.conf", &directory.join("any.socket.d"));
     let verify = || {
         let units = ["any.service", "any.socket"].map(|name| directory.join(name));

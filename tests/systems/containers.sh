@@ -1,7 +1,8 @@
 #!/bin/bash
 # Builds every target of examples/container/Containerfile with podman and runs a program in it;
-# renders examples/kubernetes with kustomize, checks the result, and lets podman run it. Root, on
-# Debian 12. Nothing is pulled: in place of the images that the Containerfile names stand
+# renders examples/kubernetes with kustomize, checks the result, and lets podman run it; and follows
+# containers from outside. The target follow is built unless tests/systems/packages.sh has made the
+# same file. Root, on Debian 12. Nothing is pulled: in place of the images that the Containerfile names stand
 #
 #   rust          Debian 12 with gcc, and this machine's Rust
 #   debian        the same tree
@@ -17,6 +18,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/systems/trees.sh
 root=$PWD/target/containers
+followers=()
 example=examples/container/Containerfile
 show=(/probe socket AF_INET SOCK_STREAM 0 show)
 only_options() { sed '/^socket = /d'; }
@@ -41,6 +43,7 @@ podman() {
 
 cleanup() {
     trap - EXIT
+    [ ${#followers[@]} -eq 0 ] || kill "${followers[@]}" 2>/dev/null || true
     podman pod rm --all --force --time 0 >/dev/null 2>&1 || true
     podman rm --all --force --time 0 >/dev/null 2>&1 || true
     findmnt -rno TARGET | { grep -F "$root/" || true; } | sort -r | xargs -r umount -l
@@ -183,20 +186,28 @@ fi
 /usr/bin/python3 -m venv "$root/python"
 "$root/python/bin/pip" install --quiet kubernetes-validate==1.37.0
 
-check_rendered() { # WITHOUT WITH
-    local before name found
+check_rendered() { # CHECK WITHOUT WITH
+    local check=tests/systems/containers/$1.py before name found
+    shift
     before=$(basename "$1")
     name=$(basename "$2")
     render "$1" >"$root/$before.yaml" || fail "$1 cannot be rendered"
     render "$2" >"$root/$name.yaml" || fail "$2 cannot be rendered"
     "$root/python/bin/kubernetes-validate" --strict "$root/$name.yaml" >"$root/validate.log" 2>&1 ||
         fail "$2 is not what Kubernetes takes: $(cat "$root/validate.log")"
-    found=$("$root/python/bin/python" tests/systems/containers/check_component.py "$root/$before.yaml" \
+    found=$("$root/python/bin/python" "$check" "$root/$before.yaml" \
         "$root/$name.yaml" 2>&1) || fail "$2: $found"
     say "$2: $found"
 }
-check_rendered examples/kubernetes/base examples/kubernetes/overlay
-check_rendered tests/systems/containers/awkward/bare tests/systems/containers/awkward
+check_rendered check_component examples/kubernetes/base examples/kubernetes/overlay
+check_rendered check_component tests/systems/containers/awkward/bare tests/systems/containers/awkward
+check_rendered check_follow examples/kubernetes/base examples/kubernetes/overlay-follow
+mkdir "$root/awkward-follow"
+cat >"$root/awkward-follow/kustomization.yaml" <<'END'
+resources: [../../../tests/systems/containers/awkward/bare]
+components: [../../../examples/kubernetes/follow]
+END
+check_rendered check_follow tests/systems/containers/awkward/bare "$root/awkward-follow"
 "$root/python/bin/kubernetes-validate" --strict examples/kubernetes/component/container.yaml >/dev/null ||
     fail 'component/container.yaml is not what Kubernetes takes'
 
@@ -231,4 +242,119 @@ play base
 [[ $said == "$off"* ]] || fail "the Deployment without the component: $said"
 play overlay
 expect 'the Deployment, run' "$said" "$on"
+
+# --- followers
+
+packaged=target/packages/tree/bin/keepalive
+follower=registry.example.com/keepalive-follow:1.0.0
+if [ -e "$packaged" ]; then
+    cp "$packaged" "$root/made/keepalive"
+    {
+        printf 'FROM scratch\nCOPY keepalive /\n'
+        grep '^ENTRYPOINT' "$example"
+    } >"$root/Containerfile"
+    build "$follower" --file "$root/Containerfile" "$root/made"
+    say 'the follower is that of the packages'
+else
+    build "$follower" --file "$example" --target follow .
+    name=$(podman create "$follower" any)
+    podman cp "$name:/keepalive" "$root/made/keepalive"
+    podman rm "$name" >/dev/null
+    say 'the follower is built'
+fi
+
+# A static program of another user, which opens some connections a second. Its second name is nobody
+# else's.
+unique=broker-$$
+musl-gcc -static -o "$root/made/broker" crates/command/tests/hosts/target_static.c
+cat >"$root/Containerfile" <<END
+FROM docker.io/library/alpine:3
+COPY broker /bin/broker
+COPY broker /bin/$unique
+ENV NAME=broker
+CMD ["sh", "-c", "while busybox sleep 0.3; do echo connect; done | exec \$NAME"]
+USER 1000:1000
+END
+build registry.example.com/broker:1 --file "$root/Containerfile" "$root/made"
+
+kept() { # COMMAND...: how many of the sockets that it lists are on
+    "$@" 2>/dev/null | grep -c '"keepalive": true' || true
+}
+
+# At its start the program has three sockets: more than these were opened later.
+expect_later_ones() { # WHAT COMMAND...
+    local tries found what=$1
+    shift
+    for ((tries = 0; tries < 100; tries++)); do
+        found=$(kept "$@")
+        [ "$found" -le 3 ] || break
+        sleep 0.3
+    done
+    [ "$found" -gt 3 ] || fail "$what: $found sockets are on: $("$@" 2>&1 | tail -n 50)"
+    say "$what: on"
+}
+
+process_of() { podman inspect --format '{{.State.Pid}}' "$1"; }
+
+# Kills the first process of a container, and waits until there is another.
+restart() { # CONTAINER
+    local tries before now
+    before=$(process_of "$1")
+    kill -KILL "$before"
+    for ((tries = 0; tries < 100; tries++)); do
+        now=$(process_of "$1")
+        [ "$now" = "$before" ] || [ "$now" = 0 ] || return 0
+        sleep 0.1
+    done
+    fail "$1 does not start again"
+}
+
+look=("$root/made/keepalive" show --all --json)
+outside=()
+for name in broker "$unique"; do
+    outside+=("$(podman run --detach --pull never --network none --restart always --env NAME="$name" \
+        registry.example.com/broker:1)")
+done
+expect 'sockets of a container that nobody follows' "$(sleep 1; kept "${look[@]}" "${outside[0]}")" 0
+for target in "${outside[0]:0:12}" "$unique"; do
+    "$root/made/keepalive" attach --follow --dead-after 2m "$target" >>"$root/outside.log" 2>&1 &
+    followers+=($!)
+done
+expect_later_ones 'a container followed from outside by its id' "${look[@]}" "${outside[0]}"
+expect_later_ones 'a container followed from outside by a name' "${look[@]}" "$unique"
+for name in "${outside[@]}"; do restart "$name"; done
+expect_later_ones 'the first, started again' "${look[@]}" "${outside[0]}"
+expect_later_ones 'the second, started again' "${look[@]}" "$unique"
+kill "${followers[@]}"
+wait "${followers[@]}" || fail "a follower: $(cat "$root/outside.log")"
+podman rm --force --time 0 "${outside[@]}" >/dev/null
+
+# The rendered Deployment as it is; and with the follower as the program's user.
+render examples/kubernetes/overlay-follow >"$root/follow.yaml"
+mkdir "$root/follow-as-user"
+cat >"$root/follow-as-user/kustomization.yaml" <<'END'
+resources: [../../../examples/kubernetes/overlay-follow]
+patches:
+  - target: {kind: Deployment}
+    patch: |
+      apiVersion: apps/v1
+      kind: Deployment
+      metadata: {name: any}
+      spec:
+        template:
+          spec:
+            containers:
+              - name: keepalive-follow
+                securityContext: {runAsUser: 1000, runAsGroup: 1000, capabilities: {add: [SYS_PTRACE]}}
+END
+render "$root/follow-as-user" >"$root/follow-as-user.yaml"
+for name in follow follow-as-user; do
+    podman play kube --network none "$root/$name.yaml" >"$root/play.log" 2>&1 ||
+        fail "podman play kube: $(cat "$root/play.log")"
+    inside=(podman exec broker-pod-0-keepalive-follow /keepalive show --all --json broker)
+    expect_later_ones "a pod with a follower ($name)" "${inside[@]}"
+    restart broker-pod-0-broker
+    expect_later_ones 'its program, started again' "${inside[@]}"
+    podman pod rm --force --time 0 broker-pod-0 >/dev/null 2>&1
+done
 say 'done'

@@ -4,7 +4,8 @@
 #
 # Usage: tests/systems/packages.sh [SYSTEM...]
 #
-#   bookworm  the .deb by apt on Debian 12, in the place of libkeepalive0; the drop-in under systemd
+#   bookworm  the .deb by apt on Debian 12, in the place of libkeepalive0; the drop-in and the
+#             follower under systemd
 #   bullseye  the .deb by apt on Debian 11 (glibc 2.31), in the place of libkeepalive0
 #   rpm       the .rpm by rpm(8) on a Debian 12 whose loader looks in /usr/lib64: no system that is
 #             rpm's own can be had from Debian's packages
@@ -149,14 +150,16 @@ story() { # LD_PRELOAD
     remove_firewall "${namespaces[@]}"
 }
 
-# The drop-in, where the package has it, put where it says, under a real systemd.
+# The drop-in, where the package has it, put where it says, and the follower of the package, under a
+# real systemd.
 drop_in() {
     inside DEBIAN_FRONTEND=noninteractive sh -c 'apt-get -qq update && apt-get -qq install --no-install-recommends systemd systemd-sysv' >"$work/systemd.log" 2>&1 ||
         fail "systemd: $(tail "$work/systemd.log")"
     inside install -D -m 644 /usr/share/doc/libkeepalive/examples/systemd/keepalive.conf \
         /etc/systemd/system/broker.service.d/keepalive.conf
     cp tests/support/broker.pl "$root/usr/local/bin/broker"
-    cp tests/systems/packages/{broker,look}.service "$root/etc/systemd/system"
+    cp tests/systems/packages/{broker,plain,look}.service "$root/etc/systemd/system"
+    inside systemctl --quiet enable keepalive-follow@plain.service
     # systemd-nspawn leaves control groups behind: they are made inside of these.
     local group
     for group in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
@@ -172,6 +175,7 @@ drop_in() {
     ) || fail "systemd: $(tail -n 20 "$work/boot.log")"
     cat "$root/seen"
     expect "the drop-in" "on         3m    60s    20" cat "$root/seen"
+    expect "the follower" "on         60s   75s    9" cat "$root/seen"
 }
 
 # The library's packages of a version before this one, into the directory `older`.

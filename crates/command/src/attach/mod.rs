@@ -32,7 +32,10 @@ Examples:
   keepalive attach --follow --dead-after 2m 1234
      What it and its descendants open from now on, too, until they end
   keepalive attach --follow --dead-after 2m kafka.service
-     The processes of a unit, also after it restarts")]
+     The processes of a unit, also after it restarts
+  systemctl enable --now keepalive-follow@kafka.service
+     The same as a service, which the packages have: the comments of the unit say how to choose
+     values (systemctl cat keepalive-follow@kafka.service)")]
 pub struct AttachArgs {
     /// What to set.
     #[command(flatten)]

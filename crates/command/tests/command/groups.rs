@@ -11,17 +11,21 @@ use crate::targets::options;
 use crate::{Target, c_target, failure, keepalive, sockets};
 
 /// A directory of the cgroup v2 tree; removed when dropped, after its processes were.
-struct Group(PathBuf);
+pub struct Group(PathBuf);
 
 impl Group {
-    fn new(below: &Path, name: &str) -> Self {
+    pub fn new(below: &Path, name: &str) -> Self {
         let path = below.join(name);
         std::fs::create_dir(&path).expect("root, and a cgroup v2 tree");
         Self(path)
     }
 
-    fn take(&self, target: &Target) {
-        std::fs::write(self.0.join("cgroup.procs"), target.pid().to_string()).expect("it moves");
+    pub fn take(&self, pid: u32) {
+        std::fs::write(self.0.join("cgroup.procs"), pid.to_string()).expect("it moves");
+    }
+
+    pub fn name(&self) -> String {
+        self.0.file_name().expect("a name").to_string_lossy().into_owned()
     }
 }
 
@@ -38,13 +42,13 @@ impl Drop for Group {
 }
 
 /// Where the cgroup v2 tree is mounted.
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     let mounts = std::fs::read_to_string("/proc/mounts").expect("text");
     let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"));
     mount.expect("a cgroup v2 tree").split(' ').nth(1).expect("a path").into()
 }
 
-fn unique(name: &str) -> String {
+pub fn unique(name: &str) -> String {
     format!("keepalive-{}-{name}", std::process::id())
 }
 
@@ -60,8 +64,8 @@ fn a_unit_a_slice_and_a_path() {
     let unit = Group::new(&slice.0, &unit_name);
     let below = Group::new(&unit.0, "below");
     let (inside, deeper, outside) = (c_target(), c_target(), c_target());
-    unit.take(&inside);
-    below.take(&deeper);
+    unit.take(inside.pid());
+    below.take(deeper.pid());
 
     for name in [&*slice_name, &*unit_name, &*unit.0.to_string_lossy()] {
         let said = stdout(&mut keepalive(&format!("attach --force --idle 60 {name}")));
@@ -89,8 +93,8 @@ fn a_container_by_the_begin_of_its_id() {
     let monitor = Group::new(&root(), &format!("libpod-conmon-{id}.scope"));
     let container = Group::new(&root(), &format!("libpod-{id}.scope"));
     let (inside, other) = (c_target(), c_target());
-    container.take(&inside);
-    monitor.take(&other);
+    container.take(inside.pid());
+    monitor.take(other.pid());
     for name in [&id[..], &id[..60]] {
         let said = stdout(&mut keepalive(&format!("attach --idle 60 {name}")));
         assert!(said.contains(&format!("({})", inside.pid())), "{said}");
@@ -139,7 +143,7 @@ fn a_unit_that_restarts_is_followed() {
     for _ in 0..2 {
         let unit = Group::new(&root(), &name);
         let mut target = c_target();
-        unit.take(&target);
+        unit.take(target.pid());
         all_are_set(target.pid(), 3);
         target.ask("connect");
         all_are_set(target.pid(), 5);

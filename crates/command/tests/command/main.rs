@@ -18,9 +18,11 @@ mod mistakes;
 mod output;
 mod refusals;
 mod run;
+mod sessions;
 mod storm;
 mod targets;
 mod terminal;
+mod units;
 mod words;
 
 use std::io::{BufRead, BufReader, Write};
