@@ -1,7 +1,8 @@
 //! The `keepalive` command: TCP keepalive for programs whose source nobody can change.
 //!
-//! `run` starts a program with the preload library in front, `show` tells what the TCP sockets
-//! of running processes have, `attach` sets it on them. docs/command.md says more.
+//! `run` starts a program with the preload library in front or a follower beside it, `show` tells
+//! what the TCP sockets of running processes have, `attach` sets it on them. docs/command.md says
+//! more.
 //!
 //! The modules are in layers. Each uses only those of the layers below its own, so no verb uses
 //! another (`tests/layers.sh`):
@@ -69,8 +70,9 @@ enum Command {
     ///
     /// Sets the variables of libkeepalive, puts the library in front of LD_PRELOAD (what is there
     /// stays) and turns into PROGRAM: the same process, so that signals, job control and the exit
-    /// status are PROGRAM's own. Values that are not given stay as the environment has them, or
-    /// else the kernel's. TIME is written 90, 90s, 5m or 1h.
+    /// status are PROGRAM's own. Where no preload can work in PROGRAM (statically linked, Go), a
+    /// second process follows it and sets its sockets from outside. Values that are not given stay
+    /// as the environment has them, or else the kernel's. TIME is written 90, 90s, 5m or 1h.
     Run(run::RunArgs),
     /// Show the TCP sockets of running processes and what keepalive they have
     ///

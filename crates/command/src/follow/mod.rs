@@ -39,7 +39,12 @@ pub fn follow(targets: &[String], settings: &SettingsArgs, selection: &Selection
             return ExitCode::FAILURE;
         }
     };
-    if !follower.run() {
+    let is_ready = || {
+        if let Err(error) = ready::tell() {
+            complain(format!("NOTIFY_SOCKET: {error}"));
+        }
+    };
+    if !follower.run(is_ready) {
         return ExitCode::FAILURE;
     }
     let Follower { processes, changed, is_complete, .. } = &follower;
@@ -54,6 +59,18 @@ pub fn follow(targets: &[String], settings: &SettingsArgs, selection: &Selection
         return ExitCode::FAILURE;
     }
     if *is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Follows a process and its descendants until they have ended, and says nothing.
+pub fn follow_in_silence(process: &Process, settings: &SettingsArgs) {
+    process::raise_limit();
+    let kernel = Kernel::new().unwrap_or_default();
+    let idle = Settings::new(settings, &kernel).values.idle.unwrap_or(kernel.defaults.idle);
+    let family = HashMap::from([(process.pid, Relative::new(process.clone()))]);
+    let selection = SelectionArgs::default();
+    if let Ok(mut follower) = Follower::of(family, Vec::new(), settings, &selection, idle) {
+        follower.run(|| ());
+    }
 }
 
 /// What is followed, and the outcome so far.
@@ -152,6 +169,18 @@ impl<'a> Follower<'a> {
         if family.is_empty() && waited_for.is_empty() {
             return Err("nothing is left to follow".into());
         }
+        let follower = Self::of(family, waited_for, settings, selection, idle)?;
+        Ok(Self { is_complete, ..follower })
+    }
+
+    /// A follower of these, which has not looked yet.
+    fn of(
+        family: HashMap<i32, Relative>,
+        waited_for: Vec<WaitedFor>,
+        settings: &'a SettingsArgs,
+        selection: &'a SelectionArgs,
+        idle: u32,
+    ) -> Result<Self, String> {
         let mut ending = SigSet::empty();
         ending.add(Signal::SIGINT);
         ending.add(Signal::SIGTERM);
@@ -169,27 +198,26 @@ impl<'a> Follower<'a> {
             told: HashSet::new(),
             signals: signals.map_err(|error| format!("signalfd(2): {error}"))?,
             pace: Pace::default(),
-            is_complete,
+            is_complete: true,
             processes: 0,
             changed: 0,
         })
     }
 
-    /// Looks until the end. False if nothing may be looked into.
-    fn run(&mut self) -> bool {
-        let mut is_first = true;
+    /// Looks until the end; calls `is_ready` after the first look. False if nothing may be looked
+    /// into.
+    fn run(&mut self, is_ready: impl FnOnce()) -> bool {
+        let mut is_ready = Some(is_ready);
         loop {
             let begin = process::processor_time();
             let look = self.look();
             let took = process::processor_time().saturating_sub(begin) + look.childs_time;
-            if std::mem::take(&mut is_first) {
+            if let Some(is_ready) = is_ready.take() {
                 let is_refused = self.members.values().all(|member| member.is_refused);
                 if self.waited_for.is_empty() && is_refused && !self.members.is_empty() {
                     return false;
                 }
-                if let Err(error) = ready::tell() {
-                    complain(format!("NOTIFY_SOCKET: {error}"));
-                }
+                is_ready();
             }
             show_status(&format!(
                 "following {}: {} changed",

@@ -11,15 +11,16 @@ mod selection;
 mod socket;
 
 pub use apart::{End, Voice, Word, apart, errand, forget_children, processor_time};
+pub use directory::own_descriptors;
 pub use inspect::{Inspected, Inspector, Library, Socket};
 pub use network::{Network, Networks, Timer, TimerKind};
-pub use refusal::why;
+pub use refusal::{NotFollowed, why, yama_hides_children};
 pub use selection::SelectionArgs;
 pub use socket::{Duplicate, Info, Options, Protocol, State, does_not_exist};
 
 use std::io::{self, Read};
 use std::ops::Deref;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 
 use procfs::process::Stat;
@@ -83,6 +84,15 @@ impl Process {
             return Err(Errno::SRCH.into());
         }
         Ok(handle)
+    }
+
+    /// Tries whether the socket that is this descriptor of it can be duplicated.
+    pub fn try_descriptor(&self, fd: RawFd) -> io::Result<()> {
+        self.with(|target| {
+            let sockets = target.sockets()?;
+            let (_, inode) = sockets.iter().find(|(other, _)| *other == fd).ok_or(Errno::BADF)?;
+            Ok(Duplicate::of(target, fd, *inode).map(drop)?)
+        })
     }
 
     /// Opens it. ESRCH means that it has ended.
@@ -250,6 +260,12 @@ impl Wanted {
                 .map_err(|error| own_trouble(&error)),
         }
     }
+}
+
+/// This process itself.
+pub fn own() -> Result<Process, String> {
+    check_proc()?;
+    numbered(rustix::process::getpid().as_raw_nonzero().get())
 }
 
 /// The process with this number.

@@ -111,62 +111,138 @@ fn explain(facts: &Facts) -> Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+impl Refusal {
+    /// The reason, and what to do instead.
+    fn words(&self) -> (String, String) {
+        const AS_ROOT: &str = "do this as root (sudo keepalive ...)";
+        let (reason, advice) = match self {
             Self::OtherUser(owner) => {
                 let name = user_name(*owner).unwrap_or_else(|| format!("user {owner}"));
                 let or_root = if *owner == 0 { "" } else { ", or as root" };
-                write!(f, "it runs as {name}: do this as {name}{or_root} (sudo keepalive ...)")
+                return (
+                    format!("it runs as {name}"),
+                    format!("do this as {name}{or_root} (sudo keepalive ...)"),
+                );
             }
-            Self::Capabilities => write!(
-                f,
-                "it has capabilities that you do not have (getpcaps(8) lists them): do this {}",
+            Self::Capabilities => (
+                "it has capabilities that you do not have (getpcaps(8) lists them)",
                 // Who may be without them too: CapabilityBoundingSet= of systemd.
                 if rustix::process::getuid().is_root() {
-                    "with CAP_SYS_PTRACE"
+                    "do this with CAP_SYS_PTRACE"
                 } else {
-                    "as root (sudo keepalive ...)"
-                }
+                    AS_ROOT
+                },
             ),
-            Self::NotDumpable => f.write_str(
+            Self::NotDumpable => (
                 "it is not dumpable (prctl(2), PR_SET_DUMPABLE: ssh-agent and other keepers of \
-                 secrets, programs that changed their user): do this as root (sudo keepalive ...)",
+                 secrets, programs that changed their user)",
+                AS_ROOT,
             ),
-            Self::Directory => f.write_str(
-                "CAP_SYS_PTRACE alone does not let you list its descriptors: that takes \
-                 CAP_DAC_READ_SEARCH too (setcap cap_sys_ptrace,cap_dac_read_search+ep)",
+            Self::Directory => (
+                "CAP_SYS_PTRACE alone does not let you list its descriptors",
+                "that takes CAP_DAC_READ_SEARCH too (setcap cap_sys_ptrace,cap_dac_read_search+ep)",
             ),
-            Self::UserNamespace => f.write_str(
-                "it is outside of this user namespace: do this outside of the container, as the \
-                 process's user or as root",
+            Self::UserNamespace => (
+                "it is outside of this user namespace",
+                "do this outside of the container, as the process's user or as root",
             ),
-            Self::Yama(1) => f.write_str(
+            Self::Yama(1) => (
                 "Yama lets only ancestors look into a process \
-                 (/proc/sys/kernel/yama/ptrace_scope is 1): do this as root (sudo keepalive ...)",
+                 (/proc/sys/kernel/yama/ptrace_scope is 1)",
+                AS_ROOT,
             ),
-            Self::Yama(3) => f.write_str(
+            Self::Yama(3) => (
                 "Yama lets nobody look into a process, not even root, until the next boot \
-                 (/proc/sys/kernel/yama/ptrace_scope is 3): only `keepalive run`, at the \
-                 program's next start, is left",
+                 (/proc/sys/kernel/yama/ptrace_scope is 3)",
+                "only `keepalive run`, at the program's next start, is left",
             ),
-            Self::Yama(level) => write!(
-                f,
-                "Yama lets only root look into a process (/proc/sys/kernel/yama/ptrace_scope is \
-                 {level}): do this as root (sudo keepalive ...)"
-            ),
-            Self::Filter => f.write_str(
+            Self::Yama(level) => {
+                let reason = format!(
+                    "Yama lets only root look into a process \
+                     (/proc/sys/kernel/yama/ptrace_scope is {level})"
+                );
+                return (reason, AS_ROOT.into());
+            }
+            Self::Filter => (
                 "a seccomp filter forbids pidfd_getfd(2) to this command (containers have one, \
-                 and services with SystemCallFilter=): do this outside, or give the container \
-                 CAP_SYS_PTRACE",
+                 and services with SystemCallFilter=)",
+                "do this outside, or give the container CAP_SYS_PTRACE",
             ),
-            Self::SecurityModule => f.write_str(
-                "a security module (AppArmor, SELinux) or the container's settings forbid it: \
-                 the kernel's log (dmesg, ausearch) may say which; do this outside of the \
+            Self::SecurityModule => (
+                "a security module (AppArmor, SELinux) or the container's settings forbid it",
+                "the kernel's log (dmesg, ausearch) may say which; do this outside of the \
                  container, or as root",
             ),
+        };
+        (reason.into(), advice.into())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (reason, advice) = self.words();
+        write!(f, "{reason}: {advice}")
+    }
+}
+
+/// Why a program cannot be followed from its start on.
+#[derive(Debug)]
+pub struct NotFollowed {
+    /// The reason, in words.
+    pub reason: String,
+    /// What to do instead, if anything is left.
+    pub way: Option<&'static str>,
+}
+
+impl NotFollowed {
+    /// What is left to other users.
+    pub const WAY: &str =
+        "start it without this command, then: sudo keepalive attach --follow NAME";
+
+    /// For a reason that is not there when the program runs.
+    pub fn for_now(reason: String) -> Self {
+        Self { reason, way: Some(Self::WAY) }
+    }
+
+    /// After this error of a process with this one's rights, which tried to look into this one.
+    pub fn after(own: &Process, error: &io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => {
+                let facts = Directory::of(own.pid).and_then(|directory| facts(&directory));
+                // It is not outside of its own user namespace.
+                let facts = facts.map(|facts| Facts { in_user_namespace: false, ..facts });
+                Self::refused(&facts.map_or(Refusal::SecurityModule, |facts| explain(&facts)))
+            }
+            Some(libc::ENOSYS) => Self { reason: why(own, error), way: None },
+            _ => Self::for_now(why(own, error)),
         }
     }
+
+    fn refused(refusal: &Refusal) -> Self {
+        let way = match refusal {
+            Refusal::Yama(3) => None,
+            Refusal::Filter => Some(
+                "give the container CAP_SYS_PTRACE, or start it without this command and follow \
+                 it from outside: sudo keepalive attach --follow NAME",
+            ),
+            _ => Some(Self::WAY),
+        };
+        Self { reason: refusal.words().0, way }
+    }
+}
+
+/// Whether this process may look into a program that asks for it, but not into the program's
+/// children (security/yama/yama_lsm.c, YAMA_SCOPE_RELATIONAL).
+pub fn yama_hides_children() -> bool {
+    let own = rustix::thread::capabilities(None);
+    let may_trace = own.is_ok_and(|own| own.effective.contains(CapabilitySet::SYS_PTRACE));
+    yama_level() == Some(1) && !may_trace
+}
+
+/// What Yama allows; None where it is not there.
+fn yama_level() -> Option<u8> {
+    let level = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").ok();
+    level.and_then(|level| level.trim().parse().ok())
 }
 
 /// A user's name, from passwd(5). Not by getpwuid(3): the packages link this command statically,
@@ -186,10 +262,9 @@ fn facts(target: &Directory) -> io::Result<Facts> {
     let gid = rustix::process::getgid().as_raw();
     let own = rustix::thread::capabilities(None)?;
     let effective = own.effective.bits();
-    let yama = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").ok();
     let whole = |map: String| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]);
     Ok(Facts {
-        yama: yama.and_then(|level| level.trim().parse().ok()),
+        yama: yama_level(),
         may_trace: own.effective.contains(CapabilitySet::SYS_PTRACE),
         may_search: own
             .effective
@@ -259,6 +334,16 @@ mod tests {
     fn a_setcap_program_is_not_dumpable_either_and_the_cause_is_named() {
         let facts = Facts { has_more_capabilities: true, is_dumpable: false, ..PLAIN };
         assert_eq!(explain(&facts), Refusal::Capabilities);
+    }
+
+    #[test]
+    fn what_is_left_where_a_program_cannot_be_followed() {
+        let way = |refusal| NotFollowed::refused(&refusal).way;
+        assert!(way(Refusal::Yama(2)).is_some_and(|way| way.contains("sudo keepalive attach")));
+        assert!(way(Refusal::Filter).is_some_and(|way| way.contains("CAP_SYS_PTRACE")));
+        assert_eq!(way(Refusal::Yama(3)), None);
+        let reason = NotFollowed::refused(&Refusal::Yama(2)).reason;
+        assert!(reason.ends_with("ptrace_scope is 2)"), "{reason}");
     }
 
     #[test]

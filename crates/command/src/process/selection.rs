@@ -11,7 +11,7 @@ use super::Duplicate;
 const MAPPED_PREFIX: u8 = 96;
 
 /// Which sockets are selected; without arguments every one.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct SelectionArgs {
     /// Only sockets with this local or remote port; may be repeated
     #[arg(long, value_name = "PORT", value_parser = port)]

@@ -1,9 +1,11 @@
-//! `keepalive run`: turn into a program with the library in front of it.
+//! `keepalive run`: turn into a program with the library in front of it, or a follower beside it.
 
 mod elf;
 mod environment;
+mod follower;
 mod library;
 mod program;
+mod way;
 
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
@@ -17,18 +19,20 @@ use options::SYNCNT;
 
 use crate::kernel::Kernel;
 use crate::process::findings::too_late;
+use crate::process::yama_hides_children;
 use crate::settings::{Settings, SettingsArgs};
 use crate::startup;
 use crate::terminal::{complain, printable};
 use environment::Environment;
-use library::Library;
+use way::Way;
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Exit status:
-  125  This command failed, or the preload cannot work in PROGRAM (statically
-       linked, Go, setuid, another architecture) and --anyway is not given
+  125  This command failed, or PROGRAM can be neither preloaded nor followed
+       (setuid, file capabilities, a container without CAP_SYS_PTRACE) and
+       --anyway is not given
   126  PROGRAM cannot be started
   127  PROGRAM is not found
   Any other
@@ -39,7 +43,9 @@ Environment:
   TCP_USER_TIMEOUT, KEEPALIVE_DEBUG
        What the library reads, libkeepalive(8): set for PROGRAM as the options
        say, else passed on; only KEEPALIVE=off becomes KEEPALIVE=on, and a value
-       that the library could not use is reported and left out
+       that the library could not use is reported and left out. Where PROGRAM
+       is only followed, its environment stays as it is, and the follower sets
+       what the library would
   LD_PRELOAD
        Set for PROGRAM: the library, and then what was there
   PATH
@@ -50,6 +56,10 @@ Examples:
        A peer that is gone is noticed within two minutes
   keepalive run --idle 180 --interval 60 --count 20 --force redis-server
        Also over the values that the program sets itself
+  keepalive run --dead-after 2m --verbose ./static-program
+       Where no preload works a follower sets the sockets; --verbose says so
+  keepalive run --follow --dead-after 2m ./some-script.sh
+       Also the statically linked programs that a script starts
   keepalive run --debug curl https://example.org/
        See which sockets get what")]
 pub struct RunArgs {
@@ -57,7 +67,20 @@ pub struct RunArgs {
     #[command(flatten)]
     settings: SettingsArgs,
 
-    /// Start PROGRAM even where the preload cannot work in it, with a warning
+    /// Follow PROGRAM and what it starts, beside the preload
+    ///
+    /// A follower is a process that looks at the sockets of PROGRAM and its descendants now and
+    /// then, most often every second, and sets those that are new, as `keepalive attach --follow`
+    /// does. Where the preload cannot work in PROGRAM (statically linked, Go, another
+    /// architecture, a script for such an interpreter) it is started without this option. This
+    /// option is for a program that the preload reaches but that starts others which it does not,
+    /// such as a shell script. PROGRAM does not notice the follower, which ends with PROGRAM and
+    /// its descendants. Where Yama's ptrace_scope is 1 (Ubuntu) the descendants are followed by root
+    /// only.
+    #[arg(long, conflicts_with = "anyway")]
+    follow: bool,
+
+    /// Start PROGRAM with the preload alone even where that cannot work in it, with a warning
     #[arg(long)]
     anyway: bool,
 
@@ -94,50 +117,53 @@ pub fn run(arguments: &RunArgs) -> ExitCode {
 
 fn start(arguments: &RunArgs) -> Result<Infallible, Failure> {
     let name = Path::new(&arguments.command[0]);
-    let library =
-        Library::find(arguments.library.as_deref()).map_err(|message| Failure(FAILED, message))?;
     let program = program::find(name.as_os_str()).map_err(|error| {
         let status =
             if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_START };
         Failure(status, format!("{}: {}", printed(name), reason(name.as_os_str(), &error)))
     })?;
-    if let Some((file, obstacle)) = program::obstacle(&program, library.machine) {
-        let through = if file == program {
-            String::new()
-        } else {
-            format!("{}: its interpreter ", printed(name))
-        };
-        let what = format!("{through}{} {obstacle}", printed(&file));
-        if !arguments.anyway {
-            return Err(Failure(
-                FAILED,
-                format!(
-                    "{what}\nStart it without this command, then `keepalive attach` can set its \
-                     open and listening sockets; --anyway starts it, for the \
-                     programs that it starts itself."
-                ),
-            ));
-        }
-        complain(format!("{what}; starting it anyway"));
-    }
+    let way = Way::find(arguments, name, &program)?;
+
     let debug = arguments.settings.debug;
     let mut environment = Environment::inherited();
     let kernel = Kernel::new().unwrap_or_default();
     let mut settings = Settings::new(&arguments.settings, &kernel);
-    if environment.option(&SYNCNT).is_none() {
-        settings = settings.with_patient_connect(&kernel);
-    }
     if !environment.chooses_values() {
         settings = settings.or_default(&kernel);
     }
     environment.take_unusable(&settings, debug).iter().for_each(complain);
     arguments.settings.remark().iter().for_each(complain);
+    // The follower sets the bound on retransmissions on established connections only.
+    let mut held = environment.held(&settings, &kernel);
+    let follower = way.is_followed.then(|| follower::start(&held.arguments())).transpose();
+    let follower = follower.map_err(|why| way.without_follower(&program, &why))?;
+    if way.library.is_some() && environment.option(&SYNCNT).is_none() {
+        settings = settings.with_patient_connect(&kernel);
+        held = environment.held(&settings, &kernel);
+    }
+    if follower.is_some() && debug {
+        complain("--debug: the follower reports no sockets; `keepalive show` tells what they have");
+    }
     if arguments.settings.verbose {
-        let held = environment.held(&settings, &kernel);
-        complain(format!("{}; library {}", held.describe(&kernel), printed(&library.path)));
+        let mut said = vec![held.describe(&kernel)];
+        said.extend(way.library.iter().map(|it| format!("library {}", printed(&it.path))));
+        said.extend(way.obstacle);
+        said.extend(follower.map(|it| format!("process {it} follows it")));
+        complain(said.join("; "));
         held.values.idle.and_then(|idle| too_late(idle.value)).iter().for_each(complain);
     }
-    environment.prepare(&settings, debug, &library);
+    let asked = arguments.settings.verbose || arguments.follow;
+    if follower.is_some() && asked && yama_hides_children() {
+        complain(
+            "the programs that it starts are followed by root only: Yama \
+             (/proc/sys/kernel/yama/ptrace_scope is 1)",
+        );
+    }
+    match way.library {
+        Some(library) => environment.prepare(&settings, debug, &library),
+        // Nobody in the program reads it.
+        None => environment = Environment::inherited(),
+    }
     exec(&program, &arguments.command, environment.entries())
 }
 

@@ -75,10 +75,10 @@ impl fmt::Display for Obstacle {
 /// The deepest nesting of interpreters that the kernel follows (fs/exec.c).
 const INTERPRETERS_MAX: usize = 5;
 
-/// What keeps a preload for `library` from working in the program at `path`, and the file where
-/// that was found: the program itself, the interpreter that its `#!` line names, or the one that
-/// env(1) is to start there. A file that cannot be read is left to the kernel.
-pub fn obstacle(path: &Path, library: Machine) -> Option<(PathBuf, Obstacle)> {
+/// What keeps a preload from working in the program at `path`, and the file where that was found: the program itself, the interpreter that its `#!` line names, or the one that
+/// env(1) is to start there. `library` is what the preload was compiled for, if there is one. A file
+/// that cannot be read is left to the kernel.
+pub fn obstacle(path: &Path, library: Option<Machine>) -> Option<(PathBuf, Obstacle)> {
     let mut path = path.to_owned();
     for _ in 0..=INTERPRETERS_MAX {
         if let Ok(Some(program)) = Program::read(&path) {
@@ -93,8 +93,12 @@ pub fn obstacle(path: &Path, library: Machine) -> Option<(PathBuf, Obstacle)> {
     None
 }
 
-fn elf_obstacle(path: &Path, program: &Program, library: Machine) -> Option<Obstacle> {
-    if program.machine != library {
+fn elf_obstacle(path: &Path, program: &Program, library: Option<Machine>) -> Option<Obstacle> {
+    // First, for this also keeps it from being followed.
+    if let Some(what) = secure_mode(path) {
+        return Some(Obstacle::Secure(what));
+    }
+    if let Some(library) = library.filter(|library| *library != program.machine) {
         return Some(Obstacle::Machine { program: program.machine, library });
     }
     if program.is_go {
@@ -103,7 +107,7 @@ fn elf_obstacle(path: &Path, program: &Program, library: Machine) -> Option<Obst
     if !program.is_dynamic && !is_loader(path) {
         return Some(Obstacle::Static);
     }
-    secure_mode(path).map(Obstacle::Secure)
+    None
 }
 
 /// The dynamic loader itself, started as a program, honours LD_PRELOAD though it names no loader.
@@ -219,9 +223,10 @@ mod tests {
     fn this_very_program_can_be_preloaded_into() {
         let program = std::env::current_exe().expect("a path");
         let machine = Program::read(&program).expect("readable").expect("ELF").machine;
-        assert_eq!(obstacle(&program, machine), None);
+        assert_eq!(obstacle(&program, Some(machine)), None);
+        assert_eq!(obstacle(&program, None), None);
         let other = Machine { number: object::elf::EM_S390, ..machine };
-        let found = obstacle(&program, other).map(|(_, obstacle)| obstacle);
+        let found = obstacle(&program, Some(other)).map(|(_, obstacle)| obstacle);
         assert_eq!(found, Some(Obstacle::Machine { program: machine, library: other }));
     }
 

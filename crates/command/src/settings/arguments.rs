@@ -10,7 +10,7 @@ use super::dead_after;
 use crate::time;
 
 /// What to set.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct SettingsArgs {
     /// Give up a peer that does not answer within this time, and no other
     ///
@@ -71,7 +71,7 @@ pub struct SettingsArgs {
     #[arg(help_heading = "Settings", long)]
     pub debug: bool,
 
-    /// Say which values will hold and where they come from, and which library is used
+    /// Say which values will hold and where they come from, and which library or follower is used
     #[arg(help_heading = "Settings", short, long)]
     pub verbose: bool,
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use options::Mode;
 
-use super::patience;
+use super::{SettingsArgs, patience};
 use crate::kernel::Kernel;
 use crate::time;
 use crate::values::Values;
@@ -116,6 +116,28 @@ impl Held {
         }
     }
 
+    /// The same, as arguments, for what knows nothing of the environment. Where nobody has chosen
+    /// any value, that is the kernel's own idle time: without one there would be another.
+    pub fn arguments(&self) -> SettingsArgs {
+        let mut chosen = self.values.map(|_, setting| {
+            setting.filter(|setting| setting.source != Source::Kernel).map(|setting| setting.value)
+        });
+        if chosen == Values::default() {
+            chosen.idle = self.values.idle.map(|idle| idle.value);
+        }
+        SettingsArgs {
+            count: chosen.count,
+            idle: chosen.idle,
+            interval: chosen.interval,
+            user_timeout: chosen.user_timeout,
+            rto_max: chosen.rto_max,
+            syn_count: chosen.syn_count,
+            force: self.mode.value == Mode::Force,
+            skip: self.mode.value == Mode::Skip,
+            ..SettingsArgs::default()
+        }
+    }
+
     /// How many probes stay unanswered until an idle connection ends, where there is a user
     /// timeout: the kernel then looks at it alone, when a probe after the first is due
     /// (net/ipv4/tcp_timer.c, `tcp_keepalive_timer`).
@@ -125,5 +147,32 @@ impl Held {
         let idle = value(self.values.idle)?.saturating_mul(1000);
         let interval = value(self.values.interval)?.saturating_mul(1000);
         Some(limit.saturating_sub(idle).div_ceil(interval).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_arguments_it_is_what_was_chosen_and_nothing_else() {
+        let of = |source| move |value| Some(Setting { value, source });
+        let kernel = Kernel::default().defaults.map(|_, value| of(Source::Kernel)(value));
+        let mode = Setting { value: Mode::Force, source: Source::Variable(c"KEEPALIVE") };
+        let values = Values {
+            count: of(Source::Argument)(7),
+            interval: of(Source::Variable(c"KEEPINTVL"))(8),
+            ..kernel
+        };
+        let arguments = Held { values, mode }.arguments();
+        assert_eq!((arguments.count, arguments.interval), (Some(7), Some(8)));
+        assert_eq!((arguments.idle, arguments.rto_max, arguments.syn_count), (None, None, None));
+        assert!(arguments.force && !arguments.skip && !arguments.debug);
+        // Nothing at all is the kernel's idle time, not the one that this command chooses.
+        let mode = Setting { value: Mode::On, source: Source::Argument };
+        let arguments = Held { values: kernel, mode }.arguments();
+        let settings = crate::settings::Settings::new(&arguments, &Kernel::default());
+        assert_eq!(settings.or_default(&Kernel::default()), settings);
+        assert_eq!((arguments.idle, arguments.count), (Some(7200), None));
     }
 }

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use nix::sys::stat::Mode;
 
+use crate::run::unfollowed;
 use crate::support;
 use crate::{failure, keepalive, keepalive_run};
 
@@ -174,7 +175,7 @@ fn a_program_with_a_strange_table_is_still_judged_by_the_rest() {
     file.set(40, 8, FAR);
     file.set(60, 2, 0);
     file.set(FAR + 32, 8, HUGE / 64);
-    let (status, stderr) = failure(keepalive_run("").arg(&file.path));
+    let (status, stderr) = failure(unfollowed("").arg(&file.path));
     assert_eq!(status, 125, "{stderr}");
     assert!(stderr.contains("statically linked"), "{stderr}");
 }
@@ -197,10 +198,10 @@ fn names_of_files_cannot_command_a_terminal() {
         assert!(!text.contains(bad) && text.contains(r"\u{1b}["), "{text:?}");
     };
     for program in [&interpreter, &link, &script] {
-        let (status, stderr) = failure(keepalive_run("").arg(program));
+        let (status, stderr) = failure(unfollowed("").arg(program));
         assert!(status == 125 && stderr.contains("statically linked"), "{stderr}");
         is_clean(&stderr);
-        assert_eq!(stderr.lines().count(), 2, "{stderr:?}");
+        assert_eq!(stderr.lines().count(), 3, "{stderr:?}");
     }
     for program in [bad, "/nonexistent/\u{1b}[31m"] {
         let (status, stderr) = failure(keepalive_run("").arg(program));

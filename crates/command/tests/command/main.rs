@@ -4,6 +4,7 @@
 #[path = "../../../../tests/support/mod.rs"]
 mod support;
 
+mod beside;
 mod dead_peers;
 mod environment;
 mod files;
@@ -23,6 +24,7 @@ mod storm;
 mod targets;
 mod terminal;
 mod units;
+mod unnoticed;
 mod words;
 
 use std::io::{BufRead, BufReader, Write};

@@ -28,9 +28,13 @@ fn every_option_is_in_the_manual_pages_and_completions() {
         std::fs::read_to_string(directory.join(name))
             .unwrap_or_else(|error| panic!("{name}: {error}"))
     };
-    for (command, option) in
-        [("run", "anyway"), ("show", "json"), ("attach", "remote"), ("attach", "follow")]
-    {
+    for (command, option) in [
+        ("run", "anyway"),
+        ("run", "follow"),
+        ("show", "json"),
+        ("attach", "remote"),
+        ("attach", "follow"),
+    ] {
         let page = read(&format!("keepalive-{command}.1"));
         // In bold and by itself: at the head of an entry, not in an example.
         assert!(page.contains(&format!("\\fB\\-\\-{option}\\fR")), "{command}: {page}");

@@ -122,22 +122,31 @@ fn scripts_run_and_their_interpreter_is_looked_at() {
 
     let interpreter = support::compile("target_static", &["-static"]);
     let through = script("through", &format!("#!{}\n", interpreter.display()));
-    let (status, stderr) = failure(keepalive_run("").arg(&through));
+    let (status, stderr) = failure(unfollowed("").arg(&through));
     assert_eq!(status, 125);
     let named =
         format!("{}: its interpreter {} is statically", through.display(), interpreter.display());
     assert!(stderr.contains(&named), "{stderr}");
     let env = script("env", "#!/usr/bin/env -S target_static -x\n");
     let path = interpreter.parent().expect("a directory");
-    let (status, stderr) = failure(keepalive_run("").arg(env).env("PATH", path));
+    let (status, stderr) = failure(unfollowed("").arg(env).env("PATH", path));
     assert_eq!(status, 125, "{stderr}");
     assert!(stderr.contains("target_static is statically"), "{stderr}");
 }
 
-/// Asserts that a program is refused for this reason, and that `--anyway` starts it.
+/// `keepalive run`, where the kernel lets nobody follow.
+pub fn unfollowed(arguments: &str) -> Command {
+    let mut command = support::bare(support::host("without_pidfd_getfd"));
+    command.arg(env!("CARGO_BIN_EXE_keepalive")).args(["run", "--library"]);
+    command.arg(support::built_library()).args(arguments.split_whitespace());
+    command
+}
+
+/// Asserts that a program which cannot be followed is refused for this reason, and that `--anyway`
+/// starts it.
 #[track_caller]
 fn is_refused(program: &Path, reason: &str) {
-    let (status, stderr) = failure(keepalive_run("").arg(program));
+    let (status, stderr) = failure(unfollowed("").arg(program));
     assert_eq!(status, 125, "{stderr}");
     let whole = format!("keepalive: {} is {reason}", program.display());
     assert!(stderr.starts_with(&whole), "{stderr}");
@@ -150,13 +159,13 @@ fn is_refused(program: &Path, reason: &str) {
 }
 
 #[test]
-fn a_statically_linked_program_is_refused() {
+fn a_statically_linked_program_that_cannot_be_followed_is_refused() {
     is_refused(&support::compile("target_static", &["-static"]), "statically linked");
 }
 
 #[test]
 #[ignore = "needs go (Debian: golang-go)"]
-fn a_go_program_is_refused() {
+fn a_go_program_that_cannot_be_followed_is_refused() {
     is_refused(&targets::go_program(), "written in Go");
     // The build identifier is enough.
     let stripped = targets::go_program();
@@ -168,14 +177,14 @@ fn a_go_program_is_refused() {
 
 #[test]
 #[cfg(target_arch = "x86_64")]
-fn a_program_for_another_architecture_is_refused() {
+fn a_program_for_another_architecture_that_cannot_be_followed_is_refused() {
     let object = support::scratch("other.o");
     let program = support::scratch("other");
     let source =
         script("other.s", ".globl _start\n_start: mov $1, %eax\n xor %ebx, %ebx\n int $0x80\n");
     run(Command::new("as").args(["--32", "-o"]).arg(&object).arg(source));
     run(Command::new("ld").args(["-m", "elf_i386", "-o"]).arg(&program).arg(&object));
-    let (status, stderr) = failure(keepalive_run("").arg(&program));
+    let (status, stderr) = failure(unfollowed("").arg(&program));
     assert_eq!(status, 125);
     assert!(stderr.contains("is a program for i386, the library is for x86-64"), "{stderr}");
     assert!(support::finish(keepalive_run("--anyway").arg(&program)).status.success());

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::Command;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
@@ -96,15 +98,20 @@ fn a_java_program_that_selects() {
     is_attached_to_while_it_runs(Target::start(command.arg(source("Target.java")).arg("nio")));
 }
 
-/// tests/hosts/target.go, linked statically as Go links.
-pub fn go_program() -> std::path::PathBuf {
-    let program = support::scratch("target-go");
-    let mut build = Command::new("go");
-    build.arg("build").arg("-o").arg(&program).arg(source("target.go"));
-    build.env("CGO_ENABLED", "0").env("GOPROXY", "off").env("GO111MODULE", "off");
-    build.env("GOCACHE", support::scratch("go-cache"));
-    support::run(&mut build);
-    program
+/// tests/hosts/target.go, linked statically as Go links: compiled once, each time a copy.
+pub fn go_program() -> PathBuf {
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+        let program = support::scratch("target-go");
+        let mut build = Command::new("go");
+        build.arg("build").arg("-o").arg(&program).arg(source("target.go"));
+        build.env("CGO_ENABLED", "0").env("GOPROXY", "off").env("GO111MODULE", "off");
+        build.env("GOCACHE", support::scratch("go-cache"));
+        support::run(&mut build);
+        program
+    });
+    let copy = support::scratch("target-go");
+    support::copy_program(&*PROGRAM, &copy);
+    copy
 }
 
 #[test]

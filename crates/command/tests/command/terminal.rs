@@ -19,7 +19,7 @@ pub fn on_terminal(command: Command) -> OsSession {
 }
 
 /// An interactive shell with job control, in which `run` is the start of the command line.
-fn shell() -> OsSession {
+pub fn shell() -> OsSession {
     // Whoever started the tests in the background had SIGINT ignored, and a shell leaves it so.
     let mut command = support::bare("env");
     command.args(["--default-signal", "bash", "--norc", "--noprofile", "-i"]);
@@ -40,7 +40,7 @@ fn shell() -> OsSession {
 }
 
 /// The shell's prompt comes, and the exit status of what it ran is this.
-fn assert_status(shell: &mut OsSession, status: u8) {
+pub fn assert_status(shell: &mut OsSession, status: u8) {
     shell.expect("ready> ").expect("a prompt");
     shell.send_line("echo status $?.").expect("sent");
     shell.expect(format!("status {status}.")).expect("the exit status");

@@ -5,6 +5,7 @@
      accept  accepts one more connection, and keeps it: prints `accept ok`
      connect opens one more connection to itself: prints `connect ok`
      fork    starts a child that does the same and stays: prints `fork ok`
+     forks   starts 1,000 children, one after the other, that do the same and end: prints `forks ok`
      own     sets a time of its own on its first connection: prints `own ok`
 
    Arguments, before that: `undumpable` calls prctl(PR_SET_DUMPABLE, 0). */
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int check(const char *call, int result)
@@ -70,6 +72,18 @@ int main(int count, char **arguments)
                 pause();
             }
             continue;
+        } else if (!strcmp(line, "forks\n")) {
+            for (int number = 0; number < 1000; number++) {
+                pid_t child = check("fork", fork());
+                if (child == 0) {
+                    connect_to_itself(listener, address);
+                    _exit(0);
+                }
+                int status;
+                if (waitpid(-1, &status, 0) != child || status != 0)
+                    exit(2);
+            }
+            puts("forks ok");
         } else if (!strcmp(line, "own\n")) {
             int idle = 33;
             check("setsockopt", setsockopt(client, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle));

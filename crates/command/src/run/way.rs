@@ -1,0 +1,76 @@
+//! The way in which keepalive gets into a program: by the preload, from outside, or not at all.
+
+use std::path::Path;
+
+use super::library::Library;
+use super::program::{self, Obstacle};
+use super::{FAILED, Failure, RunArgs, printed};
+use crate::process::NotFollowed;
+use crate::terminal::complain;
+
+/// How keepalive gets into the program.
+pub struct Way {
+    /// By this preload.
+    pub library: Option<Library>,
+    /// From outside.
+    pub is_followed: bool,
+    /// Why the preload alone does not do, in words.
+    pub obstacle: Option<String>,
+}
+
+impl Way {
+    /// The preload where it can work, else the follower; or what the arguments say.
+    pub fn find(arguments: &RunArgs, name: &Path, program: &Path) -> Result<Self, Failure> {
+        let given = arguments.library.as_deref();
+        let library = Library::find(given);
+        let machine = library.as_ref().ok().map(|library| library.machine);
+        let Some((file, obstacle)) = program::obstacle(program, machine) else {
+            let library = Some(library.map_err(|message| Failure(FAILED, message))?);
+            return Ok(Self { library, is_followed: arguments.follow, obstacle: None });
+        };
+        let through = if file == program {
+            String::new()
+        } else {
+            format!("{}: its interpreter ", printed(name))
+        };
+        let what = format!("{through}{} {obstacle}", printed(&file));
+        let is_secure = matches!(obstacle, Obstacle::Secure(_));
+        if is_secure && !arguments.anyway {
+            return Err(Failure(FAILED, refused(&what, Some(NotFollowed::WAY))));
+        }
+        if arguments.anyway {
+            complain(format!("{what}; starting it anyway"));
+        }
+        // The follower needs no library, but one that was named must be there.
+        let needs_library = arguments.anyway || given.is_some();
+        let library = match library {
+            Err(message) if needs_library => return Err(Failure(FAILED, message)),
+            library => library.ok().filter(|_| arguments.anyway || arguments.follow),
+        };
+        Ok(Self { library, is_followed: !arguments.anyway, obstacle: Some(what) })
+    }
+
+    /// That the program is not started because it cannot be followed, and what is left.
+    pub fn without_follower(&self, program: &Path, why: &NotFollowed) -> Failure {
+        let message = match &self.obstacle {
+            Some(what) => {
+                refused(&format!("{what}; nor can it be followed: {}", why.reason), why.way)
+            }
+            None => format!(
+                "{} cannot be followed: {}\nWithout --follow the preload alone serves it",
+                printed(program),
+                why.reason
+            ),
+        };
+        Failure(FAILED, message)
+    }
+}
+
+/// What keeps keepalive from the program, and what is left.
+fn refused(what: &str, way: Option<&str>) -> String {
+    let way = way.map_or(String::new(), |way| format!("What is left: {way}\n"));
+    format!(
+        "{what}\n{way}--anyway starts it with the preload alone, for the programs that it starts \
+         itself"
+    )
+}
