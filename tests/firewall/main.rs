@@ -23,7 +23,9 @@ use std::fmt::Write;
 
 use report::Timeline;
 use stories::{Election, Ending, Idle, Vanished};
-use support::document;
+use support::document::{self, Part};
+
+const PART: Part = Part { document: "firewall.md", test: "firewall" };
 
 #[test]
 #[ignore = "needs root: network namespaces; nft, conntrack, postgres, java, nc, socat, zookeeper"]
@@ -43,7 +45,7 @@ fn the_firewall_and_the_vanished_peers() {
     section(&mut found, "What ends a connection, and when", Ending::TABLE, &endings);
     println!("{found}");
     if document::is_to_be_written() {
-        document::write("firewall.md", &found);
+        PART.write(&found);
     }
 }
 

@@ -25,10 +25,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use cases::{CASES, Case};
 use fixtures::fixtures;
 use stage::Setting;
-use support::document;
+use support::document::{self, Part};
 
 /// How many runs at a time. Most of a run is waiting.
 const WORKERS: usize = 8;
+
+const PART: Part = Part { document: "programs.md", test: "real_programs" };
 
 /// Each row's last four cells.
 const SETTINGS: [Setting; 4] = [Setting::Traced, Setting::NoLibrary, Setting::On, Setting::Force];
@@ -40,10 +42,10 @@ fn the_table_of_programs_is_up_to_date() {
     let found = table(&fixtures);
     println!("{found}");
     if document::is_to_be_written() {
-        document::write("programs.md", &found);
+        PART.write(&found);
     }
-    let documented = document::read("programs.md");
-    let changed = diff(&documented, &found);
+    let documented = PART.read();
+    let changed = document::diff(&documented, &found);
     assert!(documented == found, "docs/programs.md differs (- it has, + was seen):\n{changed}");
 }
 
@@ -85,13 +87,4 @@ fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) -> String + Sync) -> Vec<
     });
     results.sort();
     results.into_iter().map(|(_, result)| result).collect()
-}
-
-/// The lines that only one of two texts has.
-fn diff(before: &str, after: &str) -> String {
-    let only_in = |sign: &'static str, text: &str, other: &str| -> String {
-        let lines = text.lines().filter(|line| !other.lines().any(|it| it == *line));
-        lines.map(|line| format!("{sign} {line}\n")).collect()
-    };
-    only_in("-", before, after) + &only_in("+", after, before)
 }

@@ -78,7 +78,7 @@ pub fn play(case: &Case, setting: Setting, fixtures: &Path) -> String {
         let lines = std::fs::read_to_string(&trace).expect("strace's file");
         return trace::calls(&lines, case.watched);
     }
-    found.iter().map(show).collect::<Vec<_>>().join(" and ")
+    found.iter().map(Values::to_string).collect::<Vec<_>>().join(" and ")
 }
 
 /// A shell that becomes the party's program, under strace(1) or the library.
@@ -129,16 +129,6 @@ fn sockets(namespace: &Namespace) -> Vec<(String, TcpSocket)> {
 
 fn is_listener(socket: &TcpSocket, port: u16) -> bool {
     socket.state == State::Listen && socket.local.is_some_and(|address| address.port() == port)
-}
-
-/// `off`, or KEEPIDLE/KEEPINTVL/KEEPCNT; and TCP_USER_TIMEOUT where there is one.
-fn show(values: &Values) -> String {
-    let Values { keepalive, idle, interval, count, user_timeout } = values;
-    let mut text = if *keepalive { format!("{idle}/{interval}/{count}") } else { "off".to_owned() };
-    if *user_timeout != 0 {
-        text.push_str(&format!(", {user_timeout} ms"));
-    }
-    text
 }
 
 /// What the programs wrote, for a failure.

@@ -1,10 +1,11 @@
-//! The part of a document that a test writes: what stands between two comments of its Markdown.
+//! The parts of documents that tests write: each is what stands between two comments of Markdown.
 //!
 //! `KEEPALIVE_TEST_WRITE_DOCUMENTS=1` has the tests write it.
 
 use std::path::{Path, PathBuf};
 
-const BEGIN: &str = "<!-- Written by the test from here -->\n";
+/// The first comment names the test.
+const BEGIN: (&str, &str) = ("<!-- Written by the test ", " from here -->\n");
 const END: &str = "<!-- to here -->\n";
 
 /// Whether the tests are to write their part.
@@ -12,26 +13,48 @@ pub fn is_to_be_written() -> bool {
     std::env::var_os("KEEPALIVE_TEST_WRITE_DOCUMENTS").is_some_and(|value| value == "1")
 }
 
-/// What the document has.
-pub fn read(name: &str) -> String {
-    let (_, written, _) = parts(name);
-    written
+/// A test's part of a document.
+pub struct Part {
+    /// The document, in docs/.
+    pub document: &'static str,
+    /// The test that writes it, as `cargo test --test` names it.
+    pub test: &'static str,
 }
 
-/// Puts what a test found into the document.
-pub fn write(name: &str, found: &str) {
-    let (before, _, after) = parts(name);
-    let text = format!("{before}{BEGIN}{found}{END}{after}");
-    std::fs::write(path(name), text).expect("the document is written");
+impl Part {
+    /// What the document has.
+    pub fn read(&self) -> String {
+        let (_, written, _) = self.split();
+        written
+    }
+
+    /// Puts what the test found into the document.
+    pub fn write(&self, found: &str) {
+        let (before, _, after) = self.split();
+        std::fs::write(self.path(), before + found + &after).expect("the document is written");
+    }
+
+    /// The text before what the test wrote, that, and the text after it.
+    fn split(&self) -> (String, String, String) {
+        let text = std::fs::read_to_string(self.path()).expect("the document");
+        let begin = format!("{}{}{}", BEGIN.0, self.test, BEGIN.1);
+        let begin = text.find(&begin).expect("the first comment") + begin.len();
+        let end = begin + text[begin..].find(END).expect("the second comment");
+        (text[..begin].into(), text[begin..end].into(), text[end..].into())
+    }
+
+    fn path(&self) -> PathBuf {
+        let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+        let mut docs = above.map(|directory| directory.join("docs"));
+        docs.find(|docs| docs.is_dir()).expect("docs/").join(self.document)
+    }
 }
 
-fn parts(name: &str) -> (String, String, String) {
-    let text = std::fs::read_to_string(path(name)).expect("the document");
-    let (before, rest) = text.split_once(BEGIN).expect("the first comment");
-    let (written, after) = rest.split_once(END).expect("the second comment");
-    (before.into(), written.into(), after.into())
-}
-
-fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
+/// The lines that only one of two texts has.
+pub fn diff(before: &str, after: &str) -> String {
+    let only_in = |sign: &'static str, text: &str, other: &str| -> String {
+        let lines = text.lines().filter(|line| !other.lines().any(|it| it == *line));
+        lines.map(|line| format!("{sign} {line}\n")).collect()
+    };
+    only_in("-", before, after) + &only_in("+", after, before)
 }

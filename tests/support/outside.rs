@@ -24,6 +24,22 @@ pub struct Values {
     pub user_timeout: c_int,
 }
 
+/// `off`, or KEEPIDLE/KEEPINTVL/KEEPCNT; and TCP_USER_TIMEOUT where there is one.
+impl std::fmt::Display for Values {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { keepalive, idle, interval, count, user_timeout } = self;
+        if *keepalive {
+            write!(f, "{idle}/{interval}/{count}")?;
+        } else {
+            f.write_str("off")?;
+        }
+        if *user_timeout != 0 {
+            write!(f, ", {user_timeout} ms")?;
+        }
+        Ok(())
+    }
+}
+
 /// A connection's state, of the names that tcp(7) and netstat(8) use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {

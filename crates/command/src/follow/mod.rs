@@ -2,16 +2,19 @@
 //!
 //! The follower itself only reads /proc. What is new is duplicated and set by a child that lives
 //! for that look: where it hangs at a socket, the follower goes on without that socket, and
-//! whatever the child had to leave open ends with it (process/apart.rs).
+//! whatever the child had to leave open ends with it (process/apart.rs). Names, too, are looked for
+//! by a child. A signal ends the follower at once, whatever the child does.
 
 mod family;
 mod known;
+mod names;
 mod pace;
 mod ready;
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
@@ -27,6 +30,7 @@ use crate::settings::{Settings, SettingsArgs};
 use crate::terminal::{clear_status, complain, count, print, printable, show_status};
 use crate::time;
 use known::{Knowledge, Known, knowledge};
+use names::Names;
 use pace::Pace;
 
 /// Follows what the arguments name, until it has ended or a signal comes.
@@ -84,9 +88,10 @@ struct Follower<'a> {
     /// What is followed by a name.
     waited_for: Vec<WaitedFor>,
     members: HashMap<i32, Member>,
+    names: Names,
     /// Failures that concern no process and have been told.
     told: HashSet<String>,
-    signals: SignalFd,
+    signals: Rc<SignalFd>,
     pace: Pace,
     /// Whether everything that was asked for was there.
     is_complete: bool,
@@ -195,8 +200,9 @@ impl<'a> Follower<'a> {
             family,
             waited_for,
             members: HashMap::new(),
+            names: Names::default(),
             told: HashSet::new(),
-            signals: signals.map_err(|error| format!("signalfd(2): {error}"))?,
+            signals: signals.map(Rc::new).map_err(|error| format!("signalfd(2): {error}"))?,
             pace: Pace::default(),
             is_complete: true,
             processes: 0,
@@ -273,7 +279,7 @@ impl<'a> Follower<'a> {
     /// One look at everything.
     fn look(&mut self) -> Look {
         let mut look = Look::default();
-        look.is_news |= self.find_members();
+        self.find_members(&mut look);
         let mut work = Vec::new();
         for member in self.members.values_mut() {
             match member.process.with(|target| target.sockets()) {
@@ -296,8 +302,8 @@ impl<'a> Follower<'a> {
         look
     }
 
-    /// Finds out whom to look into. Whether there is somebody new.
-    fn find_members(&mut self) -> bool {
+    /// Finds out whom to look into.
+    fn find_members(&mut self, look: &mut Look) {
         let mut found = Vec::new();
         if !self.family.is_empty() {
             match process::all_with_parents() {
@@ -306,7 +312,13 @@ impl<'a> Follower<'a> {
             }
         }
         for WaitedFor { argument, wanted, told } in &mut self.waited_for {
-            let failure = match wanted.find() {
+            let search = match wanted {
+                Wanted::Name(_) => {
+                    self.names.search(wanted, self.signals.as_fd(), &mut look.childs_time)
+                }
+                wanted => wanted.find(),
+            };
+            let failure = match search {
                 Ok(processes) => {
                     found.extend(processes);
                     None
@@ -318,20 +330,18 @@ impl<'a> Follower<'a> {
                 *told = failure;
             }
         }
-        let mut is_news = false;
         let mut before = std::mem::take(&mut self.members);
         for process in found {
             if self.members.contains_key(&process.pid) {
                 continue;
             }
             let known = before.remove(&process.pid).filter(|member| member.process.is(&process));
-            is_news |= known.is_none();
+            look.is_news |= known.is_none();
             self.processes += usize::from(known.is_none());
             let (known, is_refused) =
                 known.map_or_else(Default::default, |member| (member.known, member.is_refused));
             self.members.insert(process.pid, Member { process, known, is_refused });
         }
-        is_news
     }
 
     /// The family's members among all processes. Those that have ended are left out.
@@ -360,18 +370,22 @@ impl<'a> Follower<'a> {
         let refused: HashSet<i32> =
             self.members.values().filter(|it| it.is_refused).map(|it| it.process.pid).collect();
         let mut current = 0;
+        let signals = Rc::clone(&self.signals);
         let end = process::errand(
             |voice| set(work, &refused, settings, selection, voice),
             |word| self.hear(word, &mut current, look),
+            Some(signals.as_fd()),
         );
         match end {
-            Ok(End::Done(time)) => look.childs_time = time,
+            Ok(End::Done(time)) => look.childs_time += time,
             Ok(End::Stuck(held)) => {
                 if let Some(member) = self.members.get_mut(&held.pid) {
                     complain(format!("{}: left out: {held}", member.process));
                     member.known.learn(held.inode, Knowledge::Settled);
                 }
             }
+            // By a signal, which ends the pause as well.
+            Ok(End::Stopped) => {}
             Ok(End::Died(_)) => self.tell("a child of this command was killed".into()),
             Err(error) => self.tell(format!("fork(2): {error} (ulimit -u)")),
         }
@@ -417,7 +431,7 @@ impl Relative {
 struct Look {
     /// Whether there was a process or a socket that had not been seen.
     is_news: bool,
-    /// The processor time of the child.
+    /// The processor time of the children.
     childs_time: Duration,
 }
 
@@ -486,12 +500,14 @@ mod tests {
         (resident.expect("a number"), fds)
     }
 
-    /// Looks often at a process that opens and closes sockets between the looks.
+    /// Looks often at a process that opens and closes sockets between the looks. How often:
+    /// `KEEPALIVE_TEST_LOOKS`, or 3000 times.
     #[test]
     fn neither_memory_nor_descriptors_grow() {
         const WARM: usize = 300;
-        const LOOKS: usize = 3000;
 
+        let looks = std::env::var("KEEPALIVE_TEST_LOOKS");
+        let looks = looks.map_or(3000, |looks| looks.parse().expect("a number"));
         let parent = std::process::id().to_string();
         let stop = std::sync::atomic::AtomicBool::new(false);
         let relaxed = std::sync::atomic::Ordering::Relaxed;
@@ -502,16 +518,19 @@ mod tests {
             let mut follower = Follower::new(&[parent], &arguments.settings, &arguments.selection)
                 .expect("it runs");
             let mut before = (0, 0);
-            for look in 0..LOOKS {
+            for look in 0..looks {
                 follower.look();
                 if look == WARM {
                     before = footprint();
                 }
             }
             let after = footprint();
-            println!("{} sockets changed, {before:?} to {after:?}", follower.changed);
+            println!(
+                "{looks} looks, {} sockets changed, {before:?} to {after:?}",
+                follower.changed
+            );
             let known: usize = follower.members.values().map(|member| member.known.len()).sum();
-            follower.changed > LOOKS / 10
+            follower.changed > looks / 10
                 && known < 100
                 && after.1 <= before.1
                 && after.0 < before.0 + 64

@@ -4,44 +4,33 @@
 //! such a duplicate may take for ever: the kernel asks the server of a FUSE file system first, and
 //! not even SIGKILL ends that. So a duplicate that is no socket stays open, in the child. A socket can
 //! hold up the child too: by SO_LINGER when it is closed, which a timer ends; or because its program
-//! stops in the middle of a send(2), which the parent notices.
+//! stops in the middle of a send(2), which the parent notices (held.rs).
 
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, getpid, getppid};
-use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use super::directory::own_descriptors;
+use super::held::{self, Held, Watch};
 use crate::terminal::complain;
 
-/// How often the parent checks that the child goes on, and after how many checks with the same
-/// duplicate it gives up.
+/// How often the parent checks that the child goes on, and after how many checks at the same thing it
+/// gives up.
 const LOOK: Duration = Duration::from_secs(1);
 const LOOKS: u32 = 10;
 
 /// How long a lingering close(2) may take.
 const LINGER_MAX: libc::timeval = libc::timeval { tv_sec: 0, tv_usec: 20_000 };
-
-/// What the child is doing, for the parent.
-struct Watch {
-    /// How many descriptors have been duplicated.
-    count: AtomicU64,
-    /// The process and the descriptor whose duplicate is held, or 0.
-    held: AtomicU64,
-    /// The inode of the socket that was seen there.
-    inode: AtomicU64,
-}
-
-/// Shared with the children; None if that cannot be had.
-static WATCH: OnceLock<Option<&Watch>> = OnceLock::new();
 
 /// Whether this process is such a child.
 static IS_CHILD: AtomicBool = AtomicBool::new(false);
@@ -72,49 +61,37 @@ impl Voice {
 pub enum End {
     /// All was done, in this much processor time.
     Done(Duration),
-    /// It hangs at the duplicate of a socket, and nobody waits for it any more.
+    /// It hangs at something that a process holds, and nobody waits for it any more.
     Stuck(Held),
+    /// It was ended, since the calling process is to end.
+    Stopped,
     /// In another way, with this status if it is known.
     Died(Option<WaitStatus>),
 }
 
-/// The duplicate at which a child hangs.
-#[derive(Clone, Copy, Debug)]
-pub struct Held {
-    pub pid: i32,
-    pub fd: RawFd,
-    /// The socket that was seen there.
-    pub inode: u64,
-}
-
-impl std::fmt::Display for Held {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the program holds the socket of its descriptor {} locked", self.fd)
-    }
-}
-
-/// The duplicates at which earlier children hung: their processes are left out.
-static LOCKED: OnceLock<Vec<Held>> = OnceLock::new();
-
-/// After this many locked sockets the command gives up.
+/// After this many locked processes the command gives up.
 const LOCKED_MAX: usize = 5;
 
 /// Does the work in a child, and returns its exit status: success if `work` returns true. If a
-/// socket holds up the child, the work is done once more without that process.
+/// process holds up the child, the work is done once more without that process.
 pub fn apart(work: impl Fn() -> bool) -> ExitCode {
     let mut locked = Vec::new();
     loop {
         let mut status = 1;
         let end = errand(
             |voice| {
-                let _ = LOCKED.set(locked.clone());
+                held::leave_out(&locked);
                 voice.say((u64::from(!work()), 0));
             },
             |(said, _)| status = u8::try_from(said).unwrap_or(1),
+            None,
         );
         match end {
             Ok(End::Done(_)) => return status.into(),
             Ok(End::Stuck(held)) if locked.len() < LOCKED_MAX => {
+                if held.fd.is_none() {
+                    complain(format!("{}: {held}", held.pid));
+                }
                 locked.push(held);
                 continue;
             }
@@ -130,31 +107,29 @@ pub fn apart(work: impl Fn() -> bool) -> ExitCode {
             Ok(End::Died(Some(WaitStatus::Signaled(_, signal, _)))) => {
                 complain(format!("ended by {signal}"));
             }
-            Ok(End::Died(_)) => {}
+            Ok(End::Died(_) | End::Stopped) => {}
             Err(error) => complain(format!("fork(2): {error} (ulimit -u)")),
         }
         return ExitCode::FAILURE;
     }
 }
 
-/// Why a process is left out, if it is.
-pub fn locked(pid: i32) -> Option<String> {
-    LOCKED.get()?.iter().find(|held| held.pid == pid).map(Held::to_string)
-}
-
-/// Does the work in a child, and passes the child's words to `hear`. The calling process must have
-/// one thread.
-pub fn errand(work: impl FnOnce(&Voice), hear: impl FnMut(Word)) -> std::io::Result<End> {
-    let watch = *WATCH.get_or_init(shared_watch);
-    let watch = watch.as_ref().ok_or(std::io::ErrorKind::OutOfMemory)?;
-    watch.held.store(0, Relaxed);
+/// Does the work in a child, and passes the child's words to `hear`, until it is done or `stop` can be
+/// read. The calling process must have one thread.
+pub fn errand(
+    work: impl FnOnce(&Voice),
+    hear: impl FnMut(Word),
+    stop: Option<BorrowedFd<'_>>,
+) -> std::io::Result<End> {
+    let watch = Watch::shared().ok_or(std::io::ErrorKind::OutOfMemory)?;
+    watch.reset();
     let (ours, childs) = UnixStream::pair()?;
     let parent = getpid();
     // SAFETY: this process has one thread, so the child may do everything.
     match unsafe { fork() }? {
         ForkResult::Parent { child } => {
             drop(childs);
-            Ok(listen(ours, child, watch, hear))
+            Ok(listen(ours, child, watch, hear, stop))
         }
         ForkResult::Child => {
             drop(ours);
@@ -197,8 +172,9 @@ fn listen(
     child: nix::unistd::Pid,
     watch: &Watch,
     mut hear: impl FnMut(Word),
+    stop: Option<BorrowedFd<'_>>,
 ) -> End {
-    let _ = child_says.set_read_timeout(Some(LOOK));
+    let _ = child_says.set_nonblocking(true);
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     let (mut seen, mut looks) = (0, 0);
@@ -219,16 +195,20 @@ fn listen(
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                let (count, held) = (watch.count.load(Relaxed), watch.held.load(Relaxed));
-                looks = if held != 0 && count == seen { looks + 1 } else { 0 };
+                match wait_for(&child_says, stop) {
+                    Wake::Stop => {
+                        let _ = nix::sys::signal::kill(child, Signal::SIGKILL);
+                        return End::Stopped;
+                    }
+                    Wake::Other => continue,
+                    Wake::Time => {}
+                }
+                let (count, held) = (watch.count(), watch.held());
+                looks = if held.is_some() && count == seen { looks + 1 } else { 0 };
                 seen = count;
-                if looks >= LOOKS {
+                if let Some(held) = held.filter(|_| looks >= LOOKS) {
                     let _ = nix::sys::signal::kill(child, Signal::SIGKILL);
-                    return End::Stuck(Held {
-                        pid: (held >> 32) as i32,
-                        fd: held as i32,
-                        inode: watch.inode.load(Relaxed),
-                    });
+                    return End::Stuck(held);
                 }
             }
             Err(_) => break,
@@ -237,13 +217,28 @@ fn listen(
     End::Died(waitpid(child, None).ok())
 }
 
-fn shared_watch() -> Option<&'static Watch> {
-    let access = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: a new mapping, which stays. It is aligned to a page, and zeros are a value.
-    unsafe {
-        let null = std::ptr::null_mut();
-        let page = mmap_anonymous(null, size_of::<Watch>(), access, MapFlags::SHARED).ok()?;
-        Some(&*page.cast::<Watch>())
+/// What ended a wait for the child's next word.
+enum Wake {
+    /// It may have come, or a signal.
+    Other,
+    /// The calling process is to end, and no word is there.
+    Stop,
+    /// It is time to see whether the child goes on.
+    Time,
+}
+
+fn wait_for(child_says: &UnixStream, stop: Option<BorrowedFd<'_>>) -> Wake {
+    let wanted = stop.into_iter().chain([child_says.as_fd()]);
+    let mut fds: Vec<_> = wanted.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+    match poll(&mut fds, Timespec::try_from(LOOK).ok().as_ref()) {
+        Ok(0) => Wake::Time,
+        Ok(_) if fds.last().is_some_and(|child| child.revents().is_empty()) => Wake::Stop,
+        Ok(_) => Wake::Other,
+        Err(Errno::INTR) => Wake::Other,
+        Err(_) => {
+            std::thread::sleep(LOOK);
+            Wake::Time
+        }
     }
 }
 
@@ -273,22 +268,6 @@ fn close_what_can_be(except: RawFd) {
     for fd in own_descriptors().unwrap_or_default().into_iter().filter(|fd| !is_left(*fd)) {
         // SAFETY: nothing uses a descriptor from here on.
         unsafe { libc::close(fd) };
-    }
-}
-
-/// A duplicate of this descriptor is about to be made.
-pub fn begin_duplicate(pid: i32, fd: RawFd, inode: u64) {
-    if let Some(Some(watch)) = WATCH.get() {
-        watch.count.fetch_add(1, Relaxed);
-        watch.inode.store(inode, Relaxed);
-        watch.held.store((pid as u64) << 32 | fd as u64, Relaxed);
-    }
-}
-
-/// The duplicate is closed, or left.
-pub fn end_duplicate() {
-    if let Some(Some(watch)) = WATCH.get() {
-        watch.held.store(0, Relaxed);
     }
 }
 

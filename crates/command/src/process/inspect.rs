@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::cgroup::Place;
 use super::findings::findings;
+use super::held::{locked, reading_memory};
 use super::network::{Entry, Networks, Timer, copy};
 use super::refusal::{Refusal, why};
 use super::socket::{Duplicate, Info, Options, Protocol, State};
@@ -64,7 +65,11 @@ impl Inspector {
     pub fn inspect(&mut self, process: Process) -> Result<Option<Inspected>, String> {
         let look = |target: &Target| {
             let place = target.place().unwrap_or_default();
-            let library = match target.library() {
+            let maps = match locked(process.pid) {
+                Some(_) => Err(Errno::ACCESS.into()),
+                None => reading_memory(process.pid, || target.library()),
+            };
+            let library = match maps {
                 Ok(Some(path)) => Library::Loaded(path),
                 Ok(None) => Library::NotLoaded,
                 Err(error) if is_refused(&error) => Library::Unknown,

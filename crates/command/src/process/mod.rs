@@ -4,24 +4,29 @@ mod apart;
 mod cgroup;
 mod directory;
 pub mod findings;
+mod held;
 mod inspect;
+mod named;
 mod network;
 mod refusal;
 mod selection;
 mod socket;
+mod trouble;
 
 pub use apart::{End, Voice, Word, apart, errand, forget_children, processor_time};
 pub use directory::own_descriptors;
+pub use held::Held;
 pub use inspect::{Inspected, Inspector, Library, Socket};
+pub use named::{Search, find_apart};
 pub use network::{Network, Networks, Timer, TimerKind};
 pub use refusal::{NotFollowed, why, yama_hides_children};
 pub use selection::SelectionArgs;
 pub use socket::{Duplicate, Info, Options, Protocol, State, does_not_exist};
+pub use trouble::{is_own_trouble, vanished};
 
 use std::io::{self, Read};
 use std::ops::Deref;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
 
 use procfs::process::Stat;
 use rustix::io::Errno;
@@ -30,6 +35,8 @@ use rustix::process::{Pid, PidfdFlags, Resource, pidfd_open};
 use crate::terminal::printable;
 use cgroup::Group;
 use directory::{Directory, is_over, process_numbers};
+use named::is_called;
+use trouble::{is_refused, own_trouble};
 
 /// A process that was found. Nothing is open for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +82,16 @@ impl Process {
         (self.pid, self.start) == (other.pid, other.start)
     }
 
+    /// The process with this number, if it still is the one that started then.
+    fn still(pid: i32, start: u64) -> Option<Self> {
+        numbered(pid).ok().filter(|process| process.start == start)
+    }
+
+    /// Whether it is still there.
+    pub fn is_there(&self) -> bool {
+        Self::still(self.pid, self.start).is_some()
+    }
+
     /// A handle that can be polled for its end. ESRCH says that it has ended.
     pub fn handle(&self) -> io::Result<OwnedFd> {
         let directory = Directory::of(self.pid)?;
@@ -97,8 +114,8 @@ impl Process {
 
     /// Opens it. ESRCH means that it has ended.
     fn open(&self) -> io::Result<Target> {
-        if let Some(locked) = apart::locked(self.pid) {
-            return Err(io::Error::other(locked));
+        if let Some(socket) = held::locked(self.pid).filter(|held| held.fd.is_some()) {
+            return Err(io::Error::other(socket.to_string()));
         }
         let mut directory = Directory::of(self.pid)?;
         let stat = directory.stat()?;
@@ -256,7 +273,7 @@ impl Wanted {
                 among(numbers.unwrap_or_default(), |_, _| Ok(true))
                     .map_err(|error| own_trouble(&error))
             }
-            Self::Name(name) => processes(|directory, stat| is_called(directory, &stat.comm, name))
+            Self::Name(name) => processes(|directory, stat| is_called(directory, stat, name))
                 .map_err(|error| own_trouble(&error)),
         }
     }
@@ -360,41 +377,4 @@ fn among(
     }
     found.sort_by_key(|process| process.pid);
     Ok(found)
-}
-
-/// Whether `wanted` is its name, its program's file name, or the name it was started by.
-fn is_called(directory: &Directory, name: &str, wanted: &str) -> io::Result<bool> {
-    if name == wanted {
-        return Ok(true);
-    }
-    let is_wanted =
-        |path: &[u8]| path.rsplit(|byte| *byte == b'/').next() == Some(wanted.as_bytes());
-    // Another user's program is hidden, but not its arguments.
-    let program = directory.program().is_ok_and(|path| is_wanted(path.as_os_str().as_bytes()));
-    Ok(program || is_wanted(&directory.first_argument()?))
-}
-
-/// Whether an error means that the process or the socket is gone.
-pub fn vanished(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT | libc::EBADF))
-}
-
-/// Whether an error means that the kernel does not let this process look.
-fn is_refused(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES))
-}
-
-/// Whether an error means that this process, or the machine, has run out of something.
-pub fn is_own_trouble(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
-}
-
-/// An error that has nothing to do with the process, in words.
-fn own_trouble(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(libc::EMFILE) => "no descriptor is left for this command (ulimit -n)".into(),
-        Some(libc::ENFILE) => "no descriptor is left on this machine (fs.file-max)".into(),
-        Some(_) => format!("/proc: {error}"),
-        None => error.to_string(),
-    }
 }

@@ -97,21 +97,24 @@ impl Held {
             }
             _ => {}
         }
-        match self.values.rto_max {
-            Some(Setting { value, source: source @ (Source::Argument | Source::Variable(_)) }) => {
+        let is_wanted = |setting: &Setting<u32>| setting.source != Source::Kernel;
+        let bound = self.values.rto_max.filter(is_wanted);
+        match bound.filter(|_| kernel.has_rto_max) {
+            Some(Setting { value, source }) => {
                 format!(
                     "data in flight sent again at least every {}, given up within {}{source}",
                     time::show_milliseconds(value),
                     time::show_milliseconds(patience::in_flight(value, kernel.retries))
                 )
             }
-            _ => format!(
-                "data in flight given up after about {} (kernel)",
+            None => format!(
+                "data in flight given up after about {} (kernel{})",
                 time::show_milliseconds(patience::model(
                     kernel.retries,
                     patience::RTO_MIN,
                     kernel.defaults.rto_max
-                ))
+                )),
+                if bound.is_some() { "; TCP_RTO_MAX_MS takes Linux 6.15" } else { "" }
             ),
         }
     }

@@ -124,4 +124,22 @@ pub mod tests {
         assert_eq!(counts, [127, 65, 27, 15].map(Some));
         assert_eq!(syn_count(64_000, &kernel()), None);
     }
+
+    #[test]
+    fn a_bound_that_the_kernel_lacks_is_not_promised() {
+        use super::super::held::{Held, Setting, Source};
+
+        let bound = Some(Setting { value: 5000, source: Source::Argument });
+        let values = Values { rto_max: bound, ..Kernel::default().defaults.map(|_, _| None) };
+        let mode = Setting { value: options::Mode::On, source: Source::Kernel };
+        let said = |kernel: Kernel| Held { values, mode }.describe(&kernel);
+        assert_eq!(
+            said(kernel()),
+            "data in flight sent again at least every 5s, given up within 67s"
+        );
+        assert_eq!(
+            said(Kernel::default()),
+            "data in flight given up after about 15m 24s (kernel; TCP_RTO_MAX_MS takes Linux 6.15)"
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use nix::unistd::Pid;
 
@@ -50,19 +50,6 @@ fn is_served(mut target: Target) {
     target.ask("echo");
 }
 
-/// A program that is linked statically with musl.
-fn musl_program() -> PathBuf {
-    let program = support::scratch("target-musl");
-    let architecture = std::env::consts::ARCH;
-    run(Command::new("musl-gcc")
-        .args(["-static", "-idirafter", "/usr/include", "-idirafter"])
-        .arg(format!("/usr/include/{architecture}-linux-gnu"))
-        .arg("-o")
-        .arg(&program)
-        .arg(crate::source("target.c")));
-    program
-}
-
 #[test]
 #[ignore = "needs root: looks into another process"]
 fn a_statically_linked_program() {
@@ -72,7 +59,7 @@ fn a_statically_linked_program() {
 #[test]
 #[ignore = "needs root (looks into another process), musl-gcc (Debian: musl-tools)"]
 fn a_program_linked_statically_with_musl() {
-    is_served(Target::start(keepalive("run --dead-after 2m").arg(musl_program())));
+    is_served(Target::start(keepalive("run --dead-after 2m").arg(crate::musl_program("target"))));
 }
 
 #[test]

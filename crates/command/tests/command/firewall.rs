@@ -1,6 +1,6 @@
 //! `--dead-after` between the three namespaces of tests/firewall: a peer that is gone is given up in
 //! time, also with data in flight; one that lives but does not read is not; and connect(2) is as
-//! patient as it was.
+//! patient as it was. And the founding story, with a broker that no preload reaches.
 
 #[path = "../../../../tests/firewall/bed.rs"]
 #[allow(dead_code, reason = "tests/firewall uses all of it")]
@@ -8,10 +8,12 @@ mod bed;
 
 use std::time::{Duration, Instant};
 
-use crate::support::running::Running;
+use crate::follow::Follower;
+use crate::support::outside::TcpSocket;
+use crate::support::running::{Running, wait_until};
 use crate::support::stdout;
-use crate::{keepalive, keepalive_run, source};
-use bed::{Bed, End, SERVER};
+use crate::{keepalive, keepalive_run, musl_program, source};
+use bed::{Bed, End, FORGETS_AFTER, SERVER};
 
 /// The shortest time that covers data in flight.
 const SETTINGS: &str = "--dead-after 16s";
@@ -131,4 +133,73 @@ fn connect_stays_as_patient() {
         assert!(with < without * 3 / 2, "{with:?} with, {without:?} without");
         assert!(bound_alone < without / 2, "{bound_alone:?} with the bound alone");
     });
+}
+
+/// How many clients the broker has.
+const CLIENTS: usize = 5;
+
+/// A statically linked broker in the founding story: its clients are idle for longer than the firewall
+/// remembers, then they vanish.
+#[test]
+#[ignore = "needs root: network namespaces; nft, conntrack, musl-gcc, perl"]
+fn a_static_broker_keeps_its_clients_and_loses_the_dead_ones_when_it_is_followed() {
+    let broker = musl_program("broker");
+    std::thread::scope(|scope| {
+        for by in [By::Nobody, By::Run, By::Attach] {
+            let broker = &broker;
+            scope.spawn(move || the_founding_story(broker, by));
+        }
+    });
+}
+
+fn the_founding_story(broker: &std::path::Path, by: By) {
+    const TIMES: &str = "--idle 2s --interval 1s --count 3";
+
+    let (bed, is_followed) = (Bed::new(), by != By::Nobody);
+    let mut start = bed.server.namespace.command("env", None);
+    if by == By::Run {
+        start.args([env!("CARGO_BIN_EXE_keepalive"), "run"]).args(TIMES.split(' '));
+    }
+    let broker = Running::start(start.arg(broker).arg(PORT));
+    broker.hear_text("ready", PATIENCE);
+    let follower = (by == By::Attach).then(|| Follower::of(&format!("{TIMES} {}", broker.pid())));
+    let mut clients = bed.client.namespace.command("perl", None);
+    clients.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/support/clients.pl"));
+    clients.args(vec![format!("{SERVER}:{PORT}"); CLIENTS]);
+    let mut clients = Running::start(&mut clients);
+    clients.hear_text("connected", PATIENCE);
+    let port = PORT.parse().expect("a number");
+    let kept = || bed.server.connections(port).len();
+    let are_all = |is_so: fn(&TcpSocket) -> bool| bed.server.connections(port).iter().all(is_so);
+    assert!(wait_until(PATIENCE, || kept() == CLIENTS));
+    clients.say(&CLIENTS.to_string());
+    (0..CLIENTS).for_each(|_| drop(clients.hear_text("answered", PATIENCE)));
+    if is_followed {
+        assert!(wait_until(PATIENCE, || are_all(|it| it.values.keepalive && it.values.idle == 2)));
+    }
+
+    std::thread::sleep(2 * FORGETS_AFTER);
+    let is_known = bed.firewall_knows_one(port);
+    clients.say("1");
+    let heard = clients.hear_text("answer", PATIENCE);
+    println!("{by:?}: known after {:?}: {is_known}, {heard}", 2 * FORGETS_AFTER);
+    assert_eq!((is_known, heard.ends_with(": answered")), (is_followed, is_followed), "{heard}");
+
+    // Idle, without anything in flight.
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(kept(), CLIENTS);
+    bed.client.vanish();
+    let begin = Instant::now();
+    // Idle, and three probes.
+    let reaped = Duration::from_secs(2 + 3);
+    let patience = if is_followed { 3 * reaped } else { reaped + Duration::from_secs(2) };
+    let is_reaped = wait_until(patience, || kept() == 0);
+    println!("{by:?}: {} kept after {:.1?}", kept(), begin.elapsed());
+    assert_eq!(kept(), if is_followed { 0 } else { CLIENTS });
+    assert_eq!(is_reaped, is_followed);
+    assert!(begin.elapsed() > reaped / 2, "for another reason");
+    if let Some(follower) = follower {
+        let (status, said, complained) = follower.end_by(nix::sys::signal::Signal::SIGTERM);
+        assert_eq!((status, &*complained), (Some(0), ""), "{said}");
+    }
 }

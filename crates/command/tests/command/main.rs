@@ -17,6 +17,7 @@ mod manuals;
 mod memory;
 mod mistakes;
 mod output;
+mod programs;
 mod refusals;
 mod run;
 mod sessions;
@@ -52,6 +53,15 @@ fn keepalive_run(arguments: &str) -> Command {
 /// The source file of a program to look into.
 fn source(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hosts").join(name)
+}
+
+/// A program of tests/hosts, linked statically with musl.
+fn musl_program(name: &str) -> std::path::PathBuf {
+    let program = support::scratch(name);
+    let mut compiler = support::bare("musl-gcc");
+    compiler.arg("-static").arg("-o").arg(&program).arg(source(&format!("{name}.c")));
+    support::run(&mut compiler);
+    program
 }
 
 /// A program like tests/hosts/target.c, running; killed when dropped.

@@ -5,10 +5,13 @@
 
 use std::collections::HashSet;
 use std::io::Read;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::follow::{Follower, eventually};
 use crate::support::{self, bare, finish, texts};
 use crate::{Target, keepalive};
 
@@ -52,15 +55,44 @@ fn stable(document: &str, pid: u32) -> (Vec<(bool, u64)>, usize, usize) {
     (stable, processes.len(), all)
 }
 
+/// Two storms, under a name of their own each; of the second nobody may change anything.
+struct Storms {
+    storm: Target,
+    calm: Target,
+    /// Four at a time would leave nothing of a small machine for the command.
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Storms {
+    /// Both are alone with their names.
+    fn start(name: &str) -> Self {
+        static ALONE: Mutex<()> = Mutex::new(());
+
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = support::scratch("storms");
+        std::fs::create_dir(&directory).expect("a directory");
+        let start = |name: &str, arguments: &[&str]| {
+            let program = directory.join(name);
+            support::copy_program(support::host("storm"), &program);
+            Target::start(bare(program).arg(PROCESSES).args(arguments))
+        };
+        Self { storm: start(name, &[]), calm: start("calm", &["calm"]), _alone: alone }
+    }
+
+    /// Nothing of the second was changed.
+    fn end(mut self) {
+        self.calm.child.kill().expect("it lives");
+        let mut changed = String::new();
+        self.calm.answers.read_to_string(&mut changed).expect("text");
+        assert_eq!(changed, "", "a socket that was not to be changed");
+    }
+}
+
 #[test]
 #[ignore = "needs root: looks into other processes"]
 fn in_a_storm_no_socket_is_lost_and_none_is_another_s() {
-    let storm = Target::start(bare(support::host("storm")).arg(PROCESSES));
-    let directory = support::scratch("calm");
-    std::fs::create_dir(&directory).expect("a directory");
-    let calm = directory.join("calm");
-    support::copy_program(support::host("storm"), &calm);
-    let mut calm = Target::start(bare(calm).args([PROCESSES, "calm"]));
+    let storms = Storms::start("storm");
+    let storm = &storms.storm;
 
     let (pid, end) = (storm.pid(), Instant::now() + duration());
     let (mut rounds, mut processes, mut sockets) = (0, 0, 0);
@@ -79,10 +111,28 @@ fn in_a_storm_no_socket_is_lost_and_none_is_another_s() {
         said("show --all storm calm");
     }
 
-    calm.child.kill().expect("it lives");
-    let mut changed = String::new();
-    calm.answers.read_to_string(&mut changed).expect("text");
-    assert_eq!(changed, "", "a socket that was not to be changed");
+    storms.end();
     println!("{rounds} rounds: {processes} processes and {sockets} sockets were shown");
     assert!(processes > 8 * rounds as usize && sockets > 30 * rounds as usize, "a storm");
+}
+
+#[test]
+#[ignore = "needs root: looks into other processes"]
+fn followers_in_a_storm_set_all_that_stays_and_nothing_of_another_s() {
+    let storms = Storms::start("gale");
+    let pid = storms.storm.pid();
+    let number = pid.to_string();
+    // A look every 500 ms, of each.
+    let targets = ["gale", &number, "gale", &number];
+    let followers = targets.map(|target| Follower::of(&format!("--force --idle 1 {target}")));
+    let are_set = || stable(&said("show --all --json gale"), pid).0 == [(true, 1); 3];
+    eventually("the sockets that stay are set", are_set);
+    std::thread::sleep(duration() / 2);
+    assert!(are_set());
+    for (follower, target) in followers.into_iter().zip(targets) {
+        let (status, said, complained) = follower.end_by(Signal::SIGTERM);
+        assert_eq!((status, &*complained), (Some(0), ""), "{target}: {said}");
+        println!("{target}: {said}");
+    }
+    storms.end();
 }

@@ -3,6 +3,7 @@
 
      flip    64 descriptors are that file's and a TCP socket's by turns
      locked  a send(2) from the file mapped into memory, which never returns: the socket is locked
+     mapped  an mmap(2) that never returns: until then nobody can read the process's memory
 
    Prints `ready 0` and the child's number. Everything ends with the server. */
 
@@ -66,7 +67,11 @@ static void serve(int device, pid_t child)
         case FUSE_INIT: answer(device, header->unique, 0, &init, sizeof init); break;
         case FUSE_LOOKUP: answer(device, header->unique, 0, &entry, sizeof entry); break;
         case FUSE_GETATTR: answer(device, header->unique, 0, &attr, sizeof attr); break;
-        case FUSE_OPEN: answer(device, header->unique, 0, &opened, sizeof opened); break;
+        case FUSE_OPEN:
+            /* Whoever maps the file past the cache waits for those who read it through the cache. */
+            if (((struct fuse_open_in *)(header + 1))->flags & O_SYNC)
+                opened.open_flags = FOPEN_DIRECT_IO;
+            answer(device, header->unique, 0, &opened, sizeof opened); break;
         case FUSE_READ: break;
         case FUSE_FLUSH:
             /* What another process closes is never answered. */
@@ -85,6 +90,17 @@ static void *send_mapping(void *mapping)
 {
     send(sockets[0], mapping, 4096, 0);
     return NULL;
+}
+
+static void *read_file(void *file)
+{
+    char byte;
+    return read(*(int *)file, &byte, 1) == 1 ? file : NULL;
+}
+
+static void *map_file(void *file)
+{
+    return mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, *(int *)file, 0);
 }
 
 int main(int count, char **arguments)
@@ -122,6 +138,14 @@ int main(int count, char **arguments)
         pthread_t thread;
         void *mapping = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, file, 0);
         if (mapping == MAP_FAILED || pthread_create(&thread, NULL, send_mapping, mapping))
+            return 2;
+        pause();
+    }
+    if (!strcmp(arguments[2], "mapped")) {
+        pthread_t reader, mapper;
+        int direct = check(path, open(path, O_RDONLY | O_SYNC));
+        if (pthread_create(&reader, NULL, read_file, &file) || usleep(100000) ||
+            pthread_create(&mapper, NULL, map_file, &direct))
             return 2;
         pause();
     }

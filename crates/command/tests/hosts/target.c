@@ -4,6 +4,7 @@
      echo    sends a byte through its connection and back: prints `echo ok`
      accept  accepts one more connection, and keeps it: prints `accept ok`
      connect opens one more connection to itself: prints `connect ok`
+     reopen  closes its first connection and opens another at the same descriptors: prints `reopen ok`
      fork    starts a child that does the same and stays: prints `fork ok`
      forks   starts 1,000 children, one after the other, that do the same and end: prints `forks ok`
      own     sets a time of its own on its first connection: prints `own ok`
@@ -63,6 +64,11 @@ int main(int count, char **arguments)
         } else if (!strcmp(line, "connect\n")) {
             connect_to_itself(listener, address);
             puts("connect ok");
+        } else if (!strcmp(line, "reopen\n")) {
+            close(client);
+            close(server);
+            connect_to_itself(listener, address);
+            puts("reopen ok");
         } else if (!strcmp(line, "fork\n")) {
             if (check("fork", fork()) == 0) {
                 prctl(PR_SET_PDEATHSIG, SIGKILL);

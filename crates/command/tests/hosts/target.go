@@ -1,4 +1,5 @@
-// As target.c.
+// As target.c, with keepalive switched off: Go turns it on by itself (15 s). With the argument
+// `default` that is left to Go.
 package main
 
 import (
@@ -17,11 +18,13 @@ func check(err error) {
 }
 
 func main() {
-	// Go turns keepalive on by itself (15 s) unless told otherwise.
 	config := net.ListenConfig{KeepAlive: -1}
+	dialer := net.Dialer{KeepAlive: -1}
+	if len(os.Args) > 1 && os.Args[1] == "default" {
+		config.KeepAlive, dialer.KeepAlive = 0, 0
+	}
 	listener, err := config.Listen(nil, "tcp4", "127.0.0.1:0")
 	check(err)
-	dialer := net.Dialer{KeepAlive: -1}
 	client, err := dialer.Dial("tcp4", listener.Addr().String())
 	check(err)
 	server, err := listener.Accept()

@@ -1,0 +1,86 @@
+//! Processes by their names. The name by which a process was started lies in its memory, which it can
+//! keep from being read: so nobody but a child may ask for it (held.rs).
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use procfs::process::Stat;
+
+use super::apart::{End, errand};
+use super::directory::Directory;
+use super::held::{Held, leave_out, locked, reading_memory};
+use super::{Process, Wanted};
+
+/// Whether `wanted` is its name, its program's file name, or the name it was started by.
+pub fn is_called(directory: &Directory, stat: &Stat, wanted: &str) -> io::Result<bool> {
+    if stat.comm == wanted {
+        return Ok(true);
+    }
+    let is_wanted =
+        |path: &[u8]| path.rsplit(|byte| *byte == b'/').next() == Some(wanted.as_bytes());
+    // Another user's program is hidden, but not its arguments.
+    let program = directory.program().is_ok_and(|path| is_wanted(path.as_os_str().as_bytes()));
+    if program || locked(stat.pid).is_some() {
+        return Ok(program);
+    }
+    Ok(is_wanted(&reading_memory(stat.pid, || directory.first_argument())?))
+}
+
+/// What came of a look for processes in a child.
+pub enum Search {
+    /// These are there.
+    Found(Vec<Process>),
+    /// It cannot be done, for this reason.
+    Failed(String),
+    /// The child hangs at this, and nobody waits for it any more.
+    Stuck(Held),
+    /// The calling process is to end.
+    Stopped,
+}
+
+/// What a child says.
+mod word {
+    /// The number of a process that was found.
+    pub const NUMBER: u8 = 0;
+    /// When that process started.
+    pub const START: u8 = 1;
+    /// A byte of the reason for which it cannot be done.
+    pub const REASON: u8 = 2;
+}
+
+/// Looks for the processes that are wanted in a child, which leaves out what is locked; and the
+/// processor time of the child. It ends early if `stop` can be read.
+pub fn find_apart(wanted: &Wanted, locked: &[Held], stop: BorrowedFd<'_>) -> (Search, Duration) {
+    let (mut found, mut number, mut reason) = (Vec::new(), 0, Vec::new());
+    let end = errand(
+        |voice| {
+            leave_out(locked);
+            match wanted.find() {
+                Ok(processes) => processes.iter().for_each(|process| {
+                    voice.say((process.pid as u64, word::NUMBER));
+                    voice.say((process.start, word::START));
+                }),
+                Err(message) => {
+                    message.bytes().for_each(|byte| voice.say((byte.into(), word::REASON)));
+                }
+            }
+        },
+        |(said, kind)| match kind {
+            word::NUMBER => number = said as i32,
+            word::START => found.extend(Process::still(number, said)),
+            _ => reason.push(said as u8),
+        },
+        Some(stop),
+    );
+    let search = match end {
+        Ok(End::Done(time)) if reason.is_empty() => return (Search::Found(found), time),
+        Ok(End::Done(_)) => Search::Failed(String::from_utf8_lossy(&reason).into_owned()),
+        Ok(End::Stuck(held)) => Search::Stuck(held),
+        Ok(End::Stopped) => Search::Stopped,
+        Ok(End::Died(_)) => Search::Failed("a child of this command was killed".into()),
+        Err(error) => Search::Failed(format!("fork(2): {error} (ulimit -u)")),
+    };
+    (search, Duration::ZERO)
+}
