@@ -117,7 +117,7 @@ if [ -n "$with_command" ]; then
     copy 644 "$manuals/keepalive.fish" share/fish/vendor_completions.d
     copy 644 packaging/systemd/* lib/systemd/system
     third_party >"$packages/THIRD-PARTY"
-    copy 644 "$packages/THIRD-PARTY" share/doc/keepalive
+    copy 644 "$packages/THIRD-PARTY" docs/command.md docs/show.schema.json share/doc/keepalive
 fi
 # The file has the name of the SONAME, a link has the other name: the other way round ldconfig(8) would
 # keep only the SONAME in the loader's cache, and people write libkeepalive.so.
@@ -126,7 +126,7 @@ ln -s libkeepalive.so.0 "$tree/lib/libkeepalive.so"
 copy 644 man/libkeepalive.8 share/man/man8
 gzip -9n "$tree/share/man/man8/libkeepalive.8"
 copy 644 README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE-* share/doc/libkeepalive
-copy 644 docs/*.md docs/*.svg share/doc/libkeepalive/docs
+copy 644 docs/*.md docs/*.svg docs/*.json share/doc/libkeepalive/docs
 find examples -type f ! -name '*.rs' -print0 |
     while IFS= read -rd '' file; do copy 644 "$file" "share/doc/libkeepalive/$(dirname "$file")"; done
 

@@ -10,7 +10,7 @@ layers=(
     'apply'
     'process settings usage'
     'kernel'
-    'terminal values time'
+    'terminal screen values time'
     'startup'
 )
 known=" ${layers[*]} lib main " failed=0

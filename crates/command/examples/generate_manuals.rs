@@ -21,6 +21,9 @@ use libkeepalive_command::Cli;
 /// The page that is written by hand.
 const LIBRARY_PAGE: &str = include_str!("../../../man/libkeepalive.8");
 
+/// What keepalive-show(1) has beside `show --help`: every column, finding and field.
+const SHOW_PAGE: &str = include_str!("../src/show/manual.txt");
+
 /// What every page refers to.
 const SEE_ALSO: [(&str, &str); 7] = [
     ("keepalive", "1"),
@@ -70,7 +73,10 @@ fn page(name: &str, command: &Command) -> std::io::Result<Vec<u8>> {
     let description = description.split_once("\n\n").map_or("", |(_, rest)| rest).to_owned();
     // clap_mangen's own synopsis is a list of every option, without their values.
     let usage = command.clone().render_usage().to_string().replace("Usage: ", "");
-    let below = text(command.get_after_long_help().or(command.get_after_help()));
+    let mut below = text(command.get_after_long_help().or(command.get_after_help()));
+    if command.get_name() == "show" {
+        below.insert_str(0, SHOW_PAGE);
+    }
     let command = command
         .clone()
         .long_about(description)

@@ -12,7 +12,7 @@
 //! - `apply`: what is wanted, put on the sockets that are there
 //! - `process`: what is there; `settings`: what is wanted; `usage`: mistakes in the arguments
 //! - `kernel`: the kernel's own values
-//! - `terminal`, `values`, `time`: how it is said
+//! - `terminal`, `screen`, `values`, `time`: how it is said
 //! - `startup`: what the Rust runtime changed
 //!
 //! What stands below the options of `--help` (exit statuses, environment, examples) is laid out so
@@ -25,6 +25,7 @@ mod follow;
 mod kernel;
 mod process;
 mod run;
+mod screen;
 mod settings;
 mod show;
 mod startup;

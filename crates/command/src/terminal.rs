@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
-use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
+use anstyle::Style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::stdio::{stderr, stdout};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::startup;
 
@@ -61,6 +61,15 @@ pub fn clear_status() {
 /// Prints a text on stdout.
 pub fn print(text: &str) -> io::Result<()> {
     print_all(&without_styles(text, AutoStream::choice(&io::stdout())))
+}
+
+/// Appends a text to stdout. False if nobody reads it any more.
+pub fn append(text: &str) -> io::Result<bool> {
+    let text = without_styles(text, AutoStream::choice(&io::stdout()));
+    match write(stdout(), &text, None) {
+        Err(Errno::PIPE) => Ok(false),
+        written => written.map(|()| true).map_err(Into::into),
+    }
 }
 
 /// Prints JSON on stdout: unaltered, or on a terminal with what that would obey escaped.
@@ -143,7 +152,8 @@ fn escape(text: &str, other: impl Fn(char) -> Option<String>) -> String {
 
 /// Whether a terminal shows a character as it is, and only that.
 fn is_visible(character: char) -> bool {
-    !matches!(character,
+    !is_right_to_left(character)
+        && !matches!(character,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
@@ -153,31 +163,55 @@ fn is_visible(character: char) -> bool {
         && (matches!(character, '\'' | '"' | '\\') || character.escape_debug().len() == 1)
 }
 
+/// Whether a terminal may write it from right to left, and the numbers beside it in another place:
+/// the blocks that Unicode keeps for such scripts (DerivedBidiClass.txt).
+fn is_right_to_left(character: char) -> bool {
+    matches!(character,
+        '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}'
+        | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
+}
+
 /// `1 process`, `2 processes`.
 pub fn count(number: usize, what: &str) -> String {
     let plural = if what.ends_with('s') { "es" } else { "s" };
     format!("{number} {what}{}", if number == 1 { "" } else { plural })
 }
 
-/// A table that fits the terminal. Where there is none, it is as wide as it needs to be.
-pub fn table() -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    match rustix::termios::tcgetwinsize(stdout()) {
-        Ok(size) if size.ws_col > 0 => {
-            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(size.ws_col);
-        }
-        _ => {
-            table.set_content_arrangement(ContentArrangement::Disabled);
-        }
-    }
-    // The same choice for the cells as for everything else.
-    if AutoStream::choice(&io::stdout()) == ColorChoice::Never {
-        table.force_no_tty();
-    } else {
-        table.enforce_styling();
-    }
-    table
+/// How wide the terminal's lines are; None where stdout is no terminal.
+pub fn width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stdout()).ok()?;
+    (size.ws_col > 0).then(|| size.ws_col.into())
+}
+
+/// Lines that are at most this wide, broken at blanks. What has no blank, such as an address, stays
+/// whole.
+pub fn wrap(text: &str, width: Option<usize>) -> String {
+    let Some(width) = width else { return text.into() };
+    let line = |line: &str| {
+        let indent = " ".repeat(line.len() - line.trim_start_matches(' ').len() + 2);
+        let options = textwrap::Options::new(width)
+            .break_words(false)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
+            .subsequent_indent(&indent);
+        textwrap::fill(line, options)
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The begin of a text, and an ellipsis, where the text is wider than this.
+pub fn fit(text: &str, width: Option<usize>) -> String {
+    let Some(width) = width.filter(|width| text.width() > *width) else { return text.into() };
+    let mut taken = 0;
+    let is_within = |character: &char| {
+        taken += character.width().unwrap_or(0);
+        taken < width
+    };
+    text.chars().take_while(is_within).collect::<String>() + "…"
+}
+
+/// A text in a style.
+pub fn styled(text: &str, style: Style) -> String {
+    format!("{style}{text}{style:#}")
 }
 
 /// A bar on the terminal, once the work has taken a second.
@@ -297,7 +331,9 @@ mod tests {
             shown in r"[\p{Lu}\p{Ll}\p{Nd}\p{Pc}\p{Pd}\p{Sc}\p{Sm} ]",
         ) {
             prop_assert!(!obeyed.chars().any(is_visible), "{:?}", obeyed);
-            prop_assert!(shown.chars().all(is_visible), "{:?}", shown);
+            // Letters and digits of scripts from right to left are escaped as well.
+            let is_shown = |character| is_visible(character) || is_right_to_left(character);
+            prop_assert!(shown.chars().all(is_shown), "{:?}", shown);
         }
 
         /// Styles of ours are removed where nobody sees them; the rest of the text is not.
@@ -316,6 +352,7 @@ mod tests {
         {
             assert_eq!(printable(harmless), harmless);
         }
+        assert_eq!(printable("\u{5d0}5"), "\\u{5d0}5");
         // Whatever controls, reorders, joins or hides: one of each kind.
         let obeyed = "\0\x07\x1b\x7f\u{80}\u{9b}\u{ad}\u{61c}\u{200b}\u{200d}\u{200e}\u{200f}\u{2028}\
                       \u{2029}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{3164}\u{fe0f}\u{feff}\u{fffb}\
@@ -334,5 +371,18 @@ mod tests {
         let shown = printable_json(&json);
         assert!(shown.chars().all(is_visible));
         assert_eq!(serde_json::from_str::<String>(&shown).expect("JSON"), text);
+    }
+
+    #[test]
+    fn lines_are_broken_at_blanks_and_texts_cut_between_characters() {
+        let address = "[2001:db8::1]:65535";
+        assert_eq!(wrap(&format!("a b {address} c"), Some(8)), format!("a b\n  {address}\n  c"));
+        assert_eq!(wrap("a-b c", Some(3)), "a-b\n  c");
+        assert_eq!(wrap("long as it is", None), "long as it is");
+        assert_eq!(fit("日本語", Some(5)), "日本…");
+        assert_eq!(
+            [fit("abc", Some(3)), fit("abcd", Some(3)), fit("abc", None)],
+            ["abc", "ab…", "abc"]
+        );
     }
 }

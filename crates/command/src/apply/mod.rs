@@ -103,7 +103,9 @@ impl<'a> Applier<'a> {
         if socket.protocol().is_none() {
             return Outcome::NotTcp;
         }
-        if !self.selection.contains(socket) {
+        let is_chosen = self.selection.is_everything()
+            || self.selection.contains(socket.local(), socket.remote());
+        if !is_chosen {
             return Outcome::NotChosen;
         }
         let now = match socket.options() {

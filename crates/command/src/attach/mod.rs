@@ -61,12 +61,13 @@ pub struct AttachArgs {
     #[command(flatten)]
     selection: SelectionArgs,
 
-    /// Processes: by number, or all that have this name, or are in this unit, container or cgroup
+    /// Processes: by number, by name, or all of a unit, a container or a cgroup
     ///
     /// A number is a PID. A name that ends as systemd's do (kafka.service, system.slice) is a unit;
     /// 12 hexadecimal digits or more are the id of a container of Docker, Podman, containerd or
     /// CRI-O; what begins with a slash is a directory of the cgroup v2 tree. Any other name is that
-    /// of the process, its program's file or its first argument.
+    /// of the process, of its program's file or its first argument, of the script that it runs
+    /// (broker.py), of a Java main class or jar; and if nothing has it, of NAME.service.
     #[arg(value_name = "TARGET", required = true)]
     processes: Vec<String>,
 }
@@ -76,7 +77,7 @@ pub fn attach(arguments: &AttachArgs) -> ExitCode {
     if arguments.follow {
         return follow(&arguments.processes, &arguments.settings, &arguments.selection);
     }
-    process::apart(|| attach_all(arguments))
+    process::apart(|| u8::from(!attach_all(arguments)))
 }
 
 /// Whether all was done.

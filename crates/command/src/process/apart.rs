@@ -46,7 +46,8 @@ pub struct Voice(UnixStream);
 
 /// The last word of a child: how much processor time it took, in nanoseconds.
 const END: u8 = 0xff;
-const WORD: usize = size_of::<u64>() + 1;
+const PART: usize = size_of::<u64>();
+const WORD: usize = PART + 1;
 
 impl Voice {
     /// Sends a word, of any kind but [`END`]. An error means that the parent has ended.
@@ -54,6 +55,26 @@ impl Voice {
         let mut bytes = [kind; WORD];
         bytes[..WORD - 1].copy_from_slice(&number.to_ne_bytes());
         let _ = (&self.0).write_all(&bytes);
+    }
+
+    /// Sends a document: a word that begins it, and then eight bytes a word.
+    pub fn send(&self, document: &[u8]) {
+        let mut bytes = vec![0; WORD];
+        for part in document.chunks(PART) {
+            let mut word = [0; WORD];
+            word[..part.len()].copy_from_slice(part);
+            word[PART] = part.len() as u8;
+            bytes.extend(word);
+        }
+        let _ = (&self.0).write_all(&bytes);
+    }
+}
+
+/// Takes in a word of a document that [`Voice::send`] sends.
+pub fn receive(document: &mut Vec<u8>, (part, length): Word) {
+    match length {
+        0 => document.clear(),
+        _ => document.extend(&part.to_ne_bytes()[..usize::from(length).min(PART)]),
     }
 }
 
@@ -72,45 +93,67 @@ pub enum End {
 /// After this many locked processes the command gives up.
 const LOCKED_MAX: usize = 5;
 
-/// Does the work in a child, and returns its exit status: success if `work` returns true. If a
-/// process holds up the child, the work is done once more without that process.
-pub fn apart(work: impl Fn() -> bool) -> ExitCode {
-    let mut locked = Vec::new();
-    loop {
-        let mut status = 1;
-        let end = errand(
-            |voice| {
-                held::leave_out(&locked);
-                voice.say((u64::from(!work()), 0));
-            },
-            |(said, _)| status = u8::try_from(said).unwrap_or(1),
-            None,
-        );
-        match end {
-            Ok(End::Done(_)) => return status.into(),
-            Ok(End::Stuck(held)) if locked.len() < LOCKED_MAX => {
-                if held.fd.is_none() {
-                    complain(format!("{}: {held}", held.pid));
+/// Does the work in a child, and returns its exit status, which `work` returns.
+pub fn apart(work: impl Fn() -> u8) -> ExitCode {
+    let mut status = 1;
+    let done = Apart::default().run(
+        |voice| voice.say((work().into(), 0)),
+        |(said, _)| status = u8::try_from(said).unwrap_or(1),
+        None,
+    );
+    done.map_or_else(|failure| failure, |_| status.into())
+}
+
+/// Work that is done in a child, once or again and again. If a process holds up the child, the work
+/// is done once more without that process, and from then on.
+#[derive(Default)]
+pub struct Apart {
+    /// At what earlier children hung.
+    locked: Vec<Held>,
+}
+
+impl Apart {
+    /// Does the work in a child, and passes its words to `hear`; those of a child that was held up
+    /// too. False if it was not done, because `stop` can be read. An error is the exit status, and
+    /// has been reported.
+    pub fn run(
+        &mut self,
+        work: impl Fn(&Voice),
+        mut hear: impl FnMut(Word),
+        stop: Option<BorrowedFd<'_>>,
+    ) -> Result<bool, ExitCode> {
+        loop {
+            let work = |voice: &Voice| {
+                held::leave_out(&self.locked);
+                work(voice);
+            };
+            match errand(work, &mut hear, stop) {
+                Ok(End::Done(_)) => return Ok(true),
+                Ok(End::Stopped) => return Ok(false),
+                Ok(End::Stuck(held)) if self.locked.len() < LOCKED_MAX => {
+                    if held.fd.is_none() {
+                        complain(format!("{}: {held}", held.pid));
+                    }
+                    self.locked.push(held);
+                    continue;
                 }
-                locked.push(held);
-                continue;
+                Ok(End::Stuck(held)) => complain(format!("{}: {held}: given up", held.pid)),
+                // Unless it was killed, it has said why.
+                Ok(End::Died(Some(WaitStatus::Exited(_, status)))) => {
+                    return Err(u8::try_from(status).unwrap_or(1).into());
+                }
+                Ok(End::Died(Some(WaitStatus::Signaled(_, Signal::SIGSYS, _)))) => complain(
+                    "ended by a seccomp filter (SystemCallFilter= of systemd), which allows no \
+                     look into other processes",
+                ),
+                Ok(End::Died(Some(WaitStatus::Signaled(_, signal, _)))) => {
+                    complain(format!("ended by {signal}"));
+                }
+                Ok(End::Died(_)) => {}
+                Err(error) => complain(format!("fork(2): {error} (ulimit -u)")),
             }
-            Ok(End::Stuck(held)) => complain(format!("{}: {held}: given up", held.pid)),
-            // Unless it was killed, it has said why.
-            Ok(End::Died(Some(WaitStatus::Exited(_, status)))) => {
-                return u8::try_from(status).unwrap_or(1).into();
-            }
-            Ok(End::Died(Some(WaitStatus::Signaled(_, Signal::SIGSYS, _)))) => complain(
-                "ended by a seccomp filter (SystemCallFilter= of systemd), which allows no look \
-                 into other processes",
-            ),
-            Ok(End::Died(Some(WaitStatus::Signaled(_, signal, _)))) => {
-                complain(format!("ended by {signal}"));
-            }
-            Ok(End::Died(_) | End::Stopped) => {}
-            Err(error) => complain(format!("fork(2): {error} (ulimit -u)")),
+            return Err(ExitCode::FAILURE);
         }
-        return ExitCode::FAILURE;
     }
 }
 

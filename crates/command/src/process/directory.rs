@@ -14,12 +14,14 @@ use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, readlinkat, statat};
 use rustix::io::Errno;
 
 use super::cgroup::Place;
+use super::command_line::CommandLine;
 use super::vanished;
 
 /// At most this many bytes are read of a file with a few lines. (`Groups:` of status can be long.)
 const FILE_MAX: u64 = 1 << 20;
-/// At most this many bytes are read of the arguments. Only the first argument counts.
-const ARGUMENTS_MAX: u64 = 4096;
+/// At most this many bytes are read of the arguments and of the environment. (A class path can be
+/// long.)
+const ARGUMENTS_MAX: u64 = 128 << 10;
 /// The longest line of maps that is read: a path with every byte escaped is shorter.
 const LINE_MAX: u64 = 32 << 10;
 
@@ -64,9 +66,20 @@ impl Directory {
         Status::from_read(String::from_utf8_lossy(&text).as_bytes()).map_err(io_error)
     }
 
-    /// The name by which it was started.
-    pub fn first_argument(&self) -> io::Result<Vec<u8>> {
-        first_argument(self.open("cmdline")?)
+    /// What it was started as. (The program may write something else there.)
+    pub fn command_line(&self) -> io::Result<CommandLine> {
+        Ok(CommandLine::of(&self.begin_of("cmdline")?))
+    }
+
+    /// The environment with which it was started: entries that end in a zero.
+    pub fn environment(&self) -> io::Result<Vec<u8>> {
+        self.begin_of("environ")
+    }
+
+    fn begin_of(&self, name: &str) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.open(name)?.take(ARGUMENTS_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// Its program's file.
@@ -162,13 +175,6 @@ fn list_flags() -> OFlags {
 
 fn path(bytes: Vec<u8>) -> PathBuf {
     std::ffi::OsString::from_vec(bytes).into()
-}
-
-fn first_argument(arguments: impl Read) -> io::Result<Vec<u8>> {
-    let mut first = Vec::new();
-    BufReader::new(arguments.take(ARGUMENTS_MAX)).read_until(0, &mut first)?;
-    first.pop_if(|last| *last == 0);
-    Ok(first)
 }
 
 /// The path of the preload library in the lines of maps. Only one line is in memory at a time.
@@ -316,18 +322,6 @@ mod tests {
                 prop_assert!(is_library(&found) && found.starts_with(b"/"));
                 prop_assert!(maps.windows(found.len()).any(|part| part == found));
             }
-        }
-
-        #[test]
-        fn the_first_argument_ends_at_a_zero(
-            arguments in prop_oneof![
-                vec(prop_oneof![Just(0), any::<u8>()], 0..99),
-                vec(1..=255_u8, 0..3 * ARGUMENTS_MAX as usize),
-            ],
-        ) {
-            let first = arguments.split(|byte| *byte == 0).next().unwrap_or_default();
-            let first = &first[..first.len().min(ARGUMENTS_MAX as usize)];
-            prop_assert_eq!(first_argument(&arguments[..]).expect("read"), first);
         }
 
         #[test]

@@ -1,4 +1,7 @@
-//! What is wrong with a socket, in words.
+//! What is wrong with a socket.
+
+use std::fmt;
+use std::time::Duration;
 
 use options::RTO_MAX;
 
@@ -7,13 +10,60 @@ use super::socket::{Info, Options, State};
 use crate::terminal::count;
 use crate::time;
 
-/// The times after which middleboxes forget an idle connection, in seconds: the shortest of the
-/// well-known ones (Azure's load balancer, 4 min), and the longest (many a firewall, 30 min).
-const FORGOTTEN_FIRST: u32 = 240;
+/// A path may forget a connection that is idle for longer than this: the longest idle time that
+/// holds every path whose limit is known in minutes, with some time to spare (docs/timeouts.md).
+pub const PATH_TIMEOUT: Duration = Duration::from_secs(200);
+
+/// After this time most firewalls have forgotten an idle connection, in seconds.
 const FORGOTTEN_LAST: u32 = 1800;
 
 /// This many retransmissions take at least six seconds: more than a single lost segment.
 const RETRANSMISSIONS: u8 = 5;
+
+/// The least and the most of something, over the sockets that a finding is about.
+pub type Range<T> = (T, T);
+
+/// Something that is wrong, with one socket or with several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// Probes that nobody answers.
+    Unanswered {
+        /// How many.
+        probes: Range<u8>,
+        /// After how many the connection ends; None where the kernel does not count.
+        all: Option<u32>,
+        /// How long the peer has not been heard.
+        silent_for: Range<Duration>,
+    },
+    /// Data that nobody acknowledges.
+    Unacknowledged {
+        /// How often it was sent.
+        times: Range<u8>,
+        /// The bound on the pauses between retransmissions, in milliseconds, if there is one.
+        bound: Option<u32>,
+    },
+    /// Keepalive is off.
+    Off(Unattended),
+    /// Keepalive is on, but a path forgets the connection before the first probe.
+    Late {
+        /// The idle time before the first probe, in seconds.
+        idle: u32,
+        /// After how much idle time the path forgets.
+        path_timeout: Duration,
+    },
+    /// The peer has closed, the program has not.
+    HalfClosed,
+}
+
+/// What keepalive would have been good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unattended {
+    Established,
+    /// The program has closed its side and waits for the peer.
+    Closing,
+    Connecting,
+    Listening,
+}
 
 /// What is wrong, the worst first.
 pub fn findings(
@@ -21,37 +71,34 @@ pub fn findings(
     options: Option<&Options>,
     info: Option<&Info>,
     timer: Option<&Timer>,
-) -> Vec<String> {
+    path_timeout: Duration,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let Some(options) = options else { return findings };
     if state.is_connection() {
         findings.extend(unanswered(options, info));
         findings.extend(unacknowledged(options, timer));
     }
-    findings.extend(unattended(state, options));
+    findings.extend(unattended(state, options, path_timeout));
     findings
 }
 
-/// Probes that nobody answers.
-fn unanswered(options: &Options, info: Option<&Info>) -> Option<String> {
-    let info = info?;
-    if info.unanswered_probes == 0 || !options.keepalive {
+fn unanswered(options: &Options, info: Option<&Info>) -> Option<Finding> {
+    let Info { unanswered_probes: probes, silent_for, .. } = *info?;
+    if probes == 0 || !options.keepalive {
         return None;
     }
-    let unanswered = usize::from(info.unanswered_probes);
-    let probes = match (options.values.user_timeout, options.values.count) {
-        (None | Some(0), Some(all)) => format!("{unanswered} of {}", count(all as usize, "probe")),
-        // With a user timeout the kernel does not count.
-        _ => count(unanswered, "probe"),
-    };
-    Some(format!(
-        "{probes} unanswered, not heard for {}: the peer may be gone",
-        time::show(info.silent_for)
-    ))
+    // With a user timeout the kernel does not count.
+    let is_counted = matches!(options.values.user_timeout, None | Some(0));
+    let all = options.values.count.filter(|_| is_counted);
+    Some(Finding::Unanswered {
+        probes: (probes, probes),
+        all,
+        silent_for: (silent_for, silent_for),
+    })
 }
 
-/// Data that nobody acknowledges.
-fn unacknowledged(options: &Options, timer: Option<&Timer>) -> Option<String> {
+fn unacknowledged(options: &Options, timer: Option<&Timer>) -> Option<Finding> {
     let timer = timer?;
     let is_bounded = options.values.user_timeout.is_some_and(|limit| limit > 0);
     if timer.kind != TimerKind::Retransmission
@@ -60,68 +107,166 @@ fn unacknowledged(options: &Options, timer: Option<&Timer>) -> Option<String> {
     {
         return None;
     }
-    let until = match options.values.rto_max.filter(|bound| *bound < RTO_MAX.max) {
-        Some(bound) => format!(
-            "the peer may be gone; it is sent again at least every {} until the kernel gives up",
-            time::show_milliseconds(bound)
-        ),
-        None => "keepalive rests meanwhile, and without a bound (--rto-max) the kernel tries for \
-                 about 15 min"
-            .into(),
-    };
-    Some(format!("data sent {} times and not acknowledged: {until}", timer.retransmissions))
+    let bound = options.values.rto_max.filter(|bound| *bound < RTO_MAX.max);
+    Some(Finding::Unacknowledged { times: (timer.retransmissions, timer.retransmissions), bound })
 }
 
 /// Keepalive off, or too late; or no matter of keepalive (net/ipv4/tcp_timer.c).
-fn unattended(state: State, options: &Options) -> Option<String> {
+fn unattended(state: State, options: &Options, path_timeout: Duration) -> Option<Finding> {
     let off = match state {
-        State::ESTABLISHED => {
-            "keepalive off: that the peer is gone is never noticed while the connection is idle"
-        }
-        State::FIN_WAIT_2 => {
-            "keepalive off: the program has closed its side and waits for the peer; that the peer \
-             is gone is never noticed"
-        }
-        State::LISTEN => {
-            "keepalive off, also on the connections it accepts unless the program sets it"
-        }
-        State::SYN_SENT | State::SYN_RECV | State::NEW_SYN_RECV => {
-            "keepalive off, also once it is connected unless the program sets it"
-        }
+        State::ESTABLISHED => Unattended::Established,
+        State::FIN_WAIT_2 => Unattended::Closing,
+        State::LISTEN => Unattended::Listening,
+        State::SYN_SENT | State::SYN_RECV | State::NEW_SYN_RECV => Unattended::Connecting,
         // Probes are sent, but what they find changes nothing for the program.
-        State::CLOSE_WAIT => {
-            return Some(
-                "the peer has closed, the program has not: keepalive does not help, only the \
-                 program can close it"
-                    .into(),
-            );
-        }
+        State::CLOSE_WAIT => return Some(Finding::HalfClosed),
         // The kernel itself sends the end of the connection again until it gives up.
         _ => return None,
     };
     if !options.keepalive {
-        return Some(off.into());
+        return Some(Finding::Off(off));
     }
     let idle = options.values.idle?;
-    let forgotten = forgotten_before(idle)?;
-    let only = if idle > FORGOTTEN_LAST { "but first probe only" } else { "first probe" };
-    Some(format!("keepalive on, {only} after {}; {forgotten}", time::show_seconds(idle)))
+    let is_late = Duration::from_secs(idle.into()) > path_timeout;
+    is_late.then_some(Finding::Late { idle, path_timeout })
 }
 
 /// The remark on an idle time, in seconds, that is to be set and is too late.
 pub fn too_late(idle: u32) -> Option<String> {
-    let forgotten = forgotten_before(idle)?;
-    Some(format!("a first probe after {} may be too late: {forgotten}", time::show_seconds(idle)))
+    (Duration::from_secs(idle.into()) > PATH_TIMEOUT).then(|| {
+        let forgotten = forgotten(idle, PATH_TIMEOUT);
+        format!("a first probe after {} may be too late: {forgotten}", time::show_seconds(idle))
+    })
 }
 
 /// Who forgets a connection that is idle for this long, in seconds.
-fn forgotten_before(idle: u32) -> Option<&'static str> {
-    if idle > FORGOTTEN_LAST {
-        Some("most firewalls forget after 5–30 min")
-    } else if idle > FORGOTTEN_FIRST {
-        Some("some load balancers forget sooner (Azure 4 min, AWS 350 s)")
+fn forgotten(idle: u32, path_timeout: Duration) -> String {
+    if path_timeout != PATH_TIMEOUT {
+        format!("the path forgets after {} (--path-timeout)", time::show(path_timeout))
+    } else if idle > FORGOTTEN_LAST {
+        "most firewalls forget after 5–30 min".into()
     } else {
-        None
+        "some load balancers forget after 4 min (Azure) or 350 s (AWS)".into()
+    }
+}
+
+impl Finding {
+    /// The worst has the lowest.
+    pub fn rank(&self) -> u8 {
+        match self {
+            Self::Unanswered { .. } => 0,
+            Self::Unacknowledged { .. } => 1,
+            Self::Off(_) => 2,
+            Self::Late { .. } => 3,
+            Self::HalfClosed => 4,
+        }
+    }
+
+    /// Takes in the same finding about another socket. False if it is another finding.
+    pub fn merge(&mut self, other: &Self) -> bool {
+        fn widen<T: Ord + Copy>(range: &mut Range<T>, other: Range<T>) {
+            *range = (range.0.min(other.0), range.1.max(other.1));
+        }
+        if self.kind() != other.kind() {
+            return false;
+        }
+        match (self, other) {
+            (
+                Self::Unanswered { probes, silent_for, .. },
+                Self::Unanswered { probes: others, silent_for: others_silence, .. },
+            ) => {
+                widen(probes, *others);
+                widen(silent_for, *others_silence);
+            }
+            (Self::Unacknowledged { times, .. }, Self::Unacknowledged { times: others, .. }) => {
+                widen(times, *others);
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// In a word or two.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Unanswered { .. } | Self::Unacknowledged { .. } => "unanswered",
+            Self::Off(_) => "off",
+            Self::Late { .. } => "late",
+            Self::HalfClosed => "half closed",
+        }
+    }
+
+    /// What it is, but for what passes with time.
+    pub fn kind(&self) -> (u8, u64) {
+        let which = match self {
+            Self::Unanswered { all, .. } => all.map_or(0, u64::from),
+            Self::Unacknowledged { bound, .. } => bound.map_or(0, u64::from),
+            Self::Off(what) => *what as u64,
+            Self::Late { idle, .. } => u64::from(*idle),
+            Self::HalfClosed => 0,
+        };
+        (self.rank(), which)
+    }
+}
+
+/// `2`, or `2 to 5`.
+fn range(least: &str, most: &str) -> String {
+    if least == most { least.into() } else { format!("{least} to {most}") }
+}
+
+/// In words. man keepalive-show(1) explains each of them (show/manual.txt).
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unanswered { probes: (least, most), all, silent_for: (shortest, longest) } => {
+                let number = range(&least.to_string(), &most.to_string());
+                let of = match all {
+                    Some(all) => format!(" of {}", count(*all as usize, "probe")),
+                    None if *most == 1 => " probe".into(),
+                    None => " probes".into(),
+                };
+                let silence = range(&time::show(*shortest), &time::show(*longest));
+                write!(f, "{number}{of} unanswered, not heard for {silence}: the peer may be gone")
+            }
+            Self::Unacknowledged { times: (least, most), bound } => {
+                let number = range(&least.to_string(), &most.to_string());
+                write!(f, "data sent {number} times and not acknowledged: ")?;
+                match bound {
+                    Some(bound) => write!(
+                        f,
+                        "the peer may be gone; it is sent again at least every {} until the kernel \
+                         gives up",
+                        time::show_milliseconds(*bound)
+                    ),
+                    None => f.write_str(
+                        "keepalive rests meanwhile, and without a bound (--rto-max) the kernel \
+                         tries for about 15 min",
+                    ),
+                }
+            }
+            Self::Off(Unattended::Established) => f.write_str(
+                "keepalive off: that the peer is gone is never noticed while the connection is idle",
+            ),
+            Self::Off(Unattended::Closing) => f.write_str(
+                "keepalive off: the program has closed its side and waits for the peer; that the \
+                 peer is gone is never noticed",
+            ),
+            Self::Off(Unattended::Listening) => f.write_str(
+                "keepalive off, also on the connections it accepts unless the program sets it",
+            ),
+            Self::Off(Unattended::Connecting) => {
+                f.write_str("keepalive off, also once it is connected unless the program sets it")
+            }
+            Self::Late { idle, path_timeout } => {
+                let only = if *idle > FORGOTTEN_LAST { "but first probe only" } else { "first probe" };
+                let forgotten = forgotten(*idle, *path_timeout);
+                write!(f, "keepalive on, {only} after {}; {forgotten}", time::show_seconds(*idle))
+            }
+            Self::HalfClosed => f.write_str(
+                "the peer has closed, the program has not: keepalive does not help, only the \
+                 program can close it",
+            ),
+        }
     }
 }
 
@@ -140,7 +285,8 @@ mod tests {
     }
 
     fn words(state: State, options: &Options) -> String {
-        findings(state, Some(options), None, None).join("; ")
+        let findings = findings(state, Some(options), None, None, PATH_TIMEOUT);
+        findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     }
 
     #[test]
@@ -153,7 +299,8 @@ mod tests {
         assert!(words(connected, &options(true, 600, 0)).contains("Azure"));
         assert!(words(connected, &options(false, 60, 0)).starts_with("keepalive off: that"));
         assert!(words(State::LISTEN, &options(false, 60, 0)).contains("accepts"));
-        assert_eq!(words(connected, &options(true, 240, 0)), "");
+        assert_eq!(words(connected, &options(true, 200, 0)), "");
+        assert!(words(connected, &options(true, 201, 0)).contains("4 min (Azure)"));
         assert_eq!(words(State::CLOSED, &options(false, 7200, 0)), "");
     }
 
@@ -182,7 +329,10 @@ mod tests {
             unacknowledged: 0,
         };
         let words = |info: &Info, timeout| {
-            findings(State::ESTABLISHED, Some(&options(true, 60, timeout)), Some(info), None)
+            let options = options(true, 60, timeout);
+            let found =
+                findings(State::ESTABLISHED, Some(&options), Some(info), None, PATH_TIMEOUT);
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         assert_eq!(
             words(&info, 0),
@@ -208,16 +358,50 @@ mod tests {
         };
         let words = |timeout, count| {
             let options = options(true, 60, timeout);
-            findings(State::ESTABLISHED, Some(&options), None, Some(&timer(count))).len()
+            findings(State::ESTABLISHED, Some(&options), None, Some(&timer(count)), PATH_TIMEOUT)
+                .len()
         };
         assert_eq!([words(0, 5), words(0, 4), words(1, 5)], [1, 0, 0]);
         let mut bounded = options(true, 60, 0);
         bounded.values.rto_max = Some(9600);
-        let words = findings(State::ESTABLISHED, Some(&bounded), None, Some(&timer(6)));
+        let found =
+            findings(State::ESTABLISHED, Some(&bounded), None, Some(&timer(6)), PATH_TIMEOUT);
         assert_eq!(
-            words,
-            ["data sent 6 times and not acknowledged: the peer may be gone; it is sent again at \
-              least every 9.6s until the kernel gives up"]
+            found[0].to_string(),
+            "data sent 6 times and not acknowledged: the peer may be gone; it is sent again at \
+              least every 9.6s until the kernel gives up"
         );
+    }
+
+    #[test]
+    fn a_path_of_ones_own_decides_what_is_too_late() {
+        let minute = Duration::from_secs(60);
+        let found = |idle, path_timeout| {
+            findings(State::ESTABLISHED, Some(&options(true, idle, 0)), None, None, path_timeout)
+        };
+        assert_eq!(found(60, minute), []);
+        let late = found(61, minute);
+        assert_eq!(
+            late[0].to_string(),
+            "keepalive on, first probe after 61s; the path forgets after 60s (--path-timeout)"
+        );
+        assert_eq!(found(7200, 3 * 3600 * Duration::from_secs(1)), []);
+    }
+
+    #[test]
+    fn what_passes_with_time_is_told_once_for_several_sockets() {
+        let unanswered = |probes, seconds| Finding::Unanswered {
+            probes: (probes, probes),
+            all: Some(9),
+            silent_for: (Duration::from_secs(seconds), Duration::from_secs(seconds)),
+        };
+        let mut all = unanswered(3, 70);
+        assert!(all.merge(&unanswered(1, 90)) && all.merge(&unanswered(2, 80)));
+        assert!(!all.merge(&Finding::HalfClosed));
+        assert_eq!(
+            all.to_string(),
+            "1 to 3 of 9 probes unanswered, not heard for 70s to 90s: the peer may be gone"
+        );
+        assert!(!Finding::Off(Unattended::Closing).merge(&Finding::Off(Unattended::Established)));
     }
 }

@@ -5,16 +5,22 @@ use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
 use super::cgroup::Place;
-use super::findings::findings;
+use super::command_line::CommandLine;
+use super::findings::{Finding, findings};
 use super::held::{locked, reading_memory};
 use super::network::{Entry, Networks, Timer, copy};
 use super::refusal::{Refusal, why};
+use super::set_by::{SetBy, values_of_library};
 use super::socket::{Duplicate, Info, Options, Protocol, State};
+use super::user::user_name;
 use super::{Process, Target, is_own_trouble, is_refused, vanished};
+use crate::kernel::Kernel;
+use crate::values::Values;
 
 /// A TCP socket of a process.
 pub struct Socket {
@@ -27,10 +33,12 @@ pub struct Socket {
     pub remote: Option<SocketAddr>,
     /// None where the socket may not be duplicated.
     pub options: Option<Options>,
+    /// Whose values these are; None where that is not known.
+    pub set_by: Option<SetBy>,
     pub timer: Option<Timer>,
     pub info: Option<Info>,
-    /// What is wrong with it, in words.
-    pub findings: Vec<String>,
+    /// What is wrong with it, the worst first.
+    pub findings: Vec<Finding>,
 }
 
 /// What may be seen of a process.
@@ -38,6 +46,12 @@ pub struct Inspected {
     pub process: Process,
     /// Its unit and its container.
     pub place: Place,
+    /// The user that it runs as, by name if there is one.
+    pub user: Option<String>,
+    /// What it was started as.
+    pub command_line: CommandLine,
+    /// The same in one line, which tells it from others.
+    pub described: String,
     /// The preload library that is loaded in it.
     pub library: Library,
     /// None if they are not known.
@@ -53,55 +67,120 @@ pub enum Library {
     Unknown,
 }
 
-/// Looks into processes, and remembers what they have in common.
+/// The sockets of a process.
 #[derive(Default)]
+struct Found {
+    sockets: Vec<Socket>,
+    /// The values of their network namespace.
+    kernel: Option<Kernel>,
+    /// Why something is missing.
+    trouble: Option<String>,
+}
+
+/// Looks into processes, and remembers what they have in common.
 pub struct Inspector {
     networks: Networks,
+    /// After how much idle time a path forgets a connection.
+    path_timeout: Duration,
+    /// Whether nothing else is looked at where a process has no TCP sockets: most of those of a
+    /// host have none.
+    is_for_sockets: bool,
+    /// Users' names, by number.
+    users: HashMap<u32, String>,
 }
 
 impl Inspector {
+    /// What is later than `path_timeout` is a finding. `is_for_sockets`: processes without TCP
+    /// sockets need not be told apart.
+    pub fn new(path_timeout: Duration, is_for_sockets: bool) -> Self {
+        Self { networks: Networks::default(), path_timeout, is_for_sockets, users: HashMap::new() }
+    }
+
     /// Everything about a process; None if it has ended. An error is this command's own: it cannot
     /// go on.
     pub fn inspect(&mut self, process: Process) -> Result<Option<Inspected>, String> {
-        let look = |target: &Target| {
-            let place = target.place().unwrap_or_default();
-            let maps = match locked(process.pid) {
-                Some(_) => Err(Errno::ACCESS.into()),
-                None => reading_memory(process.pid, || target.library()),
-            };
-            let library = match maps {
-                Ok(Some(path)) => Library::Loaded(path),
-                Ok(None) => Library::NotLoaded,
-                Err(error) if is_refused(&error) => Library::Unknown,
-                Err(error) => return Err(error),
-            };
-            let sockets = match self.sockets(&process, target) {
-                Err(error) if is_refused(&error) => Err(error),
-                sockets => Ok(sockets?),
-            };
-            Ok((place, library, sockets))
+        let mut seen = Inspected {
+            place: Place::default(),
+            user: None,
+            command_line: CommandLine::default(),
+            described: String::new(),
+            library: Library::Unknown,
+            sockets: None,
+            trouble: None,
+            process: process.clone(),
         };
-        let (place, library, sockets) = match process.with(look) {
-            Ok(found) => found,
+        let look = |target: &Target| {
+            let (mut sockets, kernel) = match self.sockets(&process, target) {
+                Err(error) if is_refused(&error) => {
+                    seen.trouble = Some(why(&process, &error));
+                    (None, None)
+                }
+                found => {
+                    let found = found?;
+                    seen.trouble = found.trouble;
+                    (Some(found.sockets), found.kernel)
+                }
+            };
+            let mut librarys = Values::default();
+            if !self.is_for_sockets || sockets.as_ref().is_none_or(|found| !found.is_empty()) {
+                librarys = self.identify(&mut seen, target)?;
+            }
+            for socket in sockets.iter_mut().flatten() {
+                self.judge(socket, kernel.as_ref(), &librarys);
+            }
+            seen.sockets = sockets;
+            Ok(())
+        };
+        match process.with(look) {
+            Ok(()) => {}
             Err(error) if vanished(&error) => return Ok(None),
             Err(error) if is_own_trouble(&error) => return Err(why(&process, &error)),
-            Err(error) => (Place::default(), Library::Unknown, Err(error)),
-        };
-        let (sockets, trouble) = match sockets {
-            Ok((sockets, trouble)) => (Some(sockets), trouble),
-            Err(error) => (None, Some(why(&process, &error))),
-        };
-        Ok(Some(Inspected { process, place, library, sockets, trouble }))
+            Err(error) => seen.trouble = Some(why(&process, &error)),
+        }
+        Ok(Some(seen))
     }
 
-    fn sockets(
+    /// Adds which process it is; and the values that the library sets in it.
+    fn identify(
         &mut self,
-        process: &Process,
+        seen: &mut Inspected,
         target: &Target,
-    ) -> io::Result<(Vec<Socket>, Option<String>)> {
+    ) -> io::Result<Values<Option<u32>>> {
+        seen.place = target.place().unwrap_or_default();
+        // Its directory belongs to root where it is not dumpable.
+        let uid = target.status().map(|status| status.euid).ok();
+        seen.user = uid.map(|uid| {
+            let name = || user_name(uid).unwrap_or_else(|| uid.to_string());
+            self.users.entry(uid).or_insert_with(name).clone()
+        });
+        let pid = seen.process.pid;
+        if locked(pid).is_some() {
+            return Ok(Values::default());
+        }
+        let (line, library) = reading_memory(pid, || (target.command_line(), target.library()));
+        let program = target.program().ok();
+        let program = program.as_ref().map(|path| path.to_string_lossy());
+        seen.command_line = line.unwrap_or_default();
+        seen.described = seen.command_line.describe(program.as_deref());
+        seen.library = match library {
+            Ok(Some(path)) => Library::Loaded(path),
+            Ok(None) => Library::NotLoaded,
+            Err(error) if is_refused(&error) => Library::Unknown,
+            Err(error) => return Err(error),
+        };
+        Ok(match seen.library {
+            Library::Loaded(_) => {
+                let environment = reading_memory(pid, || target.environment());
+                values_of_library(&environment.unwrap_or_default())
+            }
+            Library::NotLoaded | Library::Unknown => Values::default(),
+        })
+    }
+
+    fn sockets(&mut self, process: &Process, target: &Target) -> io::Result<Found> {
         let fds = target.sockets()?;
         if fds.is_empty() {
-            return Ok((Vec::new(), None));
+            return Ok(Found::default());
         }
         let network = self.networks.of(target)?;
         let entries = match network.sockets() {
@@ -150,11 +229,21 @@ impl Inspector {
                 }
             }
         }
-        Ok((sockets.into_iter().flatten().collect(), trouble))
+        let kernel = network.kernel.as_ref().ok().copied();
+        Ok(Found { sockets: sockets.into_iter().flatten().collect(), kernel, trouble })
+    }
+
+    /// Adds what follows from what was seen.
+    fn judge(&self, socket: &mut Socket, kernel: Option<&Kernel>, librarys: &Values<Option<u32>>) {
+        let Socket { state, options, info, timer, .. } = socket;
+        let (options, timer) = (options.as_ref(), timer.as_ref());
+        socket.findings = findings(*state, options, info.as_ref(), timer, self.path_timeout);
+        socket.set_by =
+            kernel.zip(options).map(|(kernel, has)| SetBy::of(has, &kernel.defaults, librarys));
     }
 }
 
-/// Everything about a socket; None if it does not speak TCP.
+/// What can be seen of a socket; None if it does not speak TCP.
 fn look(duplicate: &Duplicate, fd: i32, inode: u64, entry: Option<&Entry>) -> Option<Socket> {
     let protocol = duplicate.protocol()?;
     let options = duplicate.options().ok();
@@ -168,9 +257,11 @@ fn look(duplicate: &Duplicate, fd: i32, inode: u64, entry: Option<&Entry>) -> Op
         inode,
         protocol,
         state,
-        local: duplicate.local(),
-        remote: duplicate.remote(),
-        findings: findings(state, options.as_ref(), info.as_ref(), timer.as_ref()),
+        // Known without two more calls.
+        local: entry.map_or_else(|| duplicate.local(), |entry| Some(entry.local)),
+        remote: entry.map_or_else(|| duplicate.remote(), |entry| entry.remote),
+        findings: Vec::new(),
+        set_by: None,
         options,
         timer,
         info,
@@ -187,6 +278,7 @@ fn without_options(fd: i32, inode: u64, entry: &Entry) -> Socket {
         local: Some(entry.local),
         remote: entry.remote,
         options: None,
+        set_by: None,
         timer: entry.timer,
         info: None,
         findings: Vec::new(),

@@ -2,6 +2,7 @@
 
 mod apart;
 mod cgroup;
+mod command_line;
 mod directory;
 pub mod findings;
 mod held;
@@ -10,10 +11,17 @@ mod named;
 mod network;
 mod refusal;
 mod selection;
+mod set_by;
 mod socket;
 mod trouble;
+mod user;
+mod wanted;
 
-pub use apart::{End, Voice, Word, apart, errand, forget_children, processor_time};
+pub use apart::{Apart, End, Voice, Word, apart, errand, forget_children, processor_time, receive};
+#[cfg(test)]
+pub use cgroup::Place;
+#[cfg(test)]
+pub use command_line::CommandLine;
 pub use directory::own_descriptors;
 pub use held::Held;
 pub use inspect::{Inspected, Inspector, Library, Socket};
@@ -21,8 +29,10 @@ pub use named::{Search, find_apart};
 pub use network::{Network, Networks, Timer, TimerKind};
 pub use refusal::{NotFollowed, why, yama_hides_children};
 pub use selection::SelectionArgs;
+pub use set_by::SetBy;
 pub use socket::{Duplicate, Info, Options, Protocol, State, does_not_exist};
 pub use trouble::{is_own_trouble, vanished};
+pub use wanted::{Wanted, find_all};
 
 use std::io::{self, Read};
 use std::ops::Deref;
@@ -33,9 +43,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Resource, pidfd_open};
 
 use crate::terminal::printable;
-use cgroup::Group;
 use directory::{Directory, is_over, process_numbers};
-use named::is_called;
 use trouble::{is_refused, own_trouble};
 
 /// A process that was found. Nothing is open for it.
@@ -84,7 +92,7 @@ impl Process {
 
     /// The process with this number, if it still is the one that started then.
     fn still(pid: i32, start: u64) -> Option<Self> {
-        numbered(pid).ok().filter(|process| process.start == start)
+        wanted::numbered(pid).ok().filter(|process| process.start == start)
     }
 
     /// Whether it is still there.
@@ -148,6 +156,14 @@ impl Process {
     }
 }
 
+#[cfg(test)]
+impl Process {
+    /// One that need not be there.
+    pub fn made_up(pid: i32, name: &str) -> Self {
+        Self { pid, name: name.into(), start: 0 }
+    }
+}
+
 impl std::fmt::Display for Process {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", printable(&self.name), self.pid)
@@ -204,108 +220,10 @@ pub fn raise_limit() {
     let _ = rustix::process::setrlimit(Resource::Nofile, limit);
 }
 
-/// The processes that the arguments name, each once, sorted by number; and what went wrong with
-/// the other arguments.
-pub fn find_all(arguments: &[String]) -> (Vec<Process>, Vec<String>) {
-    let mut processes = Vec::new();
-    let mut failures = Vec::new();
-    if let Err(message) = check_proc() {
-        return (processes, vec![message]);
-    }
-    for argument in arguments {
-        let wanted = Wanted::of(argument);
-        let found = wanted.find().and_then(|found| {
-            if !found.is_empty() {
-                return Ok(found);
-            }
-            let hidden = hidden().map_or(String::new(), |hidden| format!("; {hidden}"));
-            Err(format!("{}{hidden}", wanted.nobody()))
-        });
-        match found {
-            Ok(found) => processes.extend(found),
-            Err(message) => failures.push(format!("{}: {message}", printable(argument))),
-        }
-    }
-    processes.sort_by_key(|process| process.pid);
-    processes.dedup_by_key(|process| process.pid);
-    (processes, failures)
-}
-
-/// What an argument names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// The process with this number.
-    Number(i32),
-    /// All processes in a unit, a container or another control group.
-    Group(Group),
-    /// All processes with this name.
-    Name(String),
-}
-
-impl Wanted {
-    /// What this argument names.
-    pub fn of(argument: &str) -> Self {
-        if let Some(group) = Group::of(argument) {
-            Self::Group(group)
-        } else if !argument.is_empty() && argument.bytes().all(|byte| byte.is_ascii_digit()) {
-            Self::Number(argument.parse().unwrap_or(0))
-        } else {
-            Self::Name(argument.into())
-        }
-    }
-
-    /// That there is none, in words.
-    fn nobody(&self) -> &'static str {
-        match self {
-            Self::Number(_) | Self::Name(_) => "no process has this name",
-            Self::Group(Group::Unit(_)) => "no process runs in a unit of this name",
-            Self::Group(Group::Container(_)) => "no process runs in a container with this id",
-            Self::Group(Group::Directory(_)) => "no process runs in this cgroup",
-        }
-    }
-
-    /// The processes that are there now. It is no error if there is none, but for a number.
-    pub fn find(&self) -> Result<Vec<Process>, String> {
-        match self {
-            Self::Number(pid) => numbered(*pid).map(|process| vec![process]),
-            Self::Group(group) => {
-                let numbers = group.find()?.map(|path| cgroup::processes(&path));
-                among(numbers.unwrap_or_default(), |_, _| Ok(true))
-                    .map_err(|error| own_trouble(&error))
-            }
-            Self::Name(name) => processes(|directory, stat| is_called(directory, stat, name))
-                .map_err(|error| own_trouble(&error)),
-        }
-    }
-}
-
 /// This process itself.
 pub fn own() -> Result<Process, String> {
     check_proc()?;
-    numbered(rustix::process::getpid().as_raw_nonzero().get())
-}
-
-/// The process with this number.
-fn numbered(pid: i32) -> Result<Process, String> {
-    let found = Directory::of(pid).and_then(|directory| {
-        let (stat, status) = (directory.stat()?, directory.status()?);
-        Ok((Process { pid, name: stat.comm, start: stat.starttime }, status.tgid))
-    });
-    match found {
-        Ok((_, process)) if process != pid => Err("a thread; name its process".into()),
-        Ok((process, _)) => Ok(process),
-        Err(error) if vanished(&error) => {
-            let is_there =
-                Pid::from_raw(pid).is_some_and(|pid| pidfd_open(pid, PidfdFlags::empty()).is_ok());
-            Err(if is_there {
-                "/proc does not show this process (hidepid= of its mount; ProtectProc= of systemd)"
-                    .into()
-            } else {
-                "there is no such process".into()
-            })
-        }
-        Err(error) => Err(own_trouble(&error)),
-    }
+    wanted::numbered(rustix::process::getpid().as_raw_nonzero().get())
 }
 
 /// Says so if /proc does not show other users' processes. (Number 1 is always there.)

@@ -3,29 +3,39 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use procfs::process::Stat;
 
 use super::apart::{End, errand};
+use super::command_line::CommandLine;
 use super::directory::Directory;
 use super::held::{Held, leave_out, locked, reading_memory};
 use super::{Process, Wanted};
 
-/// Whether `wanted` is its name, its program's file name, or the name it was started by.
+/// Whether one of a process's names is this, as pgrep(1) --exact compares.
 pub fn is_called(directory: &Directory, stat: &Stat, wanted: &str) -> io::Result<bool> {
     if stat.comm == wanted {
         return Ok(true);
     }
-    let is_wanted =
-        |path: &[u8]| path.rsplit(|byte| *byte == b'/').next() == Some(wanted.as_bytes());
+    let mut is_wanted = false;
+    each_name(directory, stat, |name| is_wanted |= name == wanted)?;
+    Ok(is_wanted)
+}
+
+/// Each name of a process: that of ps(1), its program's file, and those of its command line, unless
+/// that is locked.
+pub fn each_name(directory: &Directory, stat: &Stat, mut each: impl FnMut(&str)) -> io::Result<()> {
+    each(&stat.comm);
     // Another user's program is hidden, but not its arguments.
-    let program = directory.program().is_ok_and(|path| is_wanted(path.as_os_str().as_bytes()));
-    if program || locked(stat.pid).is_some() {
-        return Ok(program);
-    }
-    Ok(is_wanted(&reading_memory(stat.pid, || directory.first_argument())?))
+    let program = directory.program().ok();
+    let program = program.as_ref().map(|path| path.to_string_lossy());
+    let line = match locked(stat.pid) {
+        Some(_) => CommandLine::default(),
+        None => reading_memory(stat.pid, || directory.command_line())?,
+    };
+    line.names(program.as_deref()).into_iter().for_each(each);
+    Ok(())
 }
 
 /// What came of a look for processes in a child.

@@ -7,6 +7,7 @@ use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_op
 use rustix::thread::CapabilitySet;
 
 use super::directory::Directory;
+use super::user::user_name;
 use super::{Process, own_trouble};
 
 /// An error that came while looking into a process, in words.
@@ -243,17 +244,6 @@ pub fn yama_hides_children() -> bool {
 fn yama_level() -> Option<u8> {
     let level = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").ok();
     level.and_then(|level| level.trim().parse().ok())
-}
-
-/// A user's name, from passwd(5). Not by getpwuid(3): the packages link this command statically,
-/// and that function would load name service modules of the system's C library.
-fn user_name(uid: u32) -> Option<String> {
-    let users = std::fs::read_to_string("/etc/passwd").ok()?;
-    users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == uid.to_string()).then(|| name.into())
-    })
 }
 
 fn facts(target: &Directory) -> io::Result<Facts> {

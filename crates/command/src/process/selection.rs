@@ -1,11 +1,9 @@
 //! `--port` and `--remote`: which of a process's sockets are selected.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use clap::Args;
 use ipnet::{IpNet, Ipv4Net};
-
-use super::Duplicate;
 
 /// The length of `::ffff:0:0/96`, the IPv4 addresses within IPv6.
 const MAPPED_PREFIX: u8 = 96;
@@ -23,18 +21,16 @@ pub struct SelectionArgs {
 }
 
 impl SelectionArgs {
-    /// Whether a socket is selected.
-    pub fn contains(&self, socket: &Duplicate) -> bool {
+    /// Whether every socket is selected.
+    pub fn is_everything(&self) -> bool {
+        self.port.is_empty() && self.remote.is_empty()
+    }
+
+    /// Whether a socket with these addresses is selected.
+    pub fn contains(&self, local: Option<SocketAddr>, remote: Option<SocketAddr>) -> bool {
         let Self { port: ports, remote: networks } = self;
-        if ports.is_empty() && networks.is_empty() {
-            return true;
-        }
-        let remote = socket.remote();
         let has_port = ports.is_empty()
-            || [socket.local(), remote]
-                .iter()
-                .flatten()
-                .any(|address| ports.contains(&address.port()));
+            || [local, remote].iter().flatten().any(|address| ports.contains(&address.port()));
         let is_within =
             |network: &IpNet| remote.is_some_and(|address| network.contains(&address.ip()));
         has_port && (networks.is_empty() || networks.iter().any(is_within))

@@ -12,7 +12,7 @@ use crate::time;
 /// What to set.
 #[derive(Debug, Default, Args)]
 pub struct SettingsArgs {
-    /// Give up a peer that does not answer within this time, and no other
+    /// Give up a peer that does not answer within this time
     ///
     /// Chooses idle time, interval and count: half of the time the connection may be idle, then
     /// five probes are sent (fewer below 15 s). For data in flight, which keepalive does not
@@ -20,25 +20,31 @@ pub struct SettingsArgs {
     /// 6.15 and later; otherwise the kernel sends the data again for about 15 min. A peer that
     /// answers is never given up, however slowly it reads. --verbose prints what was chosen. From
     /// 3 s to 20 h.
-    #[arg(help_heading = "Settings", long, value_name = "TIME", value_parser = dead_after::parse,
+    #[arg(long, value_name = "TIME", value_parser = dead_after::parse,
         conflicts_with_all = ["idle", "interval", "count", "rto_max"])]
     pub dead_after: Option<Duration>,
 
-    /// Idle time before the first probe, TCP_KEEPIDLE: 1 s to 32767 s
+    /// Idle time before the first probe, TCP_KEEPIDLE
+    ///
+    /// From 1 s to 32767 s.
     #[arg(help_heading = "Settings", long, value_name = "TIME", value_parser = |text: &str| seconds(&KEEPIDLE, text))]
     pub idle: Option<u32>,
 
-    /// Time between probes, TCP_KEEPINTVL: 1 s to 32767 s
+    /// Time between probes, TCP_KEEPINTVL
+    ///
+    /// From 1 s to 32767 s.
     #[arg(help_heading = "Settings", long, value_name = "TIME", value_parser = |text: &str| seconds(&KEEPINTVL, text))]
     pub interval: Option<u32>,
 
-    /// Unanswered probes after which the connection is dead, TCP_KEEPCNT: 1 to 127
+    /// Unanswered probes until it is dead, TCP_KEEPCNT
+    ///
+    /// From 1 to 127.
     #[arg(help_heading = "Settings", long, value_name = "N", value_parser = |text: &str| number(&KEEPCNT, text))]
     pub count: Option<u32>,
 
-    /// Longest pause between retransmissions, TCP_RTO_MAX_MS: 1 s to 2 min; Linux 6.15
+    /// Longest pause between retransmissions, TCP_RTO_MAX_MS
     ///
-    /// Keepalive sends no probe while data is unacknowledged. The kernel sends the data again,
+    /// From 1 s to 2 min; Linux 6.15 and later. Keepalive sends no probe while data is unacknowledged. The kernel sends the data again,
     /// after pauses that double up to 2 min, and gives up after about 15 min; with a bound of 10 s
     /// it gives up after 2 min, with 1 s after 15 s. A peer that answers is never given up. `run`
     /// raises --syn-count beside it, so that connect(2) stays as patient as it was; `attach` sets
@@ -46,13 +52,15 @@ pub struct SettingsArgs {
     #[arg(help_heading = "Settings", long, value_name = "TIME", value_parser = |text: &str| milliseconds(&RTO_MAX, text))]
     pub rto_max: Option<u32>,
 
-    /// How often connect(2) sends its SYN again, TCP_SYNCNT: 1 to 127
+    /// How often connect(2) sends its SYN again, TCP_SYNCNT
+    ///
+    /// From 1 to 127.
     #[arg(help_heading = "Settings", long, value_name = "N", value_parser = |text: &str| number(&SYNCNT, text))]
     pub syn_count: Option<u32>,
 
-    /// End a connection whose data stays unacknowledged this long, TCP_USER_TIMEOUT; 0 is never
+    /// Limit for unacknowledged data, TCP_USER_TIMEOUT; 0: none
     ///
-    /// Careful: this ends a living peer too, if it does not read for so long, and the data is
+    /// Ends a connection whose data stays unacknowledged for so long. Careful: this ends a living peer too, if it does not read for so long, and the data is
     /// lost; it makes connect(2) give up after this time; and the kernel no longer counts probes:
     /// an idle connection ends at the first probe due after this time. --rto-max has none of
     /// these costs. To the millisecond: 500ms.
@@ -63,7 +71,7 @@ pub struct SettingsArgs {
     #[arg(help_heading = "Settings", long, conflicts_with = "skip")]
     pub force: bool,
 
-    /// Set the times only; whether keepalive is on is left to the program
+    /// Set the times only; the program decides whether it is on
     #[arg(help_heading = "Settings", long)]
     pub skip: bool,
 
@@ -71,7 +79,7 @@ pub struct SettingsArgs {
     #[arg(help_heading = "Settings", long)]
     pub debug: bool,
 
-    /// Say which values will hold and where they come from, and which library or follower is used
+    /// Say which values will hold, where from, and which library or follower
     #[arg(help_heading = "Settings", short, long)]
     pub verbose: bool,
 }

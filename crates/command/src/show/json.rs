@@ -1,9 +1,9 @@
-//! `show --json`: the schema is in docs/command.md, and only ever grows.
+//! `show --json`: docs/show.schema.json describes it, and it only ever grows.
 
 use serde::Serialize;
 
-use super::View;
-use crate::process::{Library, Protocol, Socket, Timer, TimerKind};
+use super::view::{Shown, View};
+use crate::process::{Library, Protocol, SetBy, Socket, Timer, TimerKind};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -24,6 +24,8 @@ struct Kernel {
 struct Process<'a> {
     pid: i32,
     name: &'a str,
+    user: Option<&'a str>,
+    command: &'a [String],
     unit: Option<&'a str>,
     container: Option<&'a str>,
     library: Option<String>,
@@ -46,11 +48,12 @@ struct TcpSocket<'a> {
     count: Option<u32>,
     user_timeout_ms: Option<u32>,
     rto_max_ms: Option<u32>,
+    set_by: Option<&'static str>,
     timer: Option<RunningTimer>,
     unanswered_probes: Option<u8>,
     unacknowledged_segments: Option<u32>,
     silent_for_ms: Option<u128>,
-    findings: &'a [String],
+    findings: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -67,9 +70,11 @@ pub fn document(view: &View) -> String {
         tcp_keepalive_intvl: defaults.interval,
         tcp_keepalive_probes: defaults.count,
     });
-    let processes = view.processes.iter().map(|(process, sockets)| Process {
+    let processes = view.processes.iter().map(|Shown { process, sockets, .. }| Process {
         pid: process.process.pid,
         name: &process.process.name,
+        user: process.user.as_deref(),
+        command: process.command_line.arguments(),
         unit: process.place.unit.as_deref(),
         container: process.place.container.as_deref(),
         library: match &process.library {
@@ -107,11 +112,12 @@ fn socket(socket: &Socket) -> TcpSocket<'_> {
         count: values.count,
         user_timeout_ms: values.user_timeout,
         rto_max_ms: values.rto_max,
+        set_by: socket.set_by.map(SetBy::name),
         timer: socket.timer.as_ref().map(timer),
         unanswered_probes: socket.info.map(|info| info.unanswered_probes),
         unacknowledged_segments: socket.info.map(|info| info.unacknowledged),
         silent_for_ms: socket.info.map(|info| info.silent_for.as_millis()),
-        findings: &socket.findings,
+        findings: socket.findings.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -1,23 +1,41 @@
-//! `keepalive show`: the TCP sockets of processes, in tables or as JSON.
+//! `keepalive show`: the TCP sockets of processes. What is collected becomes a view, and that is
+//! rendered: as tables, as JSON, as lines for a check, or again and again.
 
+mod check;
+mod collect;
+mod fold;
+mod grid;
 mod json;
+mod marks;
+mod overview;
+mod page;
+#[cfg(test)]
+mod snapshots;
 mod table;
+mod verdict;
+mod view;
+mod watch;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 
-use crate::process::{self, Inspected, Inspector, Network, Socket, State};
-use crate::terminal::{complain, print, print_json};
-use crate::values::Values;
+use crate::process::{self, Network, SelectionArgs};
+use crate::terminal::{self, complain, print, print_json};
+use crate::time;
+use collect::{Found, collect};
+use page::Layout;
+use view::View;
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Exit status:
-  0  All was shown
+  0  All was shown; with --check: nothing was found; with --watch: ended by q or a signal
   1  A process is not there, or may not be looked into, or stdout takes nothing
   2  A mistake in the arguments
+  3  With --check: something was found, even if not everything could be looked at
 
 Environment:
   NO_COLOR
@@ -28,10 +46,14 @@ Examples:
      Which processes have TCP sockets, and on how many of them keepalive is off
   keepalive show nginx
      The connections of every process of this name
+  keepalive show --watch=5s --problems
+     What is wrong on this host, again every 5 seconds
+  keepalive show --check --path-timeout 10m broker.service
+     For monitoring: whether every connection of a service outlives 10 idle minutes
   keepalive show --all --json 1234
      Every TCP socket of one process, for programs to read")]
 pub struct ShowArgs {
-    /// Every TCP socket, those that listen or are not connected too
+    /// Every TCP socket, each on a line of its own; those that listen too
     #[arg(short, long)]
     all: bool,
 
@@ -39,127 +61,172 @@ pub struct ShowArgs {
     #[arg(short, long, conflicts_with = "all")]
     listen: bool,
 
-    /// JSON, documented in docs/command.md
+    /// Only what something is wrong with
+    #[arg(short, long)]
+    problems: bool,
+
+    /// Again and again, every 2 s or TIME
+    ///
+    /// On a terminal the screen is redrawn, what is wrong first; `+` marks what is new, `~` what
+    /// has changed. q or Ctrl-C ends it. Elsewhere the verdict is appended as a line, with a line
+    /// for each finding that has come or gone. TIME is written 90, 90s, 5m or 1h, and behind an
+    /// equals sign: a word behind a blank is a TARGET.
+    #[arg(short, long, value_name = "TIME", value_parser = interval, num_args = 0..=1,
+        require_equals = true, default_missing_value = "2s", conflicts_with_all = ["check", "json"])]
+    watch: Option<Duration>,
+
+    /// A line for each finding, and exit status 3 if there is one
+    ///
+    /// For scripts and monitoring plugins. The first line is the verdict. What counts is what would
+    /// be shown: connections, unless --listen or --all is given. With --json the document is
+    /// printed, with the same exit status.
+    #[arg(short, long)]
+    check: bool,
+
+    /// A first probe after more than this is too late
+    ///
+    /// A path forgets a connection that is idle for longer. The default holds every path whose
+    /// limit is known and counted in minutes.
+    #[arg(long, value_name = "TIME", value_parser = path_timeout,
+        default_value = "200s")]
+    path_timeout: Duration,
+
+    /// JSON, described in keepalive-show(1)
     #[arg(long)]
     json: bool,
 
-    /// Processes: by number, or all that have this name, or are in this unit, container or cgroup
+    /// Which sockets.
+    #[command(flatten)]
+    selection: SelectionArgs,
+
+    /// Processes: by number, by name, or all of a unit, a container or a cgroup
     ///
     /// A number is a PID. A name that ends as systemd's do (kafka.service, system.slice) is a unit;
     /// 12 hexadecimal digits or more are the id of a container of Docker, Podman, containerd or
     /// CRI-O; what begins with a slash is a directory of the cgroup v2 tree. Any other name is that
-    /// of the process, its program's file or its first argument.
+    /// of the process, of its program's file or its first argument, of the script that it runs
+    /// (broker.py), of a Java main class or jar; and if nothing has it, of NAME.service.
     #[arg(value_name = "TARGET")]
     processes: Vec<String>,
 }
 
-/// What was found.
-struct Found {
-    processes: Vec<Inspected>,
-    /// How many processes may not be looked into.
-    not_inspected: usize,
-    /// Whether everything that was asked for was found.
-    complete: bool,
+impl ShowArgs {
+    /// Whether it is about every process.
+    fn is_overview(&self) -> bool {
+        self.processes.is_empty()
+    }
 }
 
-/// What is shown of the processes.
-struct View<'a> {
-    /// The kernel's defaults in this network namespace, where they can be read.
-    defaults: Option<Values<u32>>,
-    /// The processes, each with the sockets that are to be shown; None where they are not known.
-    processes: Vec<(&'a Inspected, Option<Vec<&'a Socket>>)>,
-    /// How many processes may not be looked into.
-    not_inspected: usize,
+fn interval(text: &str) -> Result<Duration, String> {
+    let time = time::parse(text)?;
+    let range = Duration::from_millis(100)..=Duration::from_secs(24 * 60 * 60);
+    if range.contains(&time) { Ok(time) } else { Err("not a time from 100ms to 1day".into()) }
 }
+
+fn path_timeout(text: &str) -> Result<Duration, String> {
+    let time = time::parse(text)?;
+    if time.is_zero() { Err("not a time above 0".into()) } else { Ok(time) }
+}
+
+/// Something was found that `--check` looks for.
+const FINDINGS: u8 = 3;
 
 /// Shows what was asked for.
 pub fn show(arguments: &ShowArgs) -> ExitCode {
-    process::apart(|| show_all(arguments))
+    if let Some(message) = arguments.watch.and_then(|_| misplaced_time(&arguments.processes)) {
+        complain(message);
+        return ExitCode::from(2);
+    }
+    match arguments.watch {
+        Some(interval) => watch::watch(arguments, interval),
+        None => process::apart(|| show_once(arguments)),
+    }
 }
 
-/// Whether all was shown.
-fn show_all(arguments: &ShowArgs) -> bool {
-    let is_overview = arguments.processes.is_empty();
-    let found = if is_overview { every_process() } else { named_processes(arguments) };
-    let found = match found {
+/// What to write where somebody has written `--watch 5s`.
+fn misplaced_time(targets: &[String]) -> Option<String> {
+    let is_time = |text: &&String| {
+        text.ends_with(|it: char| it.is_ascii_alphabetic())
+            && text.starts_with(|it: char| it.is_ascii_digit())
+            && time::parse(text).is_ok()
+    };
+    let time = targets.iter().find(is_time)?;
+    Some(format!("--watch: a time stands behind an equals sign: --watch={time}"))
+}
+
+/// The exit status.
+fn show_once(arguments: &ShowArgs) -> u8 {
+    let found = match collect(arguments) {
         Ok(found) => found,
         Err(message) => {
             complain(message);
-            return false;
+            return 1;
         }
     };
-    let view = View {
-        defaults: Network::own().kernel.ok().map(|kernel| kernel.defaults),
-        processes: found
-            .processes
-            .iter()
-            .map(|process| {
-                let sockets = process.sockets.as_ref().map(|sockets| {
-                    sockets.iter().filter(|socket| is_chosen(socket, arguments)).collect()
-                });
-                (process, sockets)
-            })
-            .collect(),
-        not_inspected: found.not_inspected,
-    };
+    found.messages.iter().for_each(complain);
+    let view = view(arguments, &found);
     let printed = if arguments.json {
         print_json(&json::document(&view))
-    } else if is_overview {
-        print(&table::overview(&view))
+    } else if arguments.check {
+        print(&check::lines(&view))
     } else {
-        print(&table::pages(&view))
+        print(&text(arguments, &view, terminal::width()))
     };
+    let has_findings = || view.sockets().any(|socket| !socket.findings.is_empty());
     if let Err(error) = printed {
         complain(format!("stdout: {error}"));
-        return false;
-    }
-    found.complete
-}
-
-/// Every process that has TCP sockets. Other users' processes are only counted.
-fn every_process() -> Result<Found, String> {
-    process::hidden().iter().for_each(complain);
-    let mut inspector = Inspector::default();
-    let mut processes = Vec::new();
-    let mut not_inspected = 0;
-    for process in process::all()? {
-        let Some(inspected) = inspector.inspect(process)? else { continue };
-        let has_sockets = inspected.sockets.as_ref().is_some_and(|sockets| !sockets.is_empty());
-        not_inspected += usize::from(inspected.trouble.is_some() && !has_sockets);
-        processes.extend(has_sockets.then_some(inspected));
-    }
-    Ok(Found { processes, not_inspected, complete: true })
-}
-
-/// The processes that the arguments name.
-fn named_processes(arguments: &ShowArgs) -> Result<Found, String> {
-    let mut inspector = Inspector::default();
-    let (named, failures) = process::find_all(&arguments.processes);
-    failures.iter().for_each(complain);
-    let mut complete = failures.is_empty();
-    let mut processes = Vec::new();
-    for process in named {
-        let Some(inspected) = inspector.inspect(process.clone())? else {
-            complain(format!("{process}: has ended"));
-            complete = false;
-            continue;
-        };
-        if let Some(trouble) = &inspected.trouble {
-            complete = false;
-            // JSON has it in the document.
-            if !arguments.json {
-                complain(format!("{process}: {trouble}"));
-            }
-        }
-        processes.push(inspected);
-    }
-    Ok(Found { processes, not_inspected: 0, complete })
-}
-
-fn is_chosen(socket: &Socket, arguments: &ShowArgs) -> bool {
-    if arguments.listen {
-        socket.state == State::LISTEN
+        1
+    } else if arguments.check && has_findings() {
+        FINDINGS
     } else {
-        arguments.all || socket.state.is_connection()
+        u8::from(!found.is_complete)
+    }
+}
+
+/// What is shown of what was found.
+fn view<'a>(arguments: &ShowArgs, found: &'a Found) -> View<'a> {
+    let defaults = Network::own().kernel.ok().map(|kernel| kernel.defaults);
+    View::new(arguments, found, defaults)
+}
+
+/// For people, in lines that are this wide, if the width is known.
+fn text(arguments: &ShowArgs, view: &View, width: Option<usize>) -> String {
+    if arguments.is_overview() {
+        overview::overview(view, width)
+    } else {
+        let layout = Layout { width, unfold: arguments.all, ..Layout::default() };
+        page::between_verdicts(view, &layout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::process::findings::PATH_TIMEOUT;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        show: ShowArgs,
+    }
+
+    #[test]
+    fn the_times_of_the_arguments() {
+        let parse = |arguments: &str| {
+            Arguments::try_parse_from(format!("x {arguments}").split_whitespace()).map(|it| it.show)
+        };
+        let show = parse("--watch nginx").expect("arguments");
+        assert_eq!((show.watch, show.path_timeout), (Some(Duration::from_secs(2)), PATH_TIMEOUT));
+        assert_eq!(show.processes, ["nginx"]);
+        let show = parse("--watch=500ms --path-timeout 10m 5").expect("arguments");
+        assert_eq!(show.watch, Some(Duration::from_millis(500)));
+        assert_eq!(show.path_timeout, Duration::from_secs(600));
+        for mistake in ["--watch=0", "--watch=99ms", "--watch=2days", "--path-timeout 0"] {
+            assert!(parse(mistake).is_err(), "{mistake}");
+        }
+        assert!(misplaced_time(&["5s".into()]).is_some_and(|it| it.ends_with("--watch=5s")));
+        assert_eq!(misplaced_time(&["5".into(), "nginx".into(), "1password".into()]), None);
     }
 }

@@ -2,13 +2,14 @@
 //! systemd and the container engines name them.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 
 use crate::follow::{Follower, all_are_set};
-use crate::support::stdout;
+use crate::support::{self, stdout};
 use crate::targets::options;
-use crate::{Target, c_target, failure, keepalive, sockets};
+use crate::{PublicDirectory, Target, c_target, failure, keepalive, sockets};
 
 /// A directory of the cgroup v2 tree; removed when dropped, after its processes were.
 pub struct Group(PathBuf);
@@ -77,7 +78,7 @@ fn a_unit_a_slice_and_a_path() {
     assert_eq!([on(&inside), on(&deeper), on(&outside)], [3, 3, 0]);
 
     let page = stdout(&mut keepalive(&format!("show {unit_name}")));
-    assert_eq!(page.matches(&format!("\nin unit {unit_name}\n")).count(), 2, "{page}");
+    assert_eq!(page.matches(&format!(", unit {unit_name}, ")).count(), 2, "{page}");
     let document = stdout(&mut keepalive(&format!("show --json {}", deeper.pid())));
     let document: Value = serde_json::from_str(&document).expect("JSON");
     assert_eq!(document["processes"][0]["unit"], *unit_name);
@@ -101,11 +102,96 @@ fn a_container_by_the_begin_of_its_id() {
     }
     assert_eq!([on(&inside), on(&other)], [3, 0]);
     let page = stdout(&mut keepalive(&format!("show {}", inside.pid())));
-    assert!(page.contains(&format!("\nin container {}\n", &id[..12])), "{page}");
+    assert!(page.contains(&format!(", container {}, ", &id[..12])), "{page}");
     let document = stdout(&mut keepalive(&format!("show --json {}", inside.pid())));
     let document: Value = serde_json::from_str(&document).expect("JSON");
     assert_eq!(document["processes"][0]["container"], *id);
     drop((inside, other));
+}
+
+/// What `podman run` needs where no more may be asked for than every system grants.
+const CONTAINERS: &str = "\
+[containers]
+default_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]
+log_driver = \"k8s-file\"
+[engine]
+events_logger = \"none\"
+cgroup_manager = \"cgroupfs\"
+runtime = \"runc\"
+";
+
+/// podman(1) with a directory of its own for everything; it wants a short path.
+struct Podman(PublicDirectory);
+
+impl Podman {
+    fn new() -> Self {
+        let directory = PublicDirectory::new("podman");
+        std::fs::write(directory.0.join("containers.conf"), CONTAINERS).expect("written");
+        Self(directory)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("podman");
+        command.env("CONTAINERS_CONF", self.0.0.join("containers.conf"));
+        // Without mounts.
+        command.arg("--storage-driver=vfs");
+        for name in ["root", "runroot", "tmpdir"] {
+            command.arg(format!("--{name}={}", self.0.0.join(name).display()));
+        }
+        command
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        let _ = self.command().args(["rm", "--all", "--force", "--time=0"]).output();
+        // Its helpers clean up by themselves, and know the directory by their arguments.
+        let directory = self.0.0.to_string_lossy().into_owned();
+        let is_helper = |process: std::io::Result<std::fs::DirEntry>| {
+            let arguments = process.and_then(|it| std::fs::read(it.path().join("cmdline")));
+            arguments.is_ok_and(|it| String::from_utf8_lossy(&it).contains(&directory))
+        };
+        for _ in 0..100 {
+            if !std::fs::read_dir("/proc").expect("/proc").any(is_helper) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        // It leaves its empty groups; rmdir(1) takes no others.
+        let groups = "find /sys/fs/cgroup -depth -type d \\( -name libpod_parent -o \
+                      -path '*/libpod_parent/*' \\) -exec rmdir {} +";
+        let _ = Command::new("sh").args(["-c", groups]).output();
+    }
+}
+
+/// A real one, whose engine gives it its id.
+#[test]
+#[ignore = "needs root, podman and runc: runs a container"]
+fn a_container_of_podman() {
+    let podman = Podman::new();
+    let tree = podman.0.0.join("tree");
+    std::fs::create_dir(&tree).expect("a directory");
+    support::copy_program(support::compile("target_static", &["-static"]), tree.join("target"));
+    let mut run = podman.command();
+    run.args(["run", "--rm", "--interactive", "--network=none", "--name=target", "--rootfs"]);
+    let _target = Target::start(run.arg(&tree).arg("/target"));
+
+    let mut inspect = podman.command();
+    inspect.args(["inspect", "--format={{.Id}} {{.State.Pid}}", "target"]);
+    let known = stdout(&mut inspect);
+    let (id, pid) = known.trim().split_once(' ').expect("an id and a number");
+    for target in [id, &id[..12], pid, "target"] {
+        let said = stdout(&mut keepalive(&format!("show --json {target}")));
+        let document: Value = serde_json::from_str(&said).expect("JSON");
+        let processes = document["processes"].as_array().expect("processes");
+        let found = processes.iter().find(|process| process["pid"].as_i64() == pid.parse().ok());
+        let found = found.unwrap_or_else(|| panic!("{target}: {said}"));
+        assert_eq!(found["container"], id, "{target}");
+        assert_eq!(found["sockets"].as_array().map(Vec::len), Some(2), "{target}");
+    }
+    let overview = stdout(&mut keepalive("show"));
+    let line = format!(" container {} ", &id[..12]);
+    assert!(overview.lines().any(|it| it.contains(&line) && it.contains(pid)), "{overview}");
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn a_descriptor_that_is_a_socket_s_and_a_fuse_file_s_by_turns() {
             let (stdout, stderr) = texts(&output);
             assert!(output.status.success(), "{stdout}{stderr}");
             shown +=
-                usize::from(stdout.contains("TCP sockets") || stdout.contains("would be changed"));
+                usize::from(stdout.contains("TCP socket") || stdout.contains("would be changed"));
         }
     }
     assert!(shown > 20, "{shown}");
@@ -217,7 +217,7 @@ fn a_process_of_which_proc_tells_more_than_fits_into_memory() {
     assert!(said.contains("libkeepalive.so is loaded"), "{said}");
     let output = within(PATIENCE, &mut keepalive("show no-such-name"));
     let (_, stderr) = texts(&output.expect("in time"));
-    assert_eq!(stderr, "keepalive: no-such-name: no process has this name\n");
+    assert!(stderr.starts_with("keepalive: no-such-name: no process has this name"), "{stderr}");
 }
 
 /// CSI, RIGHT-TO-LEFT OVERRIDE, DEL.
@@ -262,7 +262,10 @@ fn no_argument_that_is_quoted_is_obeyed_by_a_terminal() {
         }
     }
     let (_, stderr) = failure(keepalive("show").arg(OBEYED));
-    assert_eq!(stderr, "keepalive: a\\u{9b}\\u{202e}\\u{7f}b: no process has this name\n");
+    assert!(
+        stderr.starts_with("keepalive: a\\u{9b}\\u{202e}\\u{7f}b: no process has this name"),
+        "{stderr}"
+    );
 }
 
 #[test]

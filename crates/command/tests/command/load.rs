@@ -177,8 +177,10 @@ fn ten_thousand_sockets() {
     assert!(said.contains("10001 sockets changed (10000 connected, 1 listening)"), "{said}");
     let (again, said) = timed(format!("attach --dead-after 2m {pid}"));
     assert!(said.contains("0 sockets changed; left alone: 10001 set already"), "{said}");
-    let (show, said) = timed(format!("show {pid}"));
+    let (show, said) = timed(format!("show --all {pid}"));
     assert!(said.lines().count() > NUMBER, "{}", said.lines().count());
+    let (_, said) = timed(format!("show {pid}"));
+    assert!(said.contains("9999 more like fd ") && said.lines().count() < 24, "{said}");
     let (json, _) = timed(format!("show --json {pid}"));
     println!(
         "10,000 sockets: attach {attach} ms, again {again} ms, show {show} ms, show --json {json} ms"

@@ -16,6 +16,7 @@ mod load;
 mod manuals;
 mod memory;
 mod mistakes;
+mod names;
 mod output;
 mod programs;
 mod refusals;
@@ -26,6 +27,7 @@ mod targets;
 mod terminal;
 mod units;
 mod unnoticed;
+mod watch;
 mod words;
 
 use std::io::{BufRead, BufReader, Write};

@@ -45,6 +45,20 @@ fn every_option_is_in_the_manual_pages_and_completions() {
     assert!(read("keepalive.1").contains("keepalive\\-attach"));
 }
 
+/// What is used most comes first, and `-h` fits a screen.
+#[test]
+fn the_short_help_fits_a_screen() {
+    for (command, first) in
+        [("run", "--dead-after"), ("attach", "--dead-after"), ("show", "--all"), ("", "--help")]
+    {
+        let help = support::stdout(crate::keepalive(command).arg("-h").env("COLUMNS", "80"));
+        let lines: Vec<_> = help.lines().collect();
+        assert!(lines.len() <= 40 && lines.iter().all(|line| line.chars().count() <= 80), "{help}");
+        let options = lines.iter().skip_while(|line| **line != "Options:").nth(1);
+        assert!(options.is_some_and(|line| line.contains(first)), "{command}: {help}");
+    }
+}
+
 /// The text below the options of `--help` becomes sections, and every page refers to the others.
 #[test]
 fn the_pages_have_the_sections_of_a_manual_page() {
@@ -53,7 +67,12 @@ fn the_pages_have_the_sections_of_a_manual_page() {
     for (name, sections) in [
         ("keepalive", format!("{middle} COMMANDS EXAMPLES SEE_ALSO")),
         ("keepalive-run", format!("{middle} SETTINGS EXIT_STATUS ENVIRONMENT EXAMPLES SEE_ALSO")),
-        ("keepalive-show", format!("{middle} EXIT_STATUS ENVIRONMENT EXAMPLES SEE_ALSO")),
+        (
+            "keepalive-show",
+            format!(
+                "{middle} PROCESSES COLUMNS FINDINGS JSON EXIT_STATUS ENVIRONMENT EXAMPLES SEE_ALSO"
+            ),
+        ),
         ("keepalive-attach", format!("{middle} SETTINGS EXIT_STATUS EXAMPLES SEE_ALSO")),
     ] {
         let page = std::fs::read_to_string(directory.join(format!("{name}.1"))).expect("a page");

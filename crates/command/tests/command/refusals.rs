@@ -61,7 +61,8 @@ fn an_ordinary_user_may_look_into_processes_of_its_own() {
     assert!(stdout.contains("3 sockets changed"), "{stdout}");
     let (stdout, _) = run(&mut public.keepalive("show", &target));
     assert!(
-        stdout.contains("2 of 3 TCP sockets") && stdout.contains("keepalive in 59s"),
+        stdout.contains("2 connections: all on, first probe after 60s")
+            && stdout.contains("keepalive in 59s"),
         "{stdout}"
     );
 }

@@ -1,0 +1,263 @@
+//! `show --watch`: looks again and again. A child looks, and sends what is to be shown: where it
+//! hangs at a socket, the next one goes on without that process (process/apart.rs). The parent owns
+//! the terminal.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use anstyle::Style;
+use serde::{Deserialize, Serialize};
+
+use super::collect::collect;
+use super::marks::{Key, Marks, Seen, seen};
+use super::page::{Layout, group_findings, pages, warning};
+use super::table::list;
+use super::verdict::verdict;
+use super::view::View;
+use super::{ShowArgs, overview};
+use crate::process::{Apart, receive};
+use crate::screen::{self, Event, Events};
+use crate::terminal::{append, complain, styled, wrap};
+use crate::time;
+
+/// What a look has found.
+#[derive(Serialize, Deserialize)]
+struct Look {
+    /// What is to be shown.
+    text: String,
+    seen: Vec<(Key, u64)>,
+    findings: Vec<Told>,
+    messages: Vec<String>,
+    /// How many of the processes are there.
+    processes: usize,
+}
+
+/// A finding of a process, in words, and a hash by which it is known again.
+#[derive(Clone, Serialize, Deserialize)]
+struct Told {
+    id: u64,
+    words: String,
+}
+
+/// What earlier looks have found.
+#[derive(Default)]
+struct Past {
+    /// None before the first look.
+    seen: Option<Seen>,
+    findings: Vec<Told>,
+    messages: Vec<String>,
+}
+
+/// Shows it until q is pressed, a signal comes, nobody reads it, or the processes have ended.
+pub fn watch(arguments: &ShowArgs, interval: Duration) -> ExitCode {
+    let is_drawn = screen::size().is_some();
+    let mut events = match Events::new(is_drawn) {
+        Ok(events) => events,
+        Err(error) => {
+            complain(format!("signalfd(2): {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let end = looks(arguments, interval, is_drawn, &mut events);
+    // The terminal is as it was before anything else is said.
+    drop(events);
+    end.unwrap_or_else(|message| {
+        complain(message);
+        ExitCode::FAILURE
+    })
+}
+
+/// Looks until the end. An error ends it too.
+fn looks(
+    arguments: &ShowArgs,
+    interval: Duration,
+    is_drawn: bool,
+    events: &mut Events,
+) -> Result<ExitCode, String> {
+    let mut apart = Apart::default();
+    let mut past = Past::default();
+    loop {
+        let mut document = Vec::new();
+        let sent = apart.run(
+            |voice| {
+                let look = look(arguments, interval, is_drawn, &past);
+                voice.send(&serde_json::to_vec(&look).expect("no map with keys other than text"));
+            },
+            |word| receive(&mut document, word),
+            Some(events.signals()),
+        );
+        match sent {
+            Ok(true) => {}
+            // A signal came meanwhile.
+            Ok(false) if events.wait(Duration::ZERO) == Event::End => {
+                return Ok(ExitCode::SUCCESS);
+            }
+            Ok(false) => continue,
+            Err(status) => return Ok(status),
+        }
+        let look: Result<Look, String> =
+            serde_json::from_slice(&document).map_err(|error| error.to_string())?;
+        let look = look?;
+        let is_read = if is_drawn {
+            events.draw(&look.text).map(|()| true)
+        } else {
+            if look.messages != past.messages {
+                look.messages.iter().for_each(complain);
+            }
+            append(&look.text)
+        };
+        if !is_read.map_err(|error| format!("stdout: {error}"))? {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let were_there = past.seen.is_some();
+        let are_numbers =
+            arguments.processes.iter().all(|it| it.bytes().all(|it| it.is_ascii_digit()));
+        if look.processes == 0 && are_numbers && !arguments.is_overview() {
+            let status = if were_there { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+            return if is_drawn { Err(look.messages.join("; ")) } else { Ok(status) };
+        }
+        past = Past {
+            seen: Some(look.seen.into_iter().collect()),
+            findings: look.findings,
+            messages: look.messages,
+        };
+        if events.wait(interval) == Event::End {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+}
+
+/// One look, in a child. An error is this command's own.
+fn look(
+    arguments: &ShowArgs,
+    interval: Duration,
+    is_drawn: bool,
+    past: &Past,
+) -> Result<Look, String> {
+    let found = collect(arguments)?;
+    let view = super::view(arguments, &found);
+    let seen = seen(&view);
+    let findings = findings(&view);
+    let size = screen::size().filter(|_| is_drawn);
+    let text = match size {
+        Some(size) => {
+            let before = past.seen.as_ref();
+            let marks = Marks::new(before, &seen);
+            let head = head(interval, before, &seen, &marks);
+            drawn(arguments, &view, &head, size, &marks, &findings, &found.messages)
+        }
+        None => appended(&verdict(&view), &findings, &past.findings),
+    };
+    let processes = found.processes.len();
+    let seen = seen.into_iter().collect();
+    Ok(Look { text, seen, findings, messages: found.messages, processes })
+}
+
+/// Each finding of each process.
+fn findings(view: &View) -> Vec<Told> {
+    let mut told = Vec::new();
+    for shown in &view.processes {
+        let process = &shown.process.process;
+        for (finding, fds) in group_findings(shown.known()) {
+            let mut hasher = DefaultHasher::new();
+            (process.pid, finding.kind()).hash(&mut hasher);
+            let words = format!("{process}: fd {}: {finding}", list(&fds, ", "));
+            told.push(Told { id: hasher.finish(), words });
+        }
+    }
+    told
+}
+
+/// The lines of a look that stand behind those of the looks before.
+fn appended(verdict: &str, findings: &[Told], before: &[Told]) -> String {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now());
+    let mut text = format!("{now} {verdict}\n");
+    let is_in = |all: &[Told], one: &Told| all.iter().any(|other| other.id == one.id);
+    for came in findings.iter().filter(|it| !is_in(before, it)) {
+        text += &format!("{now} ! {}\n", came.words);
+    }
+    for gone in before.iter().filter(|it| !is_in(findings, it)) {
+        text += &format!("{now} - no longer: {}\n", gone.words);
+    }
+    text
+}
+
+/// When the look was, and what has changed since the one before.
+fn head(interval: Duration, before: Option<&Seen>, now: &Seen, marks: &Marks) -> String {
+    let time = humantime::format_rfc3339_seconds(SystemTime::now());
+    let changes = before.map_or(String::new(), |before| changes(before, now, marks));
+    format!("{time}, every {}{changes}; q ends it", time::show(interval))
+}
+
+/// What is drawn on a screen of this size.
+fn drawn(
+    arguments: &ShowArgs,
+    view: &View,
+    head: &str,
+    (columns, lines): (usize, usize),
+    marks: &Marks,
+    findings: &[Told],
+    messages: &[String],
+) -> String {
+    let width = Some(columns);
+    let mut text = styled(&wrap(head, width), Style::new().dimmed()) + "\n";
+    for message in messages {
+        text += &(wrap(&format!("keepalive: {message}"), width) + "\n");
+    }
+    text += &(styled(&wrap(&verdict(view), width), Style::new().bold()) + "\n");
+    if arguments.is_overview() {
+        text += &format!("\n{}", overview::table(view, width, marks).join("\n"));
+    } else {
+        text.extend(findings.iter().map(|it| warning(&it.words, width)));
+        let layout =
+            Layout { width, unfold: arguments.all, without_findings: true, marks: Some(marks) };
+        text += &pages(view, &layout);
+    }
+    cut(&text, lines)
+}
+
+/// What has changed, in a few words.
+fn changes(before: &Seen, now: &Seen, marks: &Marks) -> String {
+    let is_socket = |key: &&Key| key.1 != 0;
+    let (opened, changed) = marks.sockets();
+    let closed = before.keys().filter(is_socket).filter(|key| !now.contains_key(key)).count();
+    let parts: Vec<_> = [(opened, "opened"), (closed, "closed"), (changed, "changed")]
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!("{number} {what}"))
+        .collect();
+    if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
+}
+
+/// At most this many lines; how many more there are stands in the last one.
+fn cut(text: &str, lines: usize) -> String {
+    let all = text.lines().count();
+    if all <= lines {
+        return text.into();
+    }
+    let shown = lines.saturating_sub(1);
+    let first: Vec<_> = text.lines().take(shown).collect();
+    format!("{}\n… {} more lines (--problems)", first.join("\n"), all - shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_come_and_go_as_lines() {
+        let told = |id, words: &str| Told { id, words: words.into() };
+        let text =
+            appended("x", &[told(1, "a 2s"), told(2, "b")], &[told(1, "a 1s"), told(3, "c")]);
+        let lines: Vec<_> =
+            text.lines().map(|line| line.split_once(' ').expect("a time").1).collect();
+        assert_eq!(lines, ["x", "! b", "- no longer: c"]);
+    }
+
+    #[test]
+    fn a_screen_that_is_full_says_how_much_is_below_it() {
+        assert_eq!(cut("a\nb\nc\n", 3), "a\nb\nc\n");
+        assert_eq!(cut("a\nb\nc\nd\n", 3), "a\nb\n… 2 more lines (--problems)");
+    }
+}
