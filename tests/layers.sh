@@ -10,7 +10,7 @@ layers=(
     'apply'
     'process settings usage'
     'kernel'
-    'terminal screen values time'
+    'terminal screen values time timeouts'
     'startup'
 )
 known=" ${layers[*]} lib main " failed=0

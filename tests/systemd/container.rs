@@ -42,8 +42,8 @@ impl Container {
         command.arg(format!("--network-namespace-path=/run/netns/{}", network.name()));
         command.arg(format!("--machine={}", network.name()));
         command.args(["--register=no", "--keep-unit", "--console=pipe"]);
-        // What followers need, and systemd-nspawn by itself forbids.
-        command.arg("--system-call-filter=pidfd_getfd");
+        // What followers and the metrics need, and systemd-nspawn by itself forbids.
+        command.args(["--system-call-filter=pidfd_getfd", "--capability=CAP_NET_ADMIN"]);
         command.arg(format!("--bind-ro={}:/etc/systemd/system", units.display()));
         command.arg(format!("--bind-ro={}:{SHARED}", shared.display()));
         command.arg(format!("systemd.unit={target}"));

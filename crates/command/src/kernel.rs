@@ -1,4 +1,5 @@
-//! The kernel's own values in a network namespace (Documentation/networking/ip-sysctl.rst).
+//! The kernel's own values in a network namespace (Documentation/networking/ip-sysctl.rst), and its
+//! counters (Documentation/networking/snmp_counter.rst).
 
 use std::io;
 
@@ -72,5 +73,56 @@ fn newer_sysctl(name: &str) -> io::Result<Option<u32>> {
     match sysctl(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         value => value.map(Some),
+    }
+}
+
+/// What the kernel has counted in a network namespace since that was made; None where it does not
+/// count that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// `TCPKeepAlive`: probes sent.
+    pub probes: Option<u64>,
+    /// `TCPTimeouts`: timeouts after which data was sent again.
+    pub timeouts: Option<u64>,
+    /// `TCPAbortOnTimeout`: connections given up because the peer did not answer.
+    pub aborts: Option<u64>,
+}
+
+impl Counters {
+    /// Those of the network namespace of this thread.
+    pub fn new() -> io::Result<Self> {
+        std::fs::read_to_string("/proc/thread-self/net/netstat").map(|text| Self::from(&text))
+    }
+
+    /// From pairs of lines that begin alike: the names, and then the numbers.
+    fn from(text: &str) -> Self {
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
+        let names = lines.next().unwrap_or_default().split(' ');
+        let numbers: Vec<_> = names.zip(lines.next().unwrap_or_default().split(' ')).collect();
+        let number = |wanted| {
+            numbers.iter().find(|(name, _)| *name == wanted).and_then(|(_, it)| it.parse().ok())
+        };
+        Self {
+            probes: number("TCPKeepAlive"),
+            timeouts: number("TCPTimeouts"),
+            aborts: number("TCPAbortOnTimeout"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_found_by_their_names() {
+        let text = "TcpExt: TCPTimeouts TCPKeepAlive New TCPAbortOnTimeout\nTcpExt: 5 7 8 9\n\
+                    IpExt: TCPKeepAlive\nIpExt: 1\n";
+        let counters = Counters { probes: Some(7), timeouts: Some(5), aborts: Some(9) };
+        assert_eq!(Counters::from(text), counters);
+        assert_eq!(Counters::from("TcpExt: TCPTimeouts\nTcpExt: -\n"), Counters::default());
+        assert_eq!(Counters::from(""), Counters::default());
+        let real = Counters::new().expect("/proc");
+        assert!(real.probes.is_some() && real.timeouts.is_some() && real.aborts.is_some());
     }
 }

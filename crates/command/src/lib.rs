@@ -12,11 +12,11 @@
 //! - `apply`: what is wanted, put on the sockets that are there
 //! - `process`: what is there; `settings`: what is wanted; `usage`: mistakes in the arguments
 //! - `kernel`: the kernel's own values
-//! - `terminal`, `screen`, `values`, `time`: how it is said
+//! - `terminal`, `screen`, `values`, `time`, `timeouts`: how it is said; how long paths remember
 //! - `startup`: what the Rust runtime changed
 //!
 //! What stands below the options of `--help` (exit statuses, environment, examples) is laid out so
-//! that examples/generate_manuals.rs can make sections of it: headings that end in a colon, entries
+//! that examples/generate_manuals can make sections of it: headings that end in a colon, entries
 //! indented by two blanks, and their explanations indented further, or behind two blanks.
 
 mod apply;
@@ -31,6 +31,7 @@ mod show;
 mod startup;
 mod terminal;
 mod time;
+mod timeouts;
 mod usage;
 mod values;
 

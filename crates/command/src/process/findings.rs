@@ -8,14 +8,10 @@ use options::RTO_MAX;
 use super::network::{Timer, TimerKind};
 use super::socket::{Info, Options, State};
 use crate::terminal::count;
-use crate::time;
+use crate::{time, timeouts};
 
-/// A path may forget a connection that is idle for longer than this: the longest idle time that
-/// holds every path whose limit is known in minutes, with some time to spare (docs/timeouts.md).
-pub const PATH_TIMEOUT: Duration = Duration::from_secs(200);
-
-/// After this time most firewalls have forgotten an idle connection, in seconds.
-const FORGOTTEN_LAST: u32 = 1800;
+/// A path may forget a connection that is idle for longer than this.
+pub const PATH_TIMEOUT: Duration = Duration::from_secs(timeouts::SAFE as u64);
 
 /// This many retransmissions take at least six seconds: more than a single lost segment.
 const RETRANSMISSIONS: u8 = 5;
@@ -143,10 +139,10 @@ pub fn too_late(idle: u32) -> Option<String> {
 fn forgotten(idle: u32, path_timeout: Duration) -> String {
     if path_timeout != PATH_TIMEOUT {
         format!("the path forgets after {} (--path-timeout)", time::show(path_timeout))
-    } else if idle > FORGOTTEN_LAST {
-        "most firewalls forget after 5–30 min".into()
+    } else if idle > timeouts::LONGEST {
+        format!("many firewalls forget after {}", timeouts::firewalls())
     } else {
-        "some load balancers forget after 4 min (Azure) or 350 s (AWS)".into()
+        format!("some load balancers forget after {}", timeouts::load_balancers())
     }
 }
 
@@ -258,7 +254,7 @@ impl fmt::Display for Finding {
                 f.write_str("keepalive off, also once it is connected unless the program sets it")
             }
             Self::Late { idle, path_timeout } => {
-                let only = if *idle > FORGOTTEN_LAST { "but first probe only" } else { "first probe" };
+                let only = if *idle > timeouts::LONGEST { "but first probe only" } else { "first probe" };
                 let forgotten = forgotten(*idle, *path_timeout);
                 write!(f, "keepalive on, {only} after {}; {forgotten}", time::show_seconds(*idle))
             }
@@ -294,7 +290,7 @@ mod tests {
         let connected = State::ESTABLISHED;
         assert_eq!(
             words(connected, &options(true, 7200, 0)),
-            "keepalive on, but first probe only after 2h; most firewalls forget after 5–30 min"
+            "keepalive on, but first probe only after 2h; many firewalls forget after 5–30 min"
         );
         assert!(words(connected, &options(true, 600, 0)).contains("Azure"));
         assert!(words(connected, &options(false, 60, 0)).starts_with("keepalive off: that"));

@@ -1,5 +1,5 @@
 //! `keepalive show`: the TCP sockets of processes. What is collected becomes a view, and that is
-//! rendered: as tables, as JSON, as lines for a check, or again and again.
+//! rendered: as tables, as JSON, as metrics, as lines for a check, or again and again.
 
 mod check;
 mod collect;
@@ -7,6 +7,7 @@ mod fold;
 mod grid;
 mod json;
 mod marks;
+mod openmetrics;
 mod overview;
 mod page;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::kernel::Counters;
 use crate::process::{self, Network, SelectionArgs};
 use crate::terminal::{self, complain, print, print_json};
 use crate::time;
@@ -51,7 +53,9 @@ Examples:
   keepalive show --check --path-timeout 10m broker.service
      For monitoring: whether every connection of a service outlives 10 idle minutes
   keepalive show --all --json 1234
-     Every TCP socket of one process, for programs to read")]
+     Every TCP socket of one process, for programs to read
+  keepalive show --openmetrics kafka.service
+     The connections of a unit, for Prometheus")]
 pub struct ShowArgs {
     /// Every TCP socket, each on a line of its own; those that listen too
     #[arg(short, long)]
@@ -94,6 +98,15 @@ pub struct ShowArgs {
     /// JSON, described in keepalive-show(1)
     #[arg(long)]
     json: bool,
+
+    /// Metrics for Prometheus and others that read OpenMetrics
+    ///
+    /// Connections by process, unit and state of keepalive, probes that are not answered, how long
+    /// the peers have been silent, and the kernel's own counters; docs/command.md lists them. For
+    /// the textfile collector of node_exporter, or any other scraper: examples/monitoring has a
+    /// timer, alerts and a dashboard.
+    #[arg(long, conflicts_with_all = ["all", "listen", "problems", "watch", "check", "json"])]
+    openmetrics: bool,
 
     /// Which sockets.
     #[command(flatten)]
@@ -167,6 +180,10 @@ fn show_once(arguments: &ShowArgs) -> u8 {
     let view = view(arguments, &found);
     let printed = if arguments.json {
         print_json(&json::document(&view))
+    } else if arguments.openmetrics {
+        let counters = Counters::new().map_err(|error| complain(format!("/proc/net: {error}")));
+        // Names are as unaltered as in JSON.
+        print_json(&openmetrics::document(&view, arguments.path_timeout, counters.ok()))
     } else if arguments.check {
         print(&check::lines(&view))
     } else {

@@ -155,10 +155,10 @@ fn a_user_timeout_that_decides_is_named_as_what_decides() {
 #[test]
 fn times_that_are_too_late_are_remarked_on() {
     for (variables, arguments, remark) in [
-        (&[][..], "--verbose --dead-after 20h", "most firewalls forget after 5–30 min"),
+        (&[][..], "--verbose --dead-after 20h", "many firewalls forget after 5–30 min"),
         (&[], "--verbose --dead-after 15m", "some load balancers forget after 4 min"),
-        (&[("KEEPIDLE", "7200")], "--verbose", "most firewalls forget after 5–30 min"),
-        (&[], "--verbose --count 5", "most firewalls forget after 5–30 min"),
+        (&[("KEEPIDLE", "7200")], "--verbose", "many firewalls forget after 5–30 min"),
+        (&[], "--verbose --count 5", "many firewalls forget after 5–30 min"),
     ] {
         let (said, _) = with(variables, arguments);
         let found = said.iter().any(|line| line.contains(remark));

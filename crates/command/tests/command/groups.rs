@@ -12,7 +12,7 @@ use crate::targets::options;
 use crate::{PublicDirectory, Target, c_target, failure, keepalive, sockets};
 
 /// A directory of the cgroup v2 tree; removed when dropped, after its processes were.
-pub struct Group(PathBuf);
+pub struct Group(pub PathBuf);
 
 impl Group {
     pub fn new(below: &Path, name: &str) -> Self {

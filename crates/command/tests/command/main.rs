@@ -5,6 +5,7 @@
 mod support;
 
 mod beside;
+mod completions;
 mod dead_peers;
 mod environment;
 mod files;
@@ -15,7 +16,9 @@ mod hostile;
 mod load;
 mod manuals;
 mod memory;
+mod metrics;
 mod mistakes;
+mod monitoring;
 mod names;
 mod output;
 mod programs;

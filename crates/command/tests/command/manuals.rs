@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::support::{self, run};
 
 /// A directory with what is generated.
-fn generated() -> PathBuf {
+pub fn generated() -> PathBuf {
     let directory = support::scratch("manuals");
     run(Command::new(env!("CARGO"))
         .args([
@@ -70,7 +70,7 @@ fn the_pages_have_the_sections_of_a_manual_page() {
         (
             "keepalive-show",
             format!(
-                "{middle} PROCESSES COLUMNS FINDINGS JSON EXIT_STATUS ENVIRONMENT EXAMPLES SEE_ALSO"
+                "{middle} PROCESSES COLUMNS FINDINGS JSON METRICS EXIT_STATUS ENVIRONMENT EXAMPLES SEE_ALSO"
             ),
         ),
         ("keepalive-attach", format!("{middle} SETTINGS EXIT_STATUS EXAMPLES SEE_ALSO")),
@@ -140,8 +140,10 @@ fn every_test_of_a_promise_exists() {
     let names: Vec<_> = section.split('`').filter_map(|name| name.split_once("::")).collect();
     assert!(names.len() > 20, "{names:?}");
     for (module, test) in names {
-        let file = root.join("tests/command").join(module).with_extension("rs");
-        let source = std::fs::read_to_string(&file).unwrap_or_default();
+        // Some are a suite by themselves.
+        let files = ["tests/command", "tests"].map(|directory| root.join(directory).join(module));
+        let read = |file: &PathBuf| std::fs::read_to_string(file.with_extension("rs"));
+        let source = files.iter().find_map(|file| read(file).ok()).unwrap_or_default();
         assert!(source.contains(&format!("\nfn {test}() {{")), "{module}::{test}");
     }
 }

@@ -367,7 +367,7 @@ fn show_tells_what_is_wrong_in_words_and_whether_the_library_is_loaded() {
     let page = stdout(&mut keepalive(&format!("show --listen {}", target.pid())));
     assert!(page.contains("LISTEN") && !page.contains("ESTAB"), "{page}");
     let late =
-        "! fd 3: keepalive on, but first probe only after 2h; most firewalls forget after 5–30 min";
+        "! fd 3: keepalive on, but first probe only after 2h; many firewalls forget after 5–30 min";
     assert!(page.contains(late), "{page}");
 
     let library = support::built_library();
@@ -537,7 +537,7 @@ fn attach_says_what_it_sets_and_what_may_be_too_late() {
     let (stdout, stderr) = attach("--dry-run --idle 2h --interval 75 --count 9");
     let settings = "Settings: first probe after 2h idle, then every 75s, dead after 9 unanswered, ";
     assert!(stdout.starts_with(settings), "{stdout}");
-    let remark = "keepalive: a first probe after 2h may be too late: most firewalls forget after \
+    let remark = "keepalive: a first probe after 2h may be too late: many firewalls forget after \
                   5–30 min\n";
     assert_eq!(stderr, remark);
     let (stdout, stderr) = attach("--skip --idle 60");

@@ -3,7 +3,7 @@
 
 #[path = "../../../../tests/systemd/container.rs"]
 #[allow(dead_code, reason = "tests/systemd uses all of it")]
-mod container;
+pub mod container;
 
 use std::fs::{self, File};
 use std::io::Write;

@@ -7,22 +7,23 @@
 //! definitions, so that neither can say anything else than `--help`. What is written depends on
 //! nothing else: the same source gives the same bytes.
 
+mod completions;
+
 use std::iter;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::builder::StyledStr;
 use clap::{Command, CommandFactory};
-use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use libkeepalive_command::Cli;
 
 /// The page that is written by hand.
-const LIBRARY_PAGE: &str = include_str!("../../../man/libkeepalive.8");
+const LIBRARY_PAGE: &str = include_str!("../../../../man/libkeepalive.8");
 
 /// What keepalive-show(1) has beside `show --help`: every column, finding and field.
-const SHOW_PAGE: &str = include_str!("../src/show/manual.txt");
+const SHOW_PAGE: &str = include_str!("../../src/show/manual.txt");
 
 /// What every page refers to.
 const SEE_ALSO: [(&str, &str); 7] = [
@@ -51,9 +52,7 @@ fn main() -> ExitCode {
 
 fn generate(directory: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(directory)?;
-    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        clap_complete::generate_to(shell, &mut Cli::command(), "keepalive", directory)?;
-    }
+    completions::generate(&Cli::command(), directory)?;
     // `keepalive help` needs no page of its own.
     let mut keepalive = Cli::command().disable_help_subcommand(true);
     keepalive.build();
