@@ -5,12 +5,12 @@ set -euo pipefail
 cd "$(dirname "$0")/../crates/command/src"
 
 layers=(
-    'run show attach'
+    'run show attach cover'
     'follow'
-    'apply'
+    'apply ebpf'
     'process settings usage'
     'kernel'
-    'terminal screen values time timeouts'
+    'terminal grid screen values time timeouts'
     'startup'
 )
 known=" ${layers[*]} lib main " failed=0

@@ -2,6 +2,7 @@
 //!
 //!     cargo bench                         every table, and a plot (target/speed.svg)
 //!     cargo bench -- start-up socket      some of them
+//!     cargo bench -- cover                what `keepalive cover` costs (root, cgroup v2)
 //!     cargo bench -- --quick              a few seconds, to see that it works
 //!     cargo bench -- --plot FILE          where the plot goes
 //!     cargo bench -- --starts N           more starts of a program, for smaller differences
@@ -11,6 +12,7 @@
 //! a turn, in a new random order, so that other work on the machine hits all alike; then come the
 //! medians. Only ratios within one run mean anything.
 
+mod covered;
 mod operations;
 mod plot;
 mod start_up;
@@ -115,6 +117,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     for operation in operations::ALL.iter().filter(|operation| wanted(operation.name)) {
         panels.extend(operations::compare(operation, &preloads, &effort)?);
+    }
+    if wanted("cover") {
+        covered::compare(&effort)?;
     }
     std::fs::write(&plot, plot::svg(&panels))?;
     println!("\nPlot: {}", plot.display());

@@ -105,19 +105,56 @@ pub fn compare(
         candidates.push(&nothing);
     }
 
-    let mut samples = vec![Vec::new(); candidates.len()];
-    let mut ratios = vec![Vec::new(); candidates.len()];
-    let mut order: Vec<_> = (0..candidates.len()).collect();
+    let (times, ratios) = measure(candidates.len(), effort, |which| {
+        Handle::start(operation, candidates[which], operation.is_tcp && which < 2)
+    })?;
+    let rows: Vec<_> = candidates
+        .iter()
+        .enumerate()
+        .map(|(which, candidate)| {
+            vec![
+                candidate.name.clone(),
+                format!("{:.0}", times[which]),
+                format!("{:.3}", ratios[which]),
+            ]
+        })
+        .collect();
+    let title = operation.title(effort);
+    table::print(&title, &["", "CPU ns", "× the first"], &rows);
+
+    Ok(operation.is_tcp.then(|| Panel {
+        title: operation.title.to_owned(),
+        unit: "ns of CPU time",
+        rows: candidates
+            .iter()
+            .zip(times)
+            .map(|(candidate, value)| Row { name: candidate.name.clone(), value })
+            .collect(),
+    }))
+}
+
+impl Operation {
+    /// With how often it is done.
+    pub fn title(&self, effort: &Effort) -> String {
+        let calls = self.batch * self.threads * effort.rounds * effort.generations;
+        format!("{}, {calls} times each", self.title)
+    }
+}
+
+/// Lets this many processes, each started by `start`, take turns: the median time of each in
+/// nanoseconds, and that of its ratio to the first one's.
+pub fn measure(
+    number: usize,
+    effort: &Effort,
+    start: impl Fn(usize) -> io::Result<Handle>,
+) -> Result<(Vec<f64>, Vec<f64>), Box<dyn Error>> {
+    let mut samples = vec![Vec::new(); number];
+    let mut ratios = vec![Vec::new(); number];
+    let mut order: Vec<_> = (0..number).collect();
     // The place of a process in memory makes a difference of its own: new ones each time.
     for _ in 0..effort.generations {
-        let mut handles = candidates
-            .iter()
-            .enumerate()
-            .map(|(which, candidate)| {
-                Handle::start(operation, candidate, operation.is_tcp && which < 2)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut of_generation = vec![Vec::new(); candidates.len()];
+        let mut handles = (0..number).map(&start).collect::<Result<Vec<_>, _>>()?;
+        let mut of_generation = vec![Vec::new(); number];
         for round in 0..=effort.rounds {
             fastrand::shuffle(&mut order);
             for &which in &order {
@@ -134,43 +171,23 @@ pub fn compare(
             samples[which].extend(of_generation);
         }
     }
-
-    let times: Vec<_> = samples.iter().map(|samples| median(samples)).collect();
-    let rows: Vec<_> = candidates
-        .iter()
-        .enumerate()
-        .map(|(which, candidate)| {
-            vec![
-                candidate.name.clone(),
-                format!("{:.0}", times[which]),
-                format!("{:.3}", median(&ratios[which])),
-            ]
-        })
-        .collect();
-    let calls = operation.batch * operation.threads * effort.rounds * effort.generations;
-    let title = format!("{}, {calls} times each", operation.title);
-    table::print(&title, &["", "CPU ns", "× the first"], &rows);
-
-    Ok(operation.is_tcp.then(|| Panel {
-        title: operation.title.to_owned(),
-        unit: "ns of CPU time",
-        rows: candidates
-            .iter()
-            .zip(times)
-            .map(|(candidate, value)| Row { name: candidate.name.clone(), value })
-            .collect(),
-    }))
+    let medians = |all: Vec<Vec<f64>>| all.iter().map(|samples| median(samples)).collect();
+    Ok((medians(samples), medians(ratios)))
 }
 
 /// A worker, from outside.
-struct Handle {
+pub struct Handle {
     process: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
 impl Handle {
-    fn start(operation: &Operation, candidate: &Candidate, sets_itself: bool) -> io::Result<Self> {
+    pub fn start(
+        operation: &Operation,
+        candidate: &Candidate,
+        sets_itself: bool,
+    ) -> io::Result<Self> {
         let mut command: Command = support::bare(std::env::current_exe()?);
         command.args([WORKER, operation.name]).envs(SETTINGS);
         if sets_itself {
@@ -183,6 +200,11 @@ impl Handle {
         let input = process.stdin.take().ok_or_else(|| io::Error::other("no pipe"))?;
         let output = process.stdout.take().ok_or_else(|| io::Error::other("no pipe"))?;
         Ok(Self { process, input, output: BufReader::new(output) })
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// Asks for one more turn; the nanoseconds that it took.

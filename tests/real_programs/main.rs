@@ -14,6 +14,7 @@
 mod support;
 
 mod cases;
+mod covered;
 mod fixtures;
 mod stage;
 mod trace;
@@ -35,6 +36,11 @@ const PART: Part = Part { document: "programs.md", test: "real_programs" };
 /// Each row's last four cells.
 const SETTINGS: [Setting; 4] = [Setting::Traced, Setting::NoLibrary, Setting::On, Setting::Force];
 
+/// Those that no preload reaches, once more under `keepalive cover`; a row each, with the cells of the
+/// mode in the columns of the library's.
+const COVERED: [&str; 3] = ["nc, started by sshd", "go, with cgo", "go, static"];
+const COVERS: [Setting; 2] = [Setting::Covered, Setting::CoveredByForce];
+
 #[test]
 #[ignore = "needs root: network namespaces; and the programs of the table"]
 fn the_table_of_programs_is_up_to_date() {
@@ -50,17 +56,31 @@ fn the_table_of_programs_is_up_to_date() {
 }
 
 fn table(fixtures: &Path) -> String {
-    let runs: Vec<(&Case, Setting)> =
+    let mut runs: Vec<(&Case, Setting)> =
         CASES.iter().flat_map(|case| SETTINGS.map(|setting| (case, setting))).collect();
+    let covered: Vec<_> = CASES.iter().filter(|case| COVERED.contains(&case.program)).collect();
+    runs.extend(covered.iter().flat_map(|case| COVERS.map(|setting| (*case, setting))));
     let cells = in_parallel(&runs, |(case, setting)| stage::play(case, *setting, fixtures));
 
     let mut text = String::new();
     let mut line = |cells: &[&str]| writeln!(text, "| {} |", cells.join(" | ")).expect("memory");
     line(&["program", "socket", "what it sets itself", "no library", "`on`", "`force`"]);
     line(&["---"; 6]);
-    for (case, cells) in CASES.iter().zip(cells.chunks(SETTINGS.len())) {
+    let (of_library, of_covers) = cells.split_at(CASES.len() * SETTINGS.len());
+    for (case, cells) in CASES.iter().zip(of_library.chunks(SETTINGS.len())) {
         let [itself, without, on, force] = cells else { unreachable!("one cell for each setting") };
         line(&[case.program, case.socket, itself, without, on, force]);
+    }
+    for (case, cells) in covered.iter().zip(of_covers.chunks(COVERS.len())) {
+        let [on, force] = cells else { unreachable!("one cell for each setting") };
+        line(&[
+            &format!("{}: `cover`", case.program),
+            case.socket,
+            "as above",
+            "as above",
+            on,
+            force,
+        ]);
     }
     text
 }

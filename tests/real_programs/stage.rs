@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::cases::{Case, Party, Role, Watched};
+use crate::covered::Group;
 use crate::support;
 use crate::support::namespace::Namespace;
 use crate::support::outside::{self, State, TcpSocket, Values};
@@ -24,12 +25,16 @@ pub enum Setting {
     NoLibrary,
     On,
     Force,
+    /// No library, but `keepalive cover`.
+    Covered,
+    /// `keepalive cover --force`.
+    CoveredByForce,
 }
 
 impl Setting {
     fn variables(self) -> Option<[(&'static str, &'static str); 5]> {
         let mode = match self {
-            Self::Traced | Self::NoLibrary => return None,
+            Self::Traced | Self::NoLibrary | Self::Covered | Self::CoveredByForce => return None,
             Self::On => "on",
             Self::Force => "force",
         };
@@ -49,10 +54,19 @@ pub fn play(case: &Case, setting: Setting, fixtures: &Path) -> String {
     std::fs::create_dir(&directory).expect("a directory");
     let namespace = Namespace::new("programs");
     let trace = directory.join("trace");
+    let group = match setting {
+        Setting::Covered => Some(Group::new("")),
+        Setting::CoveredByForce => Some(Group::new("--force")),
+        _ => None,
+    };
     let mut running = Vec::new();
     for party in case.parties {
-        let setting = if party.role == Role::Subject { setting } else { Setting::NoLibrary };
+        let is_subject = party.role == Role::Subject;
+        let setting = if is_subject { setting } else { Setting::NoLibrary };
         let mut command = command(&namespace, party, setting, &trace);
+        if let Some(group) = group.as_ref().filter(|_| is_subject) {
+            command = group.inside(&command);
+        }
         command.current_dir(&directory).env("FIXTURES", fixtures).env("DIRECTORY", &directory);
         let mut program = Running::start(&mut command);
         if !party.says.is_empty() {

@@ -128,6 +128,17 @@ pub fn built_library() -> PathBuf {
     }
 }
 
+/// The command, as it ships: built once.
+pub fn built_command() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shipped");
+    run(Command::new(env!("CARGO"))
+        .args(["build", "--release", "--package", "libkeepalive-command", "--quiet"])
+        .arg("--target-dir")
+        .arg(&target)
+        .current_dir(env!("CARGO_MANIFEST_DIR")));
+    target.join("release/keepalive")
+}
+
 /// The library, as the programs see it.
 pub fn library() -> PathBuf {
     into_system(&built_library())

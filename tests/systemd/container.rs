@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support;
@@ -39,6 +40,9 @@ impl Container {
         ]);
         command.env("GROUPS_TO_ENTER", groups.to_string());
         command.args(["systemd-nspawn", "--quiet", "--directory=/", "--volatile=yes", "--boot"]);
+        // For covers.
+        command
+            .args(["--capability=CAP_BPF,CAP_NET_ADMIN,CAP_PERFMON", "--system-call-filter=bpf"]);
         command.arg(format!("--network-namespace-path=/run/netns/{}", network.name()));
         command.arg(format!("--machine={}", network.name()));
         command.args(["--register=no", "--keep-unit", "--console=pipe"]);
@@ -103,7 +107,10 @@ impl ControlGroups {
             let old = ["systemd", "unified"].map(|name| root.join(name));
             old.into_iter().filter(|path| path.exists()).collect()
         };
-        let name = format!("{PREFIX}{}", std::process::id());
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{PREFIX}{}-{number}", std::process::id());
         hierarchies.iter().for_each(|path| remove_all(&left_overs(path)));
         let groups: Vec<_> = hierarchies.iter().map(|path| path.join(&name)).collect();
         groups.iter().for_each(|group| fs::create_dir(group).expect("a control group (root?)"));
@@ -127,7 +134,7 @@ impl Drop for ControlGroups {
 fn left_overs(hierarchy: &Path) -> Vec<PathBuf> {
     let is_left = |entry: &fs::DirEntry| {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let pid = name.strip_prefix(PREFIX);
+        let pid = name.strip_prefix(PREFIX).and_then(|name| name.split('-').next());
         pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists())
     };
     let entries = fs::read_dir(hierarchy).into_iter().flatten().flatten();

@@ -210,6 +210,11 @@ END
 check_rendered check_follow tests/systems/containers/awkward/bare "$root/awkward-follow"
 "$root/python/bin/kubernetes-validate" --strict examples/kubernetes/component/container.yaml >/dev/null ||
     fail 'component/container.yaml is not what Kubernetes takes'
+render examples/kubernetes/cover >"$root/cover.yaml" || fail 'examples/kubernetes/cover cannot be rendered'
+"$root/python/bin/kubernetes-validate" --strict "$root/cover.yaml" >"$root/validate.log" 2>&1 ||
+    fail "examples/kubernetes/cover is not what Kubernetes takes: $(cat "$root/validate.log")"
+grep -q 'image: registry.example.com/keepalive:1.0.0$' "$root/cover.yaml" ||
+    fail 'examples/kubernetes/cover: the image has no registry'
 
 # The rendered Deployment, run by podman, with the image of the init container under the name that
 # the overlay gives it, and a broker that shows what its socket has.

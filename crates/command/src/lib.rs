@@ -1,15 +1,15 @@
 //! The `keepalive` command: TCP keepalive for programs whose source nobody can change.
 //!
 //! `run` starts a program with the preload library in front or a follower beside it, `show` tells
-//! what the TCP sockets of running processes have, `attach` sets it on them. docs/command.md says
-//! more.
+//! what the TCP sockets of running processes have, `attach` sets it on them, `cover` on all that a
+//! service opens. docs/command.md says more.
 //!
 //! The modules are in layers. Each uses only those of the layers below its own, so no verb uses
 //! another (`tests/layers.sh`):
 //!
-//! - `run`, `show`, `attach`: the verbs
+//! - `run`, `show`, `attach`, `cover`: the verbs
 //! - `follow`: looks again and again
-//! - `apply`: what is wanted, put on the sockets that are there
+//! - `apply`: what is wanted, put on the sockets that are there; `ebpf`: and on those to come
 //! - `process`: what is there; `settings`: what is wanted; `usage`: mistakes in the arguments
 //! - `kernel`: the kernel's own values
 //! - `terminal`, `screen`, `values`, `time`, `timeouts`: how it is said; how long paths remember
@@ -21,7 +21,10 @@
 
 mod apply;
 mod attach;
+mod cover;
+mod ebpf;
 mod follow;
+mod grid;
 mod kernel;
 mod process;
 mod run;
@@ -56,6 +59,7 @@ Examples:
   keepalive show some-program                     what its sockets have now
   keepalive attach --dead-after 2m some-program   set it on the sockets it has open, no restart
   keepalive attach --follow some-program          go on with those that it opens later
+  keepalive cover --dead-after 2m kafka.service   every connection of a service, in the kernel
 
 See `keepalive COMMAND --help` for each command's options and exit statuses."
 )]
@@ -93,6 +97,16 @@ enum Command {
     /// Needs the rights of ptrace(2): one's own processes, or root. TIME is written 90, 90s, 5m or
     /// 1h.
     Attach(attach::AttachArgs),
+    /// Set keepalive on every TCP connection of a service, container or the whole system
+    ///
+    /// Two eBPF programs on the control group set the options of every connection that its
+    /// processes open or accept from now on, whatever they are written in: static programs, Go,
+    /// setuid programs, io_uring. The kernel sets them before the SYN is sent and before accept(2)
+    /// returns; no process stays behind. Then the sockets that are open are set, as by `attach`.
+    /// What a program chooses itself stands, unless --force is given. A cover lasts as long as its
+    /// control group: that of a service is a new one after each start. Needs root, and Linux 5.10.
+    /// TIME is written 90, 90s, 5m or 1h.
+    Cover(cover::CoverArgs),
 }
 
 /// The command, from the arguments to the exit status.
@@ -101,6 +115,7 @@ pub fn main() -> ExitCode {
         Ok(Cli { command: Command::Run(arguments) }) => run::run(&arguments),
         Ok(Cli { command: Command::Show(arguments) }) => show::show(&arguments),
         Ok(Cli { command: Command::Attach(arguments) }) => attach::attach(&arguments),
+        Ok(Cli { command: Command::Cover(arguments) }) => cover::cover(&arguments),
         Err(error) => answer(error),
     }
 }

@@ -15,9 +15,10 @@ pub use silent::wait_for_answers;
 pub use tally::{Outcome, Tally};
 
 use crate::kernel::Kernel;
-use crate::process::{Duplicate, Info, Network, Networks, SelectionArgs, State, Target};
+use crate::process::{Duplicate, Info, Network, Networks, Options, SelectionArgs, State, Target};
 use crate::settings::{Settings, SettingsArgs};
-use plan::{lacking, plan};
+use crate::values::Values;
+use plan::{is_met, lacking, plan};
 use silent::Silent;
 use tally::Change;
 
@@ -36,12 +37,19 @@ pub struct Applier<'a> {
     selection: &'a SelectionArgs,
     is_dry_run: bool,
     networks: Networks,
+    /// What was set here before: values of these are not the program's own.
+    previous: Option<Settings>,
 }
 
 impl<'a> Applier<'a> {
     /// For the sockets that are selected. In a dry run none of them is changed.
     pub fn new(settings: &'a SettingsArgs, selection: &'a SelectionArgs, is_dry_run: bool) -> Self {
-        Self { settings, selection, is_dry_run, networks: Networks::default() }
+        Self { settings, selection, is_dry_run, networks: Networks::default(), previous: None }
+    }
+
+    /// From now on, sockets that have these values do not have them from their program.
+    pub fn take_for_ours(&mut self, previous: Option<Settings>) {
+        self.previous = previous;
     }
 
     /// These sockets of a process, given by descriptor and inode. `each` gets the outcome for each
@@ -112,7 +120,11 @@ impl<'a> Applier<'a> {
             Ok(now) => now,
             Err(error) => return Outcome::Failed(format!("getsockopt(2): {error}")),
         };
-        let plan = match plan(&now, state, settings, &kernel.defaults) {
+        let seen = match &self.previous {
+            Some(previous) => without(&now, previous, &kernel.defaults),
+            None => now,
+        };
+        let plan = match plan(&seen, state, settings, &kernel.defaults) {
             Ok(plan) => plan,
             Err(reason) => return Outcome::LeftAlone(reason),
         };
@@ -130,5 +142,32 @@ impl<'a> Applier<'a> {
         }
         let lacking = lacking(&now, state, settings).collect();
         Outcome::Changed(Change { plan, state, lacking, silent })
+    }
+}
+
+/// The options, as if nobody had set what these settings have.
+fn without(now: &Options, previous: &Settings, defaults: &Values<u32>) -> Options {
+    let values = now.values.zip(previous.values).zip(*defaults);
+    let values = values.map(|option, ((now, previous), default)| {
+        now.map(|now| if is_met(option, now, previous) { default } else { now })
+    });
+    Options { values, ..*now }
+}
+
+#[cfg(test)]
+mod tests {
+    use options::Mode;
+
+    use super::*;
+
+    #[test]
+    fn what_was_set_before_is_not_the_program_s() {
+        let defaults = Kernel::default().defaults;
+        let own = Values { idle: 60, count: 7, rto_max: 9604, ..defaults };
+        let now = Options { keepalive: true, values: own.map(|_, value| Some(value)) };
+        let values = Values { idle: Some(60), rto_max: Some(9600), ..Values::default() };
+        let previous = Settings { values, mode: Mode::On };
+        let expected = Values { count: 7, ..defaults }.map(|_, value| Some(value));
+        assert_eq!(without(&now, &previous, &defaults), Options { values: expected, ..now });
     }
 }

@@ -86,7 +86,7 @@ pub fn lacking(
 
 /// Whether an option has the value that is wanted. The kernel rounds a bound on the pauses between
 /// retransmissions up to a jiffy, at most 10 ms.
-fn is_met(option: &TcpOption, now: u32, wanted: Option<u32>) -> bool {
+pub fn is_met(option: &TcpOption, now: u32, wanted: Option<u32>) -> bool {
     let rounding = if option.number == RTO_MAX.number { 9 } else { 0 };
     wanted.is_some_and(|wanted| (wanted..=wanted + rounding).contains(&now))
 }

@@ -91,6 +91,21 @@ impl Tally {
         }
     }
 
+    /// Adds the outcomes for another process.
+    pub fn add_all(&mut self, other: Self) {
+        self.connections += other.connections;
+        self.listening += other.listening;
+        self.unconnected += other.unconnected;
+        self.set_already += other.set_already;
+        self.own_times += other.own_times;
+        self.not_chosen += other.not_chosen;
+        for (option, number) in other.lacking {
+            *self.lacking.entry(option).or_default() += number;
+        }
+        self.silent.extend(other.silent);
+        self.failures.extend(other.failures);
+    }
+
     /// How many sockets have been changed.
     pub fn changed(&self) -> usize {
         self.connections + self.listening + self.unconnected

@@ -154,8 +154,8 @@ fn attach_all(arguments: &AttachArgs) -> bool {
             (false, _) => "",
         };
         say(format!(
-            "Connections that a process opens later are not covered: --follow sets those too.\
-             {inherit}"
+            "Connections that a process opens later are not set: --follow does that, and `keepalive \
+             cover` for a whole service, container or system.{inherit}"
         ));
     }
     if let Err(error) = printed {

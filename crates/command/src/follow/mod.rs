@@ -9,7 +9,7 @@ mod family;
 mod known;
 mod names;
 mod pace;
-mod ready;
+pub mod ready;
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};

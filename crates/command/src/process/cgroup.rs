@@ -17,6 +17,8 @@ pub enum Group {
 
 /// The units that can have processes (systemd.resource-control(5)).
 const UNITS: [&str; 6] = [".service", ".scope", ".slice", ".socket", ".mount", ".swap"];
+/// The slice of everything, which has no directory of its own.
+const ROOT_SLICE: &str = "-.slice";
 /// What stands before a container's id: Docker, Podman, containerd and CRI-O. Nothing does where
 /// they make the groups themselves: `/docker/ID`, `/kubepods/burstable/podUID/ID`.
 const CONTAINERS: [&str; 5] = ["docker-", "libpod-", "cri-containerd-", "crio-", ""];
@@ -40,9 +42,10 @@ impl Group {
 
     /// Its directory, if it is there.
     pub fn find(&self) -> Result<Option<PathBuf>, String> {
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo");
-        let mounts = mounts.map_err(|error| format!("/proc/self/mountinfo: {error}"))?;
-        let root = mount_point(&mounts).ok_or("no cgroup v2 tree is mounted")?;
+        let root = mounted_at()?;
+        if self == &Self::Unit(ROOT_SLICE.into()) {
+            return Ok(Some(root));
+        }
         let Self::Directory(path) = self else { return self.find_below(&root) };
         match path.canonicalize() {
             Ok(path) if path.starts_with(&root) && path.is_dir() => Ok(Some(path)),
@@ -96,6 +99,16 @@ pub fn processes(directory: &Path) -> Vec<i32> {
     processes
 }
 
+/// A directory of the tree and all below it.
+pub fn all_below(directory: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    each_below(directory, &mut |path| {
+        all.push(path.to_owned());
+        true
+    });
+    all
+}
+
 /// A directory and all below it; not below those of which `visit` says false.
 fn each_below(directory: &Path, visit: &mut impl FnMut(&Path) -> bool) {
     let mut waiting = vec![directory.to_owned()];
@@ -111,6 +124,13 @@ fn each_below(directory: &Path, visit: &mut impl FnMut(&Path) -> bool) {
 }
 
 /// Where the cgroup v2 tree is mounted.
+pub fn mounted_at() -> Result<PathBuf, String> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo");
+    let mounts = mounts.map_err(|error| format!("/proc/self/mountinfo: {error}"))?;
+    Ok(mount_point(&mounts).ok_or("no cgroup v2 tree is mounted")?)
+}
+
+/// Where, by the lines of mountinfo.
 fn mount_point(mountinfo: &str) -> Option<PathBuf> {
     mountinfo.lines().find_map(|line| {
         let (mount, file_system) = line.split_once(" - ")?;

@@ -13,7 +13,7 @@ use procfs::{FromRead, ProcError};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::cgroup::Place;
+use super::cgroup::{Place, mounted_at};
 use super::command_line::CommandLine;
 use super::vanished;
 
@@ -118,6 +118,15 @@ impl Directory {
         let mut text = Vec::new();
         self.open("cgroup")?.take(FILE_MAX).read_to_end(&mut text)?;
         Ok(Place::of(&String::from_utf8_lossy(&text)))
+    }
+
+    /// The directory of its control group in the v2 tree, if that is mounted.
+    pub fn cgroup(&self) -> io::Result<Option<PathBuf>> {
+        let mut text = Vec::new();
+        self.open("cgroup")?.take(FILE_MAX).read_to_end(&mut text)?;
+        let text = String::from_utf8_lossy(&text);
+        let path = text.lines().find_map(|line| line.strip_prefix("0::/"));
+        Ok(path.and_then(|path| Some(mounted_at().ok()?.join(path))))
     }
 
     /// Its network namespace, and the inode that tells it from others.

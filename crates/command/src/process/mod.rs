@@ -20,6 +20,7 @@ mod wanted;
 pub use apart::{Apart, End, Voice, Word, apart, errand, forget_children, processor_time, receive};
 #[cfg(test)]
 pub use cgroup::Place;
+pub use cgroup::{Group, all_below, mounted_at};
 #[cfg(test)]
 pub use command_line::CommandLine;
 pub use directory::own_descriptors;

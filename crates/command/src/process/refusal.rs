@@ -155,7 +155,8 @@ impl Refusal {
             Self::Yama(3) => (
                 "Yama lets nobody look into a process, not even root, until the next boot \
                  (/proc/sys/kernel/yama/ptrace_scope is 3)",
-                "only `keepalive run`, at the program's next start, is left",
+                "only `keepalive run`, at the program's next start, is left, and `keepalive cover` for \
+                 what it opens later",
             ),
             Self::Yama(level) => {
                 let reason = format!(
@@ -197,8 +198,8 @@ pub struct NotFollowed {
 
 impl NotFollowed {
     /// What is left to other users.
-    pub const WAY: &str =
-        "start it without this command, then: sudo keepalive attach --follow NAME";
+    pub const WAY: &str = "start it without this command, then: sudo keepalive attach --follow NAME (or, for all of \
+         its service or container: sudo keepalive cover)";
 
     /// For a reason that is not there when the program runs.
     pub fn for_now(reason: String) -> Self {
@@ -221,10 +222,13 @@ impl NotFollowed {
 
     fn refused(refusal: &Refusal) -> Self {
         let way = match refusal {
-            Refusal::Yama(3) => None,
+            Refusal::Yama(3) => Some(
+                "start it without this command, and cover its service: sudo keepalive cover \
+                 --new-only SERVICE",
+            ),
             Refusal::Filter => Some(
                 "give the container CAP_SYS_PTRACE, or start it without this command and follow \
-                 it from outside: sudo keepalive attach --follow NAME",
+                 it from outside: sudo keepalive attach --follow NAME, or sudo keepalive cover ID",
             ),
             _ => Some(Self::WAY),
         };
@@ -331,7 +335,7 @@ mod tests {
         let way = |refusal| NotFollowed::refused(&refusal).way;
         assert!(way(Refusal::Yama(2)).is_some_and(|way| way.contains("sudo keepalive attach")));
         assert!(way(Refusal::Filter).is_some_and(|way| way.contains("CAP_SYS_PTRACE")));
-        assert_eq!(way(Refusal::Yama(3)), None);
+        assert!(way(Refusal::Yama(3)).is_some_and(|way| way.contains("keepalive cover")));
         let reason = NotFollowed::refused(&Refusal::Yama(2)).reason;
         assert!(reason.ends_with("ptrace_scope is 2)"), "{reason}");
     }

@@ -89,6 +89,37 @@ pub struct SettingsArgs {
 const LONG: u32 = 60 * 60 * 1000;
 
 impl SettingsArgs {
+    /// As they are written on a command line; without --debug and --verbose.
+    pub fn words(&self) -> Vec<String> {
+        let time = |time: Duration| {
+            let shown = time::show(time);
+            // One word, and exact.
+            if time::parse(&shown) == Ok(time) && !shown.contains(' ') {
+                shown
+            } else {
+                format!("{}ms", time.as_millis())
+            }
+        };
+        let seconds = |value: Option<u32>| Some(time(Duration::from_secs(value?.into())));
+        let milliseconds = |value: Option<u32>| Some(time(Duration::from_millis(value?.into())));
+        let number = |value: Option<u32>| Some(value?.to_string());
+        let mut words = Vec::new();
+        for (option, value) in [
+            ("--dead-after", self.dead_after.map(time)),
+            ("--idle", seconds(self.idle)),
+            ("--interval", seconds(self.interval)),
+            ("--count", number(self.count)),
+            ("--rto-max", milliseconds(self.rto_max)),
+            ("--syn-count", number(self.syn_count)),
+            ("--user-timeout", milliseconds(self.user_timeout)),
+        ] {
+            words.extend(value.into_iter().flat_map(|value| [option.to_owned(), value]));
+        }
+        words.extend(self.force.then(|| "--force".into()));
+        words.extend(self.skip.then(|| "--skip".into()));
+        words
+    }
+
     /// What may be a mistake: the kernel and the variable count the user timeout in milliseconds.
     pub fn remark(&self) -> Option<String> {
         let limit = self.user_timeout.filter(|limit| *limit > LONG)?;
@@ -129,7 +160,34 @@ fn milliseconds(option: &TcpOption, text: &str) -> Result<u32, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Alone {
+        #[command(flatten)]
+        settings: SettingsArgs,
+    }
+
+    #[test]
+    fn the_words_mean_the_same() {
+        for line in [
+            "x",
+            "x --dead-after 2m",
+            "x --dead-after 150 --force",
+            "x --idle 32767s --interval 100 --count 3 --rto-max 1500ms --syn-count 4 --user-timeout 0 --skip",
+            "x --user-timeout 9999ms",
+            "x --user-timeout 123456ms",
+        ] {
+            let first = Alone::parse_from(line.split(' ')).settings;
+            let words = first.words();
+            let again = Alone::parse_from(["x".into()].iter().chain(&words)).settings;
+            assert_eq!(format!("{again:?}"), format!("{first:?}"), "{words:?}");
+        }
+        let settings = Alone::parse_from(["x", "--dead-after", "2m", "--force"]).settings;
+        assert_eq!(settings.words().join(" "), "--dead-after 2m --force");
+    }
 
     #[test]
     fn values_out_of_range_are_refused_in_the_library_s_words() {

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
+use super::covered;
 use super::view::{Shown, View};
+use crate::ebpf::Entry;
 use crate::process::{Library, Protocol, SetBy, Socket, Timer, TimerKind};
 
 #[derive(Serialize)]
@@ -28,6 +30,7 @@ struct Process<'a> {
     command: &'a [String],
     unit: Option<&'a str>,
     container: Option<&'a str>,
+    covers: Option<Vec<Entry>>,
     library: Option<String>,
     library_known: bool,
     trouble: Option<&'a str>,
@@ -77,6 +80,7 @@ pub fn document(view: &View) -> String {
         command: process.command_line.arguments(),
         unit: process.place.unit.as_deref(),
         container: process.place.container.as_deref(),
+        covers: covered::entries(&process.process),
         library: match &process.library {
             Library::Loaded(path) => Some(path.display().to_string()),
             Library::NotLoaded | Library::Unknown => None,

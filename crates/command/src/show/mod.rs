@@ -3,8 +3,8 @@
 
 mod check;
 mod collect;
+mod covered;
 mod fold;
-mod grid;
 mod json;
 mod marks;
 mod openmetrics;

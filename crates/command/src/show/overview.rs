@@ -4,11 +4,11 @@ use anstyle::Style;
 use comfy_table::Color;
 
 use super::fold::worst;
-use super::grid::{Grid, Text};
 use super::marks::{Mark, Marks};
 use super::page::{COMMAND_MOST, listens, styled};
 use super::verdict::verdict;
 use super::view::{Shown, View};
+use crate::grid::{Grid, Text};
 use crate::process::Library;
 use crate::terminal::{count, fit, printable, wrap};
 use crate::time;

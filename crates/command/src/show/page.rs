@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use anstyle::{AnsiColor, Style};
 
+use super::covered;
 use super::fold::rows;
 use super::marks::Marks;
 use super::table::{self, list};
@@ -58,6 +59,9 @@ fn page(shown: &Shown, view: &View, layout: &Layout) -> String {
     if !process.described.is_empty() {
         let line = fit(&printable(&process.described).to_string(), width.or(Some(COMMAND_MOST)));
         text += &styled(&line, Style::new().dimmed());
+    }
+    for line in covered::lines(&process.process) {
+        text += &(wrap(&line, width) + "\n");
     }
     let Some(sockets) = sockets else {
         return text + "its TCP sockets are unknown\n";

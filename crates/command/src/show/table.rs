@@ -4,8 +4,8 @@ use comfy_table::Color;
 use options::RTO_MAX;
 
 use super::fold::Row;
-use super::grid::{Grid, Text};
 use super::marks::Mark;
+use crate::grid::{Grid, Text};
 use crate::process::{SetBy, Socket, Timer, TimerKind};
 use crate::terminal::wrap;
 use crate::time;

@@ -237,7 +237,7 @@ fn where_the_kernel_does_not_let_it_look() {
          can it be followed: a seccomp filter forbids pidfd_getfd(2) to this command (containers \
          have one, and services with SystemCallFilter=)\nWhat is left: give the container \
          CAP_SYS_PTRACE, or start it without this command and follow it from outside: sudo \
-         keepalive attach --follow NAME\n--anyway starts it",
+         keepalive attach --follow NAME, or sudo keepalive cover ID\n--anyway starts it",
         program.display()
     );
     assert!(stderr.starts_with(&said), "{stderr}");

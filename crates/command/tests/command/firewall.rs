@@ -8,10 +8,12 @@ mod bed;
 
 use std::time::{Duration, Instant};
 
+use crate::cover::Covered;
 use crate::follow::Follower;
 use crate::support::outside::TcpSocket;
 use crate::support::running::{Running, wait_until};
 use crate::support::stdout;
+use crate::targets::go_build;
 use crate::{keepalive, keepalive_run, musl_program, source};
 use bed::{Bed, End, FORGETS_AFTER, SERVER};
 
@@ -202,4 +204,42 @@ fn the_founding_story(broker: &std::path::Path, by: By) {
         let (status, said, complained) = follower.end_by(nix::sys::signal::Signal::SIGTERM);
         assert_eq!((status, &*complained), (Some(0), ""), "{said}");
     }
+}
+
+/// The story of the beginning, with a client that no preload reaches.
+#[test]
+#[ignore = "needs root: network namespaces, attaches BPF programs; nft, socat, go"]
+fn the_firewall_remembers_a_static_go_client_that_is_covered() {
+    let client = go_build("client.go");
+    std::thread::scope(|scope| {
+        for is_covered in [false, true] {
+            let client = &client;
+            scope.spawn(move || {
+                let bed = Bed::new();
+                let mut server = bed.server.namespace.command("socat", None);
+                let server = Running::start(server.args(["-dd", "TCP4-LISTEN:7000,fork", "PIPE"]));
+                server.hear_text("listening on", PATIENCE);
+                let covered = Covered::new(
+                    if is_covered { "go-firewall" } else { "go-firewall-without" },
+                    "--idle 2 --interval 2 --count 3",
+                );
+                if !is_covered {
+                    stdout(&mut covered.keepalive("cover --remove"));
+                }
+                let mut client_command = covered.inside("ip");
+                let name = bed.client.namespace.name();
+                client_command.args(["netns", "exec", name]).arg(client);
+                let mut client = Running::start(client_command.arg(format!("{SERVER}:{PORT}")));
+                client.hear_text("connected", PATIENCE);
+                client.say("");
+                client.hear_text("answered", PATIENCE);
+                std::thread::sleep(FORGETS_AFTER + Duration::from_secs(3));
+                assert_eq!(bed.firewall_knows_one(7000), is_covered);
+                client.say("");
+                let answer = client.hear(PATIENCE).expect("an answer, or none");
+                println!("covered: {is_covered}: {answer}, {} packets dropped", bed.dropped());
+                assert_eq!(answer, if is_covered { "answered" } else { "no answer" });
+            });
+        }
+    });
 }

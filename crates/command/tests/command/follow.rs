@@ -36,7 +36,7 @@ impl Follower {
 
     /// Waits for its end: its status, and what it said on stdout and stderr.
     #[track_caller]
-    fn end(mut self) -> (Option<i32>, String, String) {
+    pub fn end(mut self) -> (Option<i32>, String, String) {
         let until = Instant::now() + PATIENCE;
         while self.0.try_wait().expect("a child").is_none() {
             assert!(Instant::now() < until, "it does not end");

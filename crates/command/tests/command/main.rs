@@ -6,6 +6,12 @@ mod support;
 
 mod beside;
 mod completions;
+mod cover;
+mod cover_container;
+mod cover_foreground;
+mod cover_programs;
+mod cover_refusals;
+mod cover_units;
 mod dead_peers;
 mod environment;
 mod files;

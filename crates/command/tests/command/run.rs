@@ -90,7 +90,7 @@ fn the_exit_status_is_the_program_s_or_env_s() {
     assert_eq!(status(&["sh", "-c", "exit 7"]), (7, String::new()));
     let killed = support::finish(keepalive_run("").args(["sh", "-c", "kill -TERM $$"]));
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&killed.status), Some(libc::SIGTERM));
-    assert_eq!(status(&["/nonexistent"]).0, 127);
+    assert_eq!(status(&["/no/such/program"]).0, 127);
     assert_eq!(
         status(&["no-such-program"]),
         (127, "keepalive: no-such-program: no such program\n".into())

@@ -100,18 +100,21 @@ fn a_java_program_that_selects() {
 
 /// tests/hosts/target.go, linked statically as Go links: compiled once, each time a copy.
 pub fn go_program() -> PathBuf {
-    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
-        let program = support::scratch("target-go");
-        let mut build = Command::new("go");
-        build.arg("build").arg("-o").arg(&program).arg(source("target.go"));
-        build.env("CGO_ENABLED", "0").env("GOPROXY", "off").env("GO111MODULE", "off");
-        build.env("GOCACHE", support::scratch("go-cache"));
-        support::run(&mut build);
-        program
-    });
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| go_build("target.go"));
     let copy = support::scratch("target-go");
     support::copy_program(&*PROGRAM, &copy);
     copy
+}
+
+/// A program of tests/hosts, linked statically as Go links.
+pub fn go_build(name: &str) -> std::path::PathBuf {
+    static CACHE: LazyLock<std::path::PathBuf> = LazyLock::new(|| support::scratch("go-cache"));
+    let program = support::scratch(name).with_extension("");
+    let mut build = Command::new("go");
+    build.arg("build").arg("-o").arg(&program).arg(source(name));
+    build.env("CGO_ENABLED", "0").env("GOPROXY", "off").env("GO111MODULE", "off");
+    support::run(build.env("GOCACHE", &*CACHE));
+    program
 }
 
 #[test]
@@ -121,25 +124,29 @@ fn a_go_program() {
 }
 
 /// redis-server; killed when dropped.
-struct Redis {
-    child: std::process::Child,
+pub struct Redis {
+    pub child: std::process::Child,
     port: u16,
 }
 
 impl Redis {
-    fn start() -> Self {
+    pub fn start() -> Self {
+        Self::start_by(bare("redis-server"))
+    }
+
+    /// By a command that becomes redis-server.
+    pub fn start_by(mut command: Command) -> Self {
         // A port that was free a moment ago.
         let port = std::net::TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .expect("a port")
             .port();
-        let mut command = bare("redis-server");
         command.args(["--bind", "127.0.0.1", "--save", "", "--port"]).arg(port.to_string());
         let child = command.stdout(std::process::Stdio::null()).spawn().expect("redis-server");
         Self { child, port }
     }
 
-    fn connect(&self) -> TcpStream {
+    pub fn connect(&self) -> TcpStream {
         for _ in 0..100 {
             if let Ok(connection) = TcpStream::connect(("127.0.0.1", self.port)) {
                 return connection;
@@ -157,7 +164,7 @@ impl Drop for Redis {
     }
 }
 
-fn ping(connection: &mut TcpStream) {
+pub fn ping(connection: &mut TcpStream) {
     connection.write_all(b"PING\r\n").expect("sent");
     let mut answer = [0; 7];
     connection.read_exact(&mut answer).expect("an answer");

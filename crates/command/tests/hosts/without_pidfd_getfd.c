@@ -1,4 +1,5 @@
-/* Runs a program under a seccomp filter that refuses pidfd_getfd(2), as containers have one. */
+/* Runs a program under a seccomp filter that refuses pidfd_getfd(2), or the system call FORBIDDEN, as
+   containers have one. */
 
 #include <errno.h>
 #include <linux/filter.h>
@@ -9,11 +10,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef FORBIDDEN
+#define FORBIDDEN SYS_pidfd_getfd
+#endif
+
 int main(int count, char **arguments)
 {
     struct sock_filter instructions[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_getfd, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FORBIDDEN, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };

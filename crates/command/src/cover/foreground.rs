@@ -1,0 +1,57 @@
+//! `--foreground`: stays until a signal comes.
+
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::{Covered, said};
+use crate::follow::ready;
+use crate::terminal::complain;
+
+/// How often it is checked that the control groups are still there.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Keeps the covers until SIGINT or SIGTERM, or until none of the control groups is there.
+pub fn stay(mut covered: Vec<Covered>, is_complete: bool) -> ExitCode {
+    let mut ending = SigSet::empty();
+    ending.add(Signal::SIGINT);
+    ending.add(Signal::SIGTERM);
+    let signals = ending.thread_block().and_then(|()| {
+        SignalFd::with_flags(&ending, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+    });
+    let signals = match signals {
+        Ok(signals) => signals,
+        Err(error) => {
+            complain(format!("signalfd(2): {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let process = std::process::id();
+    if !said(&format!("Until this process, {process}, ends.\n")) {
+        return ExitCode::FAILURE;
+    }
+    if let Err(error) = ready::tell() {
+        complain(format!("NOTIFY_SOCKET: {error}"));
+    }
+    let pause = Timespec::try_from(LOOK).ok();
+    loop {
+        let mut fds = [PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
+        if poll(&mut fds, pause.as_ref()).is_ok_and(|ready| ready > 0) {
+            return if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        covered.retain(|it| {
+            let is_alive = it.links.as_ref().is_some_and(|links| links.is_alive());
+            if !is_alive {
+                complain(format!("{}: has ended, and its cover with it", it.target));
+            }
+            is_alive
+        });
+        if covered.is_empty() {
+            return ExitCode::FAILURE;
+        }
+    }
+}

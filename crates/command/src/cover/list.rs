@@ -1,0 +1,116 @@
+//! `--list`: the covers that there are.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::target::Target;
+use crate::ebpf::{self, Cover, Entry, Refusal, cover_on};
+use crate::grid::Grid;
+use crate::process::{all_below, mounted_at};
+use crate::terminal::{self, complain, print, print_json, printable};
+use crate::time;
+
+/// Lists the covers on the targets, above and below them; without targets all. Whether all was
+/// listed.
+pub fn list(targets: &[Target], is_json: bool) -> bool {
+    let root = match mounted_at() {
+        Ok(root) => root,
+        Err(message) => {
+            complain(message);
+            return false;
+        }
+    };
+    let mut complete = true;
+    let mut cgroups = Vec::new();
+    let everything = [Target::all()];
+    for target in if targets.is_empty() { &everything } else { targets } {
+        match target.find() {
+            Ok(cgroup) => {
+                cgroups.extend(cgroup.ancestors().skip(1).map(PathBuf::from));
+                cgroups.extend(all_below(&cgroup));
+            }
+            Err(message) => {
+                complain(format!("{target}: {message}"));
+                complete = false;
+            }
+        }
+    }
+    cgroups.retain(|cgroup| cgroup.starts_with(&root));
+    cgroups.sort();
+    cgroups.dedup();
+    let mut covers = Vec::new();
+    for cgroup in cgroups {
+        match cover_on(&cgroup) {
+            Ok(cover) => covers.extend(cover),
+            // Removed meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                complain(match ebpf::check_rights() {
+                    Err(refusal) => refusal,
+                    Ok(()) => Refusal::of_query(error),
+                });
+                return false;
+            }
+        }
+    }
+    let printed = if is_json {
+        print_json(&document(&covers))
+    } else if covers.is_empty() {
+        print("nothing is covered\n")
+    } else {
+        print(&(table(&covers, &root).join("\n") + "\n"))
+    };
+    if let Err(error) = printed {
+        complain(format!("stdout: {error}"));
+        return false;
+    }
+    complete
+}
+
+/// The columns that are lost where the lines are too narrow, the first first.
+const LOST: [&str; 8] =
+    ["SYNS", "USER TIMEOUT", "RTO MAX", "REPLACED", "LEFT ALONE", "FOR", "COUNT", "EVERY"];
+
+/// One line for each cover.
+fn table(covers: &[Cover], root: &Path) -> Vec<String> {
+    let mut grid = Grid::default();
+    let mut add = |header, text: &dyn Fn(&Cover) -> Option<String>| {
+        grid.add(header, covers.iter().map(|cover| (text(cover).unwrap_or("-".into()), None)));
+    };
+    add("CGROUP", &|it| {
+        let path = it.cgroup.strip_prefix(root).unwrap_or(&it.cgroup);
+        Some(format!("/{}", printable(&path.to_string_lossy())))
+    });
+    add("MODE", &|it| Some(it.mode().into()));
+    add("IDLE", &|it| it.settings.values.idle.map(time::show_seconds));
+    add("EVERY", &|it| it.settings.values.interval.map(time::show_seconds));
+    add("COUNT", &|it| it.settings.values.count.map(|count| count.to_string()));
+    add("USER TIMEOUT", &|it| it.settings.values.user_timeout.map(time::show_milliseconds));
+    add("RTO MAX", &|it| it.settings.values.rto_max.map(time::show_milliseconds));
+    add("SYNS", &|it| it.settings.values.syn_count.map(|count| count.to_string()));
+    add("FOR", &|it| Some(time::show(it.age)));
+    add("UNTIL", &|it| {
+        let process = it.foreground.as_ref();
+        Some(process.map_or("cgroup ends".into(), |process| format!("{process} ends")))
+    });
+    add("OPENED", &|it| Some(it.counters.opened.to_string()));
+    add("ACCEPTED", &|it| Some(it.counters.accepted.to_string()));
+    add("LEFT ALONE", &|it| Some(it.counters.left_alone.to_string()));
+    add("REPLACED", &|it| Some(it.counters.replaced.to_string()));
+    add("REFUSED", &|it| Some(it.counters.failed.to_string()));
+    grid.fit(terminal::width(), &LOST);
+    grid.lines()
+}
+
+#[derive(Serialize)]
+struct Document {
+    version: u32,
+    covers: Vec<Entry>,
+}
+
+fn document(covers: &[Cover]) -> String {
+    let covers = covers.iter().map(Entry::of);
+    let document = Document { version: 1, covers: covers.collect() };
+    serde_json::to_string_pretty(&document).expect("no map with keys other than text") + "\n"
+}

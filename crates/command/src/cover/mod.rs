@@ -1,0 +1,225 @@
+//! `keepalive cover`: the settings onto every TCP connection of control groups, in the kernel.
+
+mod foreground;
+mod list;
+mod open;
+mod target;
+mod words;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use options::RTO_MAX;
+
+use crate::ebpf::{self, Cgroup, Links, Maker, Refusal};
+use crate::kernel::Kernel;
+use crate::process::findings::too_late;
+use crate::settings::{Settings, SettingsArgs};
+use crate::terminal::{complain, print};
+use target::Target;
+
+/// Arguments of `cover`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Exit status:
+  0  All was done; with --foreground: SIGINT or SIGTERM came
+  1  A target is not there or cannot be covered, a socket refused an option,
+     or stdout takes nothing
+  2  A mistake in the arguments
+
+Examples:
+  keepalive cover --dead-after 2m kafka.service
+     Every connection of a service, until it is stopped or restarted
+  keepalive cover --dead-after 2m system.slice
+     Every system service, also those that are started later
+  keepalive cover --force --idle 60 4c01db0b339c
+     A container, with the last word over what the program sets itself
+  keepalive cover --all
+     The whole system
+  keepalive cover --list
+     What is covered, by which settings, and how many connections that were
+  keepalive cover --remove kafka.service
+     Connections to come are left to the program again")]
+pub struct CoverArgs {
+    /// What to set.
+    #[command(flatten)]
+    settings: SettingsArgs,
+
+    /// Leave the sockets that are open as they are
+    #[arg(long, conflicts_with_all = ["list", "remove"])]
+    new_only: bool,
+
+    /// Stay, and take the cover away at the end, however this command ends
+    ///
+    /// Ends on SIGINT and SIGTERM with 0, and with 1 once none of the control groups is there any
+    /// more. Tells systemd that it is ready (Type=notify).
+    #[arg(long, conflicts_with_all = ["list", "remove", "dry_run"])]
+    foreground: bool,
+
+    /// Change nothing, say what would be
+    ///
+    /// The kernel's verifier checks the programs all the same.
+    #[arg(short = 'n', long, conflicts_with_all = ["list", "remove"])]
+    dry_run: bool,
+
+    /// List the covers that there are; with TARGETs: on them, above and below
+    #[arg(short, long, conflicts_with = "remove")]
+    list: bool,
+
+    /// JSON, documented in docs/command.md
+    #[arg(long, requires = "list")]
+    json: bool,
+
+    /// Take the cover away. Connections that are open keep their settings
+    #[arg(long)]
+    remove: bool,
+
+    /// The whole system: every control group
+    #[arg(long, conflicts_with = "targets")]
+    all: bool,
+
+    /// Units, containers and control groups
+    ///
+    /// A name that ends as systemd's do (kafka.service, system.slice) is a unit; 12 hexadecimal
+    /// digits or more are the id of a container of Docker, Podman, containerd or CRI-O; what begins
+    /// with a slash is a directory of the cgroup v2 tree. A process by itself cannot be covered:
+    /// `attach --follow` is for that.
+    #[arg(value_name = "TARGET", value_parser = target::parse, required_unless_present_any = ["all", "list"])]
+    targets: Vec<Target>,
+}
+
+/// What is covered now, or would be.
+struct Covered<'a> {
+    target: &'a Target,
+    cgroup: PathBuf,
+    links: Option<Links>,
+    /// What the cover set that was there before.
+    previous: Option<Settings>,
+}
+
+/// Covers everything that was asked for, or does what else was asked for.
+pub fn cover(arguments: &CoverArgs) -> ExitCode {
+    let all = [Target::all()];
+    let targets = if arguments.all { &all } else { &arguments.targets[..] };
+    if arguments.list {
+        return status(list::list(targets, arguments.json));
+    }
+    if let Err(refusal) = ebpf::check_rights() {
+        complain(refusal);
+        return ExitCode::FAILURE;
+    }
+    if arguments.remove {
+        return status(remove(targets));
+    }
+    let kernel = Kernel::new().unwrap_or_default();
+    let settings = settings(arguments, &kernel);
+    let maker = match Maker::new(settings, arguments.foreground) {
+        Ok(maker) => maker,
+        Err(refusal) => {
+            complain(refusal);
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut complete = true;
+    let mut covered = Vec::new();
+    for target in targets {
+        match cover_one(target, &maker, arguments) {
+            Ok(done) => covered.push(done),
+            Err(message) => {
+                complain(format!("{target}: {message}"));
+                complete = false;
+            }
+        }
+    }
+    if covered.is_empty() {
+        return ExitCode::FAILURE;
+    }
+    complete &= said(&format!("Settings: {}\n", settings.held().describe(&kernel)));
+    complete &= open::set(&mut covered, arguments);
+    if arguments.foreground {
+        return foreground::stay(covered, complete);
+    }
+    if !arguments.dry_run {
+        complete &= said(&words::how_long(&covered, &arguments.settings));
+    }
+    status(complete)
+}
+
+/// What is wanted, as far as the kernel has it.
+fn settings(arguments: &CoverArgs, kernel: &Kernel) -> Settings {
+    let mut settings = Settings::new(&arguments.settings, kernel).or_default(kernel);
+    arguments.settings.remark().iter().for_each(complain);
+    settings.values.idle.and_then(too_late).iter().for_each(complain);
+    if settings.values.rto_max.is_some() && !kernel.has_rto_max {
+        complain(format!(
+            "--rto-max: this kernel has no {} (Linux 6.15 has): left out",
+            RTO_MAX.name.to_string_lossy()
+        ));
+        settings.values.rto_max = None;
+    }
+    settings
+}
+
+/// Covers one target.
+fn cover_one<'a>(
+    target: &'a Target,
+    maker: &Maker,
+    arguments: &CoverArgs,
+) -> Result<Covered<'a>, String> {
+    let cgroup = target.find()?;
+    let cover = || -> Result<(Option<Links>, Option<Settings>), Refusal> {
+        let new = maker.load()?;
+        let locked = Cgroup::lock(&cgroup)?;
+        let previous = locked.cover()?.map(|cover| cover.settings);
+        let mut links = None;
+        if arguments.foreground {
+            links = Some(locked.link(&new)?);
+        } else if !arguments.dry_run {
+            locked.attach(&new)?;
+        }
+        Ok((links, previous))
+    };
+    let (links, previous) = cover().map_err(|refusal| refusal.to_string())?;
+    Ok(Covered { target, cgroup, links, previous })
+}
+
+/// Takes covers away. Whether all was done.
+fn remove(targets: &[Target]) -> bool {
+    let mut complete = true;
+    for target in targets {
+        let removed = target.find().and_then(|cgroup| {
+            let cgroup = Cgroup::lock(&cgroup).map_err(|refusal| refusal.to_string())?;
+            cgroup.remove().map_err(|refusal| refusal.to_string())
+        });
+        match removed {
+            Ok(true) => {
+                complete &= said(&format!(
+                    "{target}: no longer covered; connections that are open keep their settings\n"
+                ));
+            }
+            Ok(false) => {
+                complain(format!("{target}: is not covered itself (--list shows what is)"));
+                complete = false;
+            }
+            Err(message) => {
+                complain(format!("{target}: {message}"));
+                complete = false;
+            }
+        }
+    }
+    complete
+}
+
+/// Prints a text. Whether stdout took it.
+fn said(text: &str) -> bool {
+    let printed = print(text);
+    if let Err(error) = &printed {
+        complain(format!("stdout: {error}"));
+    }
+    printed.is_ok()
+}
+
+fn status(is_complete: bool) -> ExitCode {
+    if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

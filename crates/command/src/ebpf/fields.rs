@@ -1,0 +1,101 @@
+//! Where the kernel keeps what a program has set on a TCP socket.
+
+use super::assembler::Size;
+use super::btf::{Btf, Member};
+use crate::values::Values;
+
+/// The members of `struct tcp_sock` that tell what a program has chosen. All of them are 0 unless
+/// somebody has set them (include/linux/tcp.h, include/net/inet_connection_sock.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fields {
+    /// The flags of the socket.
+    pub flags: Field,
+    /// The number of that for `SO_KEEPALIVE`.
+    pub keepalive: u32,
+    /// Those of the options; None for `TCP_RTO_MAX_MS`, whose member is never 0.
+    pub values: Values<Option<Field>>,
+    /// None where the kernel has no `TCP_RTO_MAX_MS`.
+    pub bound: Option<BoundFields>,
+}
+
+/// The default of `TCP_RTO_MAX_MS` in a socket's network namespace (include/net/netns/ipv4.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoundFields {
+    /// The address of the network namespace, in `struct tcp_sock`.
+    pub network: Field,
+    /// The default, in `struct net`.
+    pub default: Field,
+}
+
+/// A member of a structure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    pub offset: i16,
+    pub size: Size,
+}
+
+impl Fields {
+    /// From the kernel's BTF. An error names what is not there.
+    pub fn find(btf: &Btf) -> Result<Self, String> {
+        let field = |structure: &str, path: &str| {
+            let found = btf.member(structure, path).and_then(Field::of);
+            found.ok_or(format!("struct {structure} has no member {path}"))
+        };
+        let tcp = |path: &str| field("tcp_sock", path);
+        let flag = btf.enumerator("SOCK_KEEPOPEN").filter(|flag| *flag < i32::BITS - 1);
+        let network = tcp("inet_conn.icsk_inet.sk.__sk_common.skc_net.net");
+        Ok(Self {
+            flags: tcp("inet_conn.icsk_inet.sk.__sk_common.skc_flags")?,
+            keepalive: flag.ok_or("there is no SOCK_KEEPOPEN")?,
+            values: Values {
+                count: Some(tcp("keepalive_probes")?),
+                idle: Some(tcp("keepalive_time")?),
+                interval: Some(tcp("keepalive_intvl")?),
+                user_timeout: Some(tcp("inet_conn.icsk_user_timeout")?),
+                rto_max: None,
+                syn_count: Some(tcp("inet_conn.icsk_syn_retries")?),
+            },
+            bound: match (network, field("net", "ipv4.sysctl_tcp_rto_max_ms")) {
+                (Ok(network), Ok(default)) => Some(BoundFields { network, default }),
+                _ => None,
+            },
+        })
+    }
+}
+
+impl Field {
+    /// None for what one instruction cannot load.
+    fn of(Member { offset, size }: Member) -> Option<Self> {
+        let size = match size {
+            1 => Size::Byte,
+            2 => Size::Half,
+            4 => Size::Word,
+            8 => Size::Double,
+            _ => return None,
+        };
+        Some(Self { offset: offset.try_into().ok()?, size })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_s_own_have_them() {
+        // Not every test machine has it.
+        let Ok(bytes) = std::fs::read(super::super::BTF) else { return };
+        let fields = Fields::find(&Btf::read(&bytes).expect("BTF")).expect("all members");
+        assert_eq!(fields.keepalive, 3);
+        assert_eq!(fields.values.idle.map(|it| it.size), Some(Size::Word));
+        assert_eq!(fields.values.user_timeout.map(|it| it.size), Some(Size::Word));
+        assert_eq!(fields.flags.size, Size::Double);
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let empty = [0x0001_eb9f_u32, 24, 0, 0, 0, 0].map(u32::to_ne_bytes).concat();
+        let error = Fields::find(&Btf::read(&empty).expect("BTF")).expect_err("nothing is there");
+        assert!(error.contains("tcp_sock") || error.contains("SOCK_KEEPOPEN"), "{error}");
+    }
+}

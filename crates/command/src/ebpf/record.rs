@@ -1,0 +1,123 @@
+//! The value of a cover's map: what it sets, and what it has done so far.
+
+use options::Mode;
+
+use crate::settings::Settings;
+use crate::values::Values;
+
+/// How many numbers of 64 bits it has.
+pub const LENGTH: usize = 14;
+/// The bytes that the programs see.
+pub type Words = [u64; LENGTH];
+
+/// Tells it from the map of somebody else's.
+const MAGIC: u64 = u64::from_le_bytes(*b"keepali1");
+
+/// What a cover sets, and what it has done so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub settings: Settings,
+    /// The process with whose end the cover ends.
+    pub foreground: Option<u32>,
+    pub counters: Counters,
+}
+
+/// What a cover has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Connections that were set before their SYN.
+    pub opened: u64,
+    /// Connections that were set before accept(2) returned them.
+    pub accepted: u64,
+    /// Connections that have times of the program's own.
+    pub left_alone: u64,
+    /// Values of the program's that were replaced in setsockopt(2), under `--force`.
+    pub replaced: u64,
+    /// Options that the kernel refused.
+    pub failed: u64,
+}
+
+/// Where a counter is, in bytes.
+#[derive(Clone, Copy)]
+pub enum Counter {
+    Opened = 72,
+    Accepted = 80,
+    LeftAlone = 88,
+    Replaced = 96,
+    Failed = 104,
+}
+
+impl Record {
+    /// For the map.
+    pub fn words(&self) -> Words {
+        let Counters { opened, accepted, left_alone, replaced, failed } = self.counters;
+        let Values { count, idle, interval, user_timeout, rto_max, syn_count } =
+            self.settings.values.map(|_, value| value.map_or(0, |value| u64::from(value) + 1));
+        [
+            MAGIC,
+            self.settings.mode as u64,
+            count,
+            idle,
+            interval,
+            user_timeout,
+            rto_max,
+            syn_count,
+            self.foreground.unwrap_or(0).into(),
+            opened,
+            accepted,
+            left_alone,
+            replaced,
+            failed,
+        ]
+    }
+
+    /// From the map; None if it is none of ours.
+    pub fn of(words: &Words) -> Option<Self> {
+        let [magic, mode, count, idle, interval, user_timeout, rto_max, syn_count, process, ..] =
+            *words;
+        let [.., opened, accepted, left_alone, replaced, failed] = *words;
+        let mode = [Mode::On, Mode::Skip, Mode::Force].into_iter().find(|it| *it as u64 == mode)?;
+        let values = Values { count, idle, interval, user_timeout, rto_max, syn_count };
+        let value = |value: u64| u32::try_from(value.checked_sub(1)?).ok();
+        Some(Self {
+            settings: Settings { values: values.map(|_, it| value(it)), mode },
+            foreground: u32::try_from(process).ok().filter(|process| *process > 0),
+            counters: Counters { opened, accepted, left_alone, replaced, failed },
+        })
+        .filter(|_| magic == MAGIC)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let values = Values { idle: Some(60), user_timeout: Some(0), ..Values::default() };
+        for mode in [Mode::On, Mode::Skip, Mode::Force] {
+            let mut record = Record {
+                settings: Settings { values, mode },
+                foreground: Some(7),
+                counters: Counters::default(),
+            };
+            assert_eq!(Record::of(&record.words()), Some(record));
+            record.foreground = None;
+            let mut words = record.words();
+            for (place, number) in [
+                (Counter::Opened, 1),
+                (Counter::Accepted, 2),
+                (Counter::LeftAlone, 3),
+                (Counter::Replaced, 4),
+                (Counter::Failed, 5),
+            ] {
+                words[place as usize / 8] = number;
+            }
+            record.counters =
+                Counters { opened: 1, accepted: 2, left_alone: 3, replaced: 4, failed: 5 };
+            assert_eq!(Record::of(&words), Some(record));
+        }
+        assert_eq!(Record::of(&[0; LENGTH]), None);
+        assert_eq!(Record::of(&[u64::MAX; LENGTH]), None);
+    }
+}
