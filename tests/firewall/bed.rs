@@ -42,12 +42,17 @@ impl End {
 pub struct Bed {
     pub client: End,
     pub server: End,
-    firewall: Namespace,
+    pub firewall: Namespace,
 }
 
 impl Bed {
     /// Makes one.
     pub fn new() -> Self {
+        Self::that_forgets_after(FORGETS_AFTER)
+    }
+
+    /// Makes one with another time.
+    pub fn that_forgets_after(time: Duration) -> Self {
         let bed = Self {
             client: End { namespace: Namespace::named("client") },
             server: End { namespace: Namespace::named("server") },
@@ -58,7 +63,7 @@ impl Bed {
         let names = [&bed.client.namespace, &bed.firewall, &bed.server.namespace];
         let mut make = Command::new("bash");
         make.args(["-ec", &format!("{functions}\nmake_firewall \"$@\""), "bash"]);
-        make.args(names.map(Namespace::name)).arg(FORGETS_AFTER.as_secs().to_string());
+        make.args(names.map(Namespace::name)).arg(time.as_secs().to_string());
         support::run(&mut make);
         bed
     }

@@ -2,17 +2,18 @@
 //!
 //! `run` starts a program with the preload library in front or a follower beside it, `show` tells
 //! what the TCP sockets of running processes have, `attach` sets it on them, `cover` on all that a
-//! service opens. docs/command.md says more.
+//! service opens, `probe` measures how long a path remembers. docs/command.md says more.
 //!
 //! The modules are in layers. Each uses only those of the layers below its own, so no verb uses
 //! another (`tests/layers.sh`):
 //!
-//! - `run`, `show`, `attach`, `cover`: the verbs
+//! - `run`, `show`, `attach`, `cover`, `probe`: the verbs
 //! - `follow`: looks again and again
 //! - `apply`: what is wanted, put on the sockets that are there; `ebpf`: and on those to come
 //! - `process`: what is there; `settings`: what is wanted; `usage`: mistakes in the arguments
 //! - `kernel`: the kernel's own values
-//! - `terminal`, `screen`, `values`, `time`, `timeouts`: how it is said; how long paths remember
+//! - `terminal`, `grid`, `screen`, `values`, `time`: how it is said; `timeouts`: how long paths
+//!   remember
 //! - `startup`: what the Rust runtime changed
 //!
 //! What stands below the options of `--help` (exit statuses, environment, examples) is laid out so
@@ -26,6 +27,7 @@ mod ebpf;
 mod follow;
 mod grid;
 mod kernel;
+mod probe;
 mod process;
 mod run;
 mod screen;
@@ -60,6 +62,7 @@ Examples:
   keepalive attach --dead-after 2m some-program   set it on the sockets it has open, no restart
   keepalive attach --follow some-program          go on with those that it opens later
   keepalive cover --dead-after 2m kafka.service   every connection of a service, in the kernel
+  keepalive probe example.com:443                 after how much idle time the path forgets
 
 See `keepalive COMMAND --help` for each command's options and exit statuses."
 )]
@@ -107,6 +110,15 @@ enum Command {
     /// control group: that of a service is a new one after each start. Needs root, and Linux 5.10.
     /// TIME is written 90, 90s, 5m or 1h.
     Cover(cover::CoverArgs),
+    /// Measure after how much idle time the path to a host forgets a TCP connection
+    ///
+    /// Opens connections to HOST:PORT, leaves each idle for another time, and then asks the kernel
+    /// at the other end by a keepalive probe: 22 connections or some more, asked as seldom as can
+    /// be, for one to three times as long as the path remembers, longer where much is lost. The
+    /// server needs to know nothing of it and is told nothing; at the end all of them are closed,
+    /// those that the path has forgotten too. Needs no root. Not for a server that is not yours and counts connections. TIME is
+    /// written 90, 90s, 5m or 1h.
+    Probe(probe::ProbeArgs),
 }
 
 /// The command, from the arguments to the exit status.
@@ -116,6 +128,7 @@ pub fn main() -> ExitCode {
         Ok(Cli { command: Command::Show(arguments) }) => show::show(&arguments),
         Ok(Cli { command: Command::Attach(arguments) }) => attach::attach(&arguments),
         Ok(Cli { command: Command::Cover(arguments) }) => cover::cover(&arguments),
+        Ok(Cli { command: Command::Probe(arguments) }) => probe::probe(&arguments),
         Err(error) => answer(error),
     }
 }

@@ -10,7 +10,6 @@ use std::fmt;
 #[derive(Debug)]
 pub struct Place {
     /// What it is called.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for who measures a path"))]
     pub name: &'static str,
     /// The idle time that it allows as it comes; several where that depends.
     pub limits: &'static [Limit],
@@ -56,7 +55,6 @@ const GOOGLE_CLOUD: Place = place("Google Cloud", &[when(600, "(inside of a VPC 
 const JUNIPER_SRX: Place = place("Juniper SRX", &[limit(1800)]);
 
 /// Places that pass packets on, and an empty acknowledgment counts: keepalive holds the path.
-#[cfg_attr(not(test), expect(dead_code, reason = "for who measures a path"))]
 pub const PACKETS: &[Place] = &[
     AWS_NETWORK_LOAD_BALANCER,
     place("AWS NAT gateway", &[limit(350)]),
@@ -91,7 +89,6 @@ pub const PACKETS: &[Place] = &[
 ];
 
 /// Places that end TCP themselves and answer the probes: only data counts.
-#[cfg_attr(not(test), expect(dead_code, reason = "for who measures a path"))]
 pub const DATA: &[Place] = &[
     place("AWS Classic Load Balancer", &[limit(60)]),
     place("AWS Application Load Balancer", &[limit(60)]),
@@ -128,7 +125,6 @@ pub fn firewalls() -> String {
 
 /// Those of these places that have a limit from `lower` to `upper` seconds, both included. A place
 /// whose operator chose another time than it comes with is not among them.
-#[cfg_attr(not(test), expect(dead_code, reason = "for who measures a path"))]
 pub fn matching(
     places: &'static [Place],
     lower: u32,

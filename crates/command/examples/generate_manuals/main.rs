@@ -26,10 +26,11 @@ const LIBRARY_PAGE: &str = include_str!("../../../../man/libkeepalive.8");
 const SHOW_PAGE: &str = include_str!("../../src/show/manual.txt");
 
 /// What every page refers to.
-const SEE_ALSO: [(&str, &str); 8] = [
+const SEE_ALSO: [(&str, &str); 9] = [
     ("keepalive", "1"),
     ("keepalive-attach", "1"),
     ("keepalive-cover", "1"),
+    ("keepalive-probe", "1"),
     ("keepalive-run", "1"),
     ("keepalive-show", "1"),
     ("tcp", "7"),

@@ -2,12 +2,9 @@
 //! time, also with data in flight; one that lives but does not read is not; and connect(2) is as
 //! patient as it was. And the founding story, with a broker that no preload reaches.
 
-#[path = "../../../../tests/firewall/bed.rs"]
-#[allow(dead_code, reason = "tests/firewall uses all of it")]
-mod bed;
-
 use std::time::{Duration, Instant};
 
+use crate::bed::{Bed, End, FORGETS_AFTER, SERVER};
 use crate::cover::Covered;
 use crate::follow::Follower;
 use crate::support::outside::TcpSocket;
@@ -15,7 +12,6 @@ use crate::support::running::{Running, wait_until};
 use crate::support::stdout;
 use crate::targets::go_build;
 use crate::{keepalive, keepalive_run, musl_program, source};
-use bed::{Bed, End, FORGETS_AFTER, SERVER};
 
 /// The shortest time that covers data in flight.
 const SETTINGS: &str = "--dead-after 16s";

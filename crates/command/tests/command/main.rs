@@ -4,6 +4,9 @@
 #[path = "../../../../tests/support/mod.rs"]
 mod support;
 
+#[path = "../../../../tests/firewall/bed.rs"]
+#[allow(dead_code, reason = "tests/firewall uses all of it")]
+mod bed;
 mod beside;
 mod completions;
 mod cover;
@@ -27,9 +30,11 @@ mod mistakes;
 mod monitoring;
 mod names;
 mod output;
+mod probe;
 mod programs;
 mod refusals;
 mod run;
+mod scenarios;
 mod sessions;
 mod storm;
 mod targets;

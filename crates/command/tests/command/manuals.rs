@@ -35,6 +35,7 @@ fn every_option_is_in_the_manual_pages_and_completions() {
         ("attach", "remote"),
         ("attach", "follow"),
         ("cover", "foreground"),
+        ("probe", "resolution"),
     ] {
         let page = read(&format!("keepalive-{command}.1"));
         // In bold and by itself: at the head of an entry, not in an example.
@@ -76,6 +77,7 @@ fn the_pages_have_the_sections_of_a_manual_page() {
         ),
         ("keepalive-attach", format!("{middle} SETTINGS EXIT_STATUS EXAMPLES SEE_ALSO")),
         ("keepalive-cover", format!("{middle} SETTINGS EXIT_STATUS EXAMPLES SEE_ALSO")),
+        ("keepalive-probe", format!("{middle} EXIT_STATUS EXAMPLES SEE_ALSO")),
     ] {
         let page = std::fs::read_to_string(directory.join(format!("{name}.1"))).expect("a page");
         let headings = page.lines().filter_map(|line| line.strip_prefix(".SH "));
@@ -83,9 +85,14 @@ fn the_pages_have_the_sections_of_a_manual_page() {
             headings.map(|heading| heading.trim_matches('"').replace(' ', "_")).collect();
         assert_eq!(headings.join(" "), sections, "{name}");
         let (_, see_also) = page.split_once("SEE ALSO").expect("it is the last one");
-        for other in
-            ["keepalive", "keepalive-run", "keepalive-show", "keepalive-attach", "keepalive-cover"]
-        {
+        for other in [
+            "keepalive",
+            "keepalive-run",
+            "keepalive-show",
+            "keepalive-attach",
+            "keepalive-cover",
+            "keepalive-probe",
+        ] {
             let link = format!("\\fB{}\\fR(1)", other.replace('-', "\\-"));
             assert_eq!(see_also.contains(&link), other != name, "{name}: {other}");
         }
@@ -104,7 +111,7 @@ fn what_is_generated_is_the_same_every_time() {
         assert!(read(&first) == read(&second), "{}", name.display());
         count += 1;
     }
-    assert_eq!(count, 8, "five pages and three completions");
+    assert_eq!(count, 9, "six pages and three completions");
 }
 
 /// As lintian(1) calls man(1).
@@ -113,8 +120,14 @@ fn what_is_generated_is_the_same_every_time() {
 fn the_pages_render_without_warnings() {
     let directory = generated();
     let by_hand = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../man/libkeepalive.8");
-    let pages =
-        ["keepalive", "keepalive-run", "keepalive-show", "keepalive-attach", "keepalive-cover"];
+    let pages = [
+        "keepalive",
+        "keepalive-run",
+        "keepalive-show",
+        "keepalive-attach",
+        "keepalive-cover",
+        "keepalive-probe",
+    ];
     let pages = pages.map(|name| directory.join(format!("{name}.1")));
     for page in pages.iter().chain([&by_hand]) {
         let lint = support::finish(Command::new("mandoc").args(["-Tlint", "-Wwarning"]).arg(page));

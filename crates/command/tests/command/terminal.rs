@@ -123,3 +123,18 @@ fn a_table_fits_the_terminal_and_is_coloured_there() {
     assert!(shown(200, "TERM=dumb").contains("off"));
     assert!(!shown(200, "TERM=dumb").contains('\x1b'));
 }
+
+#[test]
+fn probe_shows_how_far_it_is_in_one_line_and_ends_at_ctrl_c() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut command = support::bare("env");
+    command.args(["--default-signal", env!("CARGO_BIN_EXE_keepalive"), "probe"]);
+    command.arg(server.local_addr().expect("its address").to_string());
+    let mut probe = on_terminal(command);
+    probe.expect("remembered for 2 s; next one is asked in ").expect("how far it is");
+    // In place of the last one.
+    probe.expect("\r\u{1b}[K").expect("the line is erased");
+    probe.send(ControlCode::EndOfText).expect("sent");
+    probe.expect("interrupted: closing the connections").expect("what it does");
+    probe.expect("interrupted; connections were remembered for 2 s").expect("what is known");
+}

@@ -1,0 +1,54 @@
+//! `keepalive probe --listen`: a server for the other end of a path. It accepts, says nothing, and
+//! closes what the other end closes.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+
+use rustix::net::{RecvFlags, recv};
+
+use super::clock::Clock;
+use crate::terminal::{complain, print};
+
+/// More connections than these are closed at once, so that nobody can have all descriptors.
+const MOST: usize = 512;
+/// One measurement is over by then, in seconds: a connection that was forgotten goes.
+const OLDEST: f64 = 48.0 * 60.0 * 60.0;
+/// How often to look for such, in seconds.
+const LOOK: f64 = 60.0;
+
+/// Listens until a signal comes.
+pub fn listen(address: SocketAddr) -> Result<ExitCode, String> {
+    let clock = Clock::new().map_err(|error| format!("signalfd(2), clock_gettime(2): {error}"))?;
+    let listener = TcpListener::bind(address).map_err(|error| format!("{address}: {error}"))?;
+    listener.set_nonblocking(true).map_err(|error| format!("{address}: {error}"))?;
+    let bound = listener.local_addr().map_err(|error| format!("{address}: {error}"))?;
+    let port = bound.port();
+    print(&format!("Listening at {bound}. At the other end: keepalive probe HOST:{port}\n"))
+        .map_err(|error| format!("stdout: {error}"))?;
+    let mut connections: Vec<(TcpStream, f64)> = Vec::new();
+    loop {
+        let fds = connections.iter().map(|(connection, _)| (connection as &dyn AsFd, false));
+        if clock.wait(LOOK, fds.chain([(&listener as &dyn AsFd, false)])) {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let now = clock.now();
+        connections.retain(|(connection, since)| now < since + OLDEST && is_open(connection));
+        while let Ok((connection, peer)) = listener.accept() {
+            if connections.len() >= MOST {
+                complain(format!("{peer}: there are {MOST} connections already"));
+            } else if connection.set_nonblocking(true).is_ok() {
+                connections.push((connection, now));
+            }
+        }
+    }
+}
+
+/// Whether the other end has not closed it. What it sends is thrown away.
+fn is_open(connection: &TcpStream) -> bool {
+    let mut buffer = [0; 4096];
+    match recv(connection, &mut buffer[..], RecvFlags::DONTWAIT) {
+        Ok((length, _)) => length > 0,
+        Err(error) => error == rustix::io::Errno::AGAIN || error == rustix::io::Errno::INTR,
+    }
+}

@@ -1,0 +1,169 @@
+//! `keepalive probe`: after how much idle time the path to a host forgets a TCP connection.
+//!
+//! `search` decides, from what came so far, what to do next; `engine` does it.
+
+mod asking;
+mod cleanup;
+mod clock;
+mod connection;
+mod deciding;
+mod engine;
+mod events;
+mod evidence;
+mod flow;
+mod json;
+mod listen;
+mod outage;
+mod plan;
+mod progress;
+mod report;
+mod search;
+#[cfg(test)]
+mod simulation;
+mod target;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::terminal::{clear_status, complain, print, print_json, printable};
+use crate::time;
+use clock::Clock;
+use engine::Engine;
+use progress::Progress;
+use report::Report;
+use search::{Found, Options, Search};
+use target::{Greeting, Target};
+
+/// Connections at most: one for each rung of the ladder, the control connection and four to confirm
+/// the result.
+const PARALLEL: usize = 26;
+/// Where a server may block whoever connects often.
+const PARALLEL_WITH_CARE: usize = 8;
+/// OpenSSH's MaxStartups and MySQL's max_connect_errors.
+const WITH_CARE: [u16; 2] = [22, 3306];
+
+/// Arguments of `probe`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Exit status:
+  0  The answer was found: the path forgets after so long, or not at all within --max
+  1  It could not be found, and why is said; or stdout takes nothing
+  2  A mistake in the arguments
+
+Examples:
+  keepalive probe example.com:443
+     After how much idle time the path to a server forgets a connection
+  keepalive probe --max 10m --json example.com:443
+     Whether it forgets within ten minutes, for programs to read
+  keepalive probe --listen 7000
+     At a host where no server leaves idle connections alone: something to ask, until Ctrl-C
+  keepalive probe --send 'GET / HTTP/1.1\\r\\nHost: example.com\\r\\n\\r\\n' example.com:80
+     A server that waits for data first, or closes connections on which nothing was said")]
+pub struct ProbeArgs {
+    /// The longest idle time to try: 5 s to 24 h
+    #[arg(long, value_name = "TIME", default_value = "2h 5m", value_parser = max)]
+    max: Duration,
+
+    /// How narrow the answer is to be: 1 to 50 percent
+    #[arg(long, value_name = "PERCENT", default_value = "5",
+        value_parser = clap::value_parser!(u8).range(1..=50))]
+    resolution: u8,
+
+    /// How many connections to have at the same time, at most: 6 to 100
+    ///
+    /// 26 unless given, and 8 on ports 22 and 3306, where servers may block a host that connects
+    /// often. With fewer it takes longer.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(6..=100))]
+    parallel: Option<u8>,
+
+    /// What each connection sends first; \r, \n, \t, \\ and \xNN are understood
+    #[arg(long, value_name = "STRING", value_parser = target::greeting)]
+    send: Option<Greeting>,
+
+    /// JSON, documented in docs/probe.md
+    #[arg(long)]
+    json: bool,
+
+    /// Be the server to ask, at the other end of the path, until SIGINT or SIGTERM
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = target::listener,
+        conflicts_with_all = ["max", "resolution", "parallel", "send", "json", "target"])]
+    listen: Option<SocketAddr>,
+
+    /// The server, which need not know that it is asked
+    #[arg(value_name = "HOST:PORT", value_parser = Target::parse, required_unless_present = "listen")]
+    target: Option<Target>,
+}
+
+fn max(text: &str) -> Result<Duration, String> {
+    let max = time::parse(text)?;
+    let range = Duration::from_secs(5)..=Duration::from_secs(24 * 60 * 60);
+    if range.contains(&max) { Ok(max) } else { Err("not from 5 s to 24 h".into()) }
+}
+
+/// Measures, or is what is measured with.
+pub fn probe(arguments: &ProbeArgs) -> ExitCode {
+    let done = match (arguments.listen, &arguments.target) {
+        (Some(address), _) => listen::listen(address),
+        (None, Some(target)) => measure(arguments, target),
+        (None, None) => Err("HOST:PORT is missing".into()),
+    };
+    match done {
+        Ok(status) => status,
+        Err(message) => {
+            complain(message);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(arguments: &ProbeArgs, target: &Target) -> Result<ExitCode, String> {
+    let addresses = target.addresses()?;
+    let parallel = arguments.parallel.map_or_else(|| usual(target), usize::from);
+    let clock = Clock::new().map_err(|error| format!("signalfd(2), clock_gettime(2): {error}"))?;
+    let greeting = arguments.send.as_ref().map_or(&[][..], |greeting| &greeting.0);
+    let mut report = None;
+    // All connections go to one address: paths differ.
+    for address in addresses {
+        let begin = clock.now();
+        let mut search = Search::new(Options {
+            max: arguments.max.as_secs_f64(),
+            resolution: f64::from(arguments.resolution) / 100.0,
+            parallel,
+        });
+        let mut engine = Engine::new(&clock, address, greeting);
+        let mut progress = Progress::default();
+        engine.run(&mut search, |search, now| progress.watch(search, now));
+        clear_status();
+        if search.found() == Some(Found::Interrupted) {
+            complain("interrupted: closing the connections; a second signal leaves at once");
+        }
+        let took = clock.now() - begin;
+        let trouble = engine.trouble;
+        let left = engine.end(&search);
+        report = Some(Report { target, address, search, took, left, trouble });
+        if !report.as_ref().is_some_and(Report::is_unreachable) {
+            break;
+        }
+    }
+    let report = report.ok_or_else(|| format!("{}: no address", printable(&target.text)))?;
+    let printed =
+        if arguments.json { print_json(&json::document(&report)) } else { print(&report.words()) };
+    printed.map_err(|error| format!("stdout: {error}"))?;
+    Ok(if report.is_answer() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How many connections to have where nobody says it.
+fn usual(target: &Target) -> usize {
+    if !WITH_CARE.contains(&target.port) {
+        return PARALLEL;
+    }
+    complain(format!(
+        "port {}: the server may block a host that connects often, so {PARALLEL_WITH_CARE} \
+         connections are opened in place of {PARALLEL} (--parallel)",
+        target.port
+    ));
+    PARALLEL_WITH_CARE
+}

@@ -1,0 +1,112 @@
+//! The control connection, and what its silence means.
+
+use super::evidence::How;
+use super::flow::{Flow, Role, State};
+use super::search::{Action, Found, Id, Search};
+
+/// How often the server is tried anew during an outage, and how long in all.
+pub const BETWEEN_TRIALS: f64 = 10.0;
+const OUTAGE: f64 = 300.0;
+
+/// The control connection.
+#[derive(Clone, Debug)]
+pub struct Control {
+    pub id: Id,
+    /// When it was asked since the last answer.
+    pub asks: Vec<f64>,
+    /// When it was asked the last time that was answered, and when the answer came.
+    pub answered: Option<f64>,
+    pub heard: f64,
+}
+
+impl Control {
+    /// None is asked yet.
+    pub fn new(id: Id, now: f64) -> Self {
+        Self { id, asks: Vec::new(), answered: None, heard: now }
+    }
+}
+
+/// Whether the server can be reached while the control connection is silent.
+#[derive(Clone, Debug)]
+pub struct Outage {
+    pub since: f64,
+    /// How often the control connection had been asked then.
+    pub asks: usize,
+    pub trial: Option<Id>,
+    pub next_trial: f64,
+    /// How often the control connection had been asked when a trial succeeded.
+    pub reached: Option<usize>,
+}
+
+impl Search {
+    /// The control connection is silent: is the server to be reached at all?
+    pub(super) fn look_for_outage(&mut self, now: f64, actions: &mut Vec<Action>) {
+        for id in 0..self.flows.len() {
+            let flow = &mut self.flows[id];
+            let is_over = self.outage.as_ref().is_none_or(|outage| outage.trial != Some(id));
+            if flow.role == Role::Trial && is_over && flow.state != State::Ended {
+                flow.state = State::Ended;
+                actions.push(Action::Close(id));
+            }
+        }
+        let enough = self.evidence.asks_for_silence();
+        if self.control.asks.len() < enough || self.control_ended.is_some() {
+            return;
+        }
+        let outage = self.outage.get_or_insert(Outage {
+            since: now,
+            asks: self.control.asks.len(),
+            trial: None,
+            next_trial: now,
+            reached: None,
+        });
+        match outage.reached {
+            // It works for others, so it has been forgotten.
+            Some(unanswered) if self.control.asks.len() >= unanswered + enough => {
+                let was_out = unanswered > outage.asks + 1;
+                self.forget_control(now, was_out, if was_out { unanswered } else { 0 });
+            }
+            None if now >= outage.since + OUTAGE => {
+                self.found.get_or_insert(Found::Lost);
+            }
+            None if outage.trial.is_none() && now >= outage.next_trial => {
+                outage.trial = Some(self.flows.len());
+                let mut flow = Flow::new(Role::Trial, None, 0);
+                (flow.state, flow.since) = (State::Opening, now);
+                actions.push(Action::Open(self.flows.len()));
+                self.flows.push(flow);
+            }
+            None => {
+                // One that takes too long was closed by open().
+                let trial = outage.trial.filter(|id| self.flows[*id].state == State::Ended);
+                if trial.is_some() {
+                    outage.trial = None;
+                    outage.next_trial = now + BETWEEN_TRIALS;
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The control connection has been forgotten: though it was probed, if the server could be
+    /// reached all the time; after an outage another takes its place. So many asks did not arrive.
+    fn forget_control(&mut self, now: f64, was_out: bool, lost: usize) {
+        self.flows[self.control.id].state = State::Forgotten;
+        let arrived = lost + self.evidence.asks_for_arrival() - 1;
+        let surely = self.control.asks[arrived.min(self.control.asks.len() - 1)];
+        let idle = surely - self.control.heard;
+        if self.evidence.low().is_some_and(|low| low > idle) {
+            self.found = Some(Found::DespiteKeepalive);
+            return;
+        }
+        // The limit is shorter than the time between asks that arrived.
+        self.evidence.forgotten(idle, How::Silence);
+        if was_out {
+            self.outage = None;
+            self.control = Control::new(self.flows.len(), now);
+            self.flows.push(Flow::new(Role::Control, None, 0));
+        } else {
+            self.found = Some(Found::Forgotten(How::Silence));
+        }
+    }
+}

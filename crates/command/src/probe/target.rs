@@ -1,0 +1,121 @@
+//! What the arguments of `probe` name: a server, an address to listen at, what to send.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+
+use crate::terminal::printable;
+
+/// A server.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// As it was given.
+    pub text: String,
+    /// Its port.
+    pub port: u16,
+}
+
+impl Target {
+    /// `example.com:443`, `192.0.2.1:80`, `[2001:db8::1]:80`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (host, port) = text.rsplit_once(':').ok_or("not HOST:PORT")?;
+        let is_bare = host.contains(':') && !host.starts_with('[');
+        if host.is_empty() || is_bare {
+            return Err("not HOST:PORT; an IPv6 address is written [2001:db8::1]:443".into());
+        }
+        Ok(Self { text: text.into(), port: parse_port(port)? })
+    }
+
+    /// Its addresses, as getaddrinfo(3) orders them.
+    pub fn addresses(&self) -> Result<Vec<SocketAddr>, String> {
+        let addresses = self.text.to_socket_addrs();
+        let addresses = addresses.map_err(|error| format!("{}: {error}", printable(&self.text)))?;
+        Ok(addresses.collect())
+    }
+}
+
+/// `7000` (every address), `192.0.2.1:7000`, `[::1]:7000`.
+pub fn listener(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(address);
+    }
+    if text.contains(':') {
+        return Err("not [ADDRESS:]PORT with an IP address".into());
+    }
+    // IPv4, too (ipv6(7), IPV6_V6ONLY).
+    Ok(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), parse_port(text)?))
+}
+
+fn parse_port(text: &str) -> Result<u16, String> {
+    let port = text.parse().ok().filter(|port| *port != 0);
+    port.ok_or_else(|| "not a port from 1 to 65535".into())
+}
+
+/// What to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greeting(pub Vec<u8>);
+
+/// What to send: the text, with the escapes that shells do not know.
+pub fn greeting(text: &str) -> Result<Greeting, String> {
+    let mut bytes = Vec::new();
+    let mut rest = text.chars();
+    while let Some(character) = rest.next() {
+        if character != '\\' {
+            bytes.extend(character.encode_utf8(&mut [0; 4]).bytes());
+            continue;
+        }
+        bytes.push(match rest.next() {
+            Some('r') => b'\r',
+            Some('n') => b'\n',
+            Some('t') => b'\t',
+            Some('\\') => b'\\',
+            Some('x') => {
+                let digits: String = rest.by_ref().take(2).collect();
+                let is_hexadecimal = digits.chars().all(|digit| digit.is_ascii_hexdigit());
+                let byte = u8::from_str_radix(&digits, 16).ok().filter(|_| is_hexadecimal);
+                byte.filter(|_| digits.len() == 2).ok_or("\\x needs two hexadecimal digits")?
+            }
+            _ => return Err("after \\ comes r, n, t, \\ or xNN".into()),
+        });
+    }
+    Ok(Greeting(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers() {
+        for text in ["example.com:443", "192.0.2.1:443", "[2001:db8::1]:443"] {
+            assert_eq!(Target::parse(text).map(|target| target.port), Ok(443), "{text}");
+        }
+        for text in ["example.com", ":443", "2001:db8::1:443", "a:0", "a:65536", "a:b", "a:", ""] {
+            assert!(Target::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_to_listen_at() {
+        assert_eq!(listener("7000").map(|it| it.to_string()), Ok("[::]:7000".into()));
+        for text in ["127.0.0.1:7000", "[::1]:7000"] {
+            assert_eq!(listener(text).map(|it| it.to_string()), Ok(text.into()));
+        }
+        for text in ["", "0", "host:7000", "70000", "127.0.0.1"] {
+            assert!(listener(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_to_send() {
+        assert_eq!(
+            greeting("GET / HTTP/1.0\\r\\n\\r\\n"),
+            Ok(Greeting(b"GET / HTTP/1.0\r\n\r\n".to_vec()))
+        );
+        assert_eq!(
+            greeting("\\x00\\xfF\\\\\\t\u{e9}"),
+            Ok(Greeting(b"\x00\xff\\\t\xc3\xa9".to_vec()))
+        );
+        for text in ["\\", "\\q", "\\x1", "\\xg0", "\\x+1"] {
+            assert!(greeting(text).is_err(), "{text}");
+        }
+    }
+}
