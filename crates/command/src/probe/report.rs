@@ -208,7 +208,7 @@ fn likely(places: &'static [Place], low: f64, high: f64) -> String {
     if names.is_empty() {
         return String::new();
     }
-    format!("As they come, such a limit have: {}.\n", names.join(", "))
+    format!("Such a limit is the default of: {}.\n", names.join(", "))
 }
 
 fn lines_to_copy(settings: Recommended, remembered: u32) -> String {
