@@ -1,86 +1,11 @@
 //! The programs, and how each comes to have the connection that is looked at.
 
-use crate::support::outside::TcpSocket;
+use crate::case::*;
 
-/// One row of the table.
-pub struct Case {
-    pub program: &'static str,
-    /// Which of its sockets.
-    pub socket: &'static str,
-    /// In the order in which they are started.
-    pub parties: &'static [Party],
-    pub watched: Watched,
-}
-
-/// A program of a case.
-pub struct Party {
-    pub role: Role,
-    /// For the shell. `$FIXTURES` is what [`crate::fixtures`] makes; the run's own directory is
-    /// the current one, and `$DIRECTORY`.
-    pub command: &'static str,
-    /// The port that it listens at, before the next party is started.
-    pub listens: Option<u16>,
-    /// What it reads on stdin.
-    pub says: &'static str,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-pub enum Role {
-    /// The program in question, with the library in front.
-    Subject,
-    /// The other end, always without.
-    Peer,
-}
-
-/// The socket in question.
-#[derive(Clone, Copy)]
-pub struct Watched {
-    /// The process's name, as in /proc/PID/comm.
-    pub name: &'static str,
-    pub end: End,
-    /// The server's.
-    pub port: u16,
-}
-
-#[derive(Clone, Copy)]
-pub enum End {
-    Accepts,
-    Connects,
-}
-
-impl Watched {
-    pub fn is_this(&self, socket: &TcpSocket) -> bool {
-        let address = match self.end {
-            End::Accepts => socket.local,
-            End::Connects => socket.remote,
-        };
-        address.is_some_and(|address| address.port() == self.port)
-    }
-}
-
-const PORT: u16 = 7000;
 const BACKEND: u16 = 7001;
-
-const fn party(role: Role, command: &'static str, listens: Option<u16>) -> Party {
-    Party { role, command, listens, says: "" }
-}
-
-/// The program in question connects.
-const fn connects(command: &'static str) -> Party {
-    party(Role::Subject, command, None)
-}
-
-/// The program in question listens.
-const fn listens(command: &'static str) -> Party {
-    party(Role::Subject, command, Some(PORT))
-}
 
 const fn peer_connects(command: &'static str) -> Party {
     party(Role::Peer, command, None)
-}
-
-const fn peer_listens(command: &'static str) -> Party {
-    party(Role::Peer, command, Some(PORT))
 }
 
 /// Takes connections, and is silent.
@@ -144,21 +69,8 @@ const fn accepted(name: &'static str) -> Watched {
     Watched { name, end: End::Accepts, port: PORT }
 }
 
-const fn connected(name: &'static str) -> Watched {
-    Watched { name, end: End::Connects, port: PORT }
-}
-
 const fn to_backend(name: &'static str) -> Watched {
     Watched { name, end: End::Connects, port: BACKEND }
-}
-
-const fn case(
-    program: &'static str,
-    socket: &'static str,
-    parties: &'static [Party],
-    watched: Watched,
-) -> Case {
-    Case { program, socket, parties, watched }
 }
 
 pub const CASES: &[Case] = &[

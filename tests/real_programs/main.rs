@@ -13,18 +13,20 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod case;
 mod cases;
-mod covered;
 mod fixtures;
+mod parallel;
 mod stage;
 mod trace;
 
 use std::fmt::Write;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cases::{CASES, Case};
+use case::Case;
+use cases::CASES;
 use fixtures::fixtures;
+use parallel::in_parallel;
 use stage::Setting;
 use support::document::{self, Part};
 
@@ -39,7 +41,10 @@ const SETTINGS: [Setting; 4] = [Setting::Traced, Setting::NoLibrary, Setting::On
 /// Those that no preload reaches, once more under `keepalive cover`; a row each, with the cells of the
 /// mode in the columns of the library's.
 const COVERED: [&str; 3] = ["nc, started by sshd", "go, with cgo", "go, static"];
-const COVERS: [Setting; 2] = [Setting::Covered, Setting::CoveredByForce];
+const COVERS: [Setting; 2] = [
+    Setting::Covered("--idle 180 --interval 60 --count 20 --user-timeout 1380"),
+    Setting::Covered("--idle 180 --interval 60 --count 20 --user-timeout 1380 --force"),
+];
 
 #[test]
 #[ignore = "needs root: network namespaces; and the programs of the table"]
@@ -60,7 +65,8 @@ fn table(fixtures: &Path) -> String {
         CASES.iter().flat_map(|case| SETTINGS.map(|setting| (case, setting))).collect();
     let covered: Vec<_> = CASES.iter().filter(|case| COVERED.contains(&case.program)).collect();
     runs.extend(covered.iter().flat_map(|case| COVERS.map(|setting| (*case, setting))));
-    let cells = in_parallel(&runs, |(case, setting)| stage::play(case, *setting, fixtures));
+    let cells =
+        in_parallel(WORKERS, &runs, |(case, setting)| stage::play(case, *setting, fixtures));
 
     let mut text = String::new();
     let mut line = |cells: &[&str]| writeln!(text, "| {} |", cells.join(" | ")).expect("memory");
@@ -83,28 +89,4 @@ fn table(fixtures: &Path) -> String {
         ]);
     }
     text
-}
-
-/// The result for each item, in their order.
-fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) -> String + Sync) -> Vec<String> {
-    let next = AtomicUsize::new(0);
-    let worker = || {
-        let mut results = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(index) else { return results };
-            results.push((index, work(item)));
-        }
-    };
-    let mut results: Vec<_> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(worker)).collect();
-        let ended: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
-        let result = |ended: std::thread::Result<_>| match ended {
-            Ok(results) => results,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        ended.into_iter().flat_map(result).collect()
-    });
-    results.sort();
-    results.into_iter().map(|(_, result)| result).collect()
 }

@@ -1,6 +1,6 @@
 //! What a program sets itself, read from strace(1)'s account.
 
-use crate::cases::{End, Watched};
+use crate::case::{End, Watched};
 
 /// The times of a socket's life at which its options are set, in their order.
 const TIMES: [&str; 4] = ["new", "listener", "connected", "accepted"];
