@@ -85,7 +85,7 @@ fn attach_all(arguments: &AttachArgs) -> bool {
     let kernel = Kernel::new().unwrap_or_default();
     let settings = Settings::new(&arguments.settings, &kernel).or_default(&kernel);
     arguments.settings.remark().iter().for_each(complain);
-    settings.values.idle.and_then(too_late).iter().for_each(complain);
+    too_late(settings.values).iter().for_each(complain);
     // Once stdout takes nothing, the rest is not tried; the work is done.
     let mut printed = Ok(());
     let mut say = |line: String| {

@@ -150,7 +150,7 @@ pub fn cover(arguments: &CoverArgs) -> ExitCode {
 fn settings(arguments: &CoverArgs, kernel: &Kernel) -> Settings {
     let mut settings = Settings::new(&arguments.settings, kernel).or_default(kernel);
     arguments.settings.remark().iter().for_each(complain);
-    settings.values.idle.and_then(too_late).iter().for_each(complain);
+    too_late(settings.values).iter().for_each(complain);
     if settings.values.rto_max.is_some() && !kernel.has_rto_max {
         complain(format!(
             "--rto-max: this kernel has no {} (Linux 6.15 has): left out",

@@ -149,7 +149,7 @@ impl<'a> Follower<'a> {
         let kernel = Kernel::new().unwrap_or_default();
         let wanted = Settings::new(settings, &kernel).or_default(&kernel);
         settings.remark().iter().for_each(complain);
-        wanted.values.idle.and_then(too_late).iter().for_each(complain);
+        too_late(wanted.values).iter().for_each(complain);
         if settings.verbose {
             complain(format!("Settings: {}", wanted.held().describe(&kernel)));
         }

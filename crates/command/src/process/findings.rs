@@ -8,6 +8,7 @@ use options::RTO_MAX;
 use super::network::{Timer, TimerKind};
 use super::socket::{Info, Options, State};
 use crate::terminal::count;
+use crate::values::Values;
 use crate::{time, timeouts};
 
 /// A path may forget a connection that is idle for longer than this.
@@ -40,10 +41,12 @@ pub enum Finding {
     },
     /// Keepalive is off.
     Off(Unattended),
-    /// Keepalive is on, but a path forgets the connection before the first probe.
+    /// Keepalive is on, but a path forgets the connection before the first probe, or before the next.
     Late {
         /// The idle time before the first probe, in seconds.
         idle: u32,
+        /// How long a peer that answers hears nothing, in seconds: see [`longest_pause`].
+        pause: u32,
         /// After how much idle time the path forgets.
         path_timeout: Duration,
     },
@@ -123,19 +126,35 @@ fn unattended(state: State, options: &Options, path_timeout: Duration) -> Option
         return Some(Finding::Off(off));
     }
     let idle = options.values.idle?;
-    let is_late = Duration::from_secs(idle.into()) > path_timeout;
-    is_late.then_some(Finding::Late { idle, path_timeout })
+    let pause = longest_pause(idle, options.values.interval);
+    is_late(pause, path_timeout).then_some(Finding::Late { idle, pause, path_timeout })
 }
 
-/// The remark on an idle time, in seconds, that is to be set and is too late.
-pub fn too_late(idle: u32) -> Option<String> {
-    (Duration::from_secs(idle.into()) > PATH_TIMEOUT).then(|| {
-        let forgotten = forgotten(idle, PATH_TIMEOUT);
-        format!("a first probe after {} may be too late: {forgotten}", time::show_seconds(idle))
+/// For how long nothing is sent on a connection that carries no data and whose peer answers, in
+/// seconds. After a probe the kernel looks again when the interval is over, also if the peer has
+/// answered: an interval that is longer than the idle time takes its place (tcp_keepalive_timer() in
+/// net/ipv4/tcp_timer.c).
+pub fn longest_pause(idle: u32, interval: Option<u32>) -> u32 {
+    idle.max(interval.unwrap_or(0))
+}
+
+/// Whether a path may forget a connection on which nothing is sent for this long, in seconds.
+pub fn is_late(pause: u32, path_timeout: Duration) -> bool {
+    Duration::from_secs(pause.into()) > path_timeout
+}
+
+/// The remark on times that are to be set and are too late.
+pub fn too_late(wanted: Values<Option<u32>>) -> Option<String> {
+    let idle = wanted.idle?;
+    let pause = longest_pause(idle, wanted.interval);
+    is_late(pause, PATH_TIMEOUT).then(|| {
+        let what = if pause == idle { "a first probe after" } else { "a probe only every" };
+        let forgotten = forgotten(pause, PATH_TIMEOUT);
+        format!("{what} {} may be too late: {forgotten}", time::show_seconds(pause))
     })
 }
 
-/// Who forgets a connection that is idle for this long, in seconds.
+/// Who forgets a connection on which nothing is sent for this long, in seconds.
 fn forgotten(idle: u32, path_timeout: Duration) -> String {
     if path_timeout != PATH_TIMEOUT {
         format!("the path forgets after {} (--path-timeout)", time::show(path_timeout))
@@ -198,7 +217,7 @@ impl Finding {
             Self::Unanswered { all, .. } => all.map_or(0, u64::from),
             Self::Unacknowledged { bound, .. } => bound.map_or(0, u64::from),
             Self::Off(what) => *what as u64,
-            Self::Late { idle, .. } => u64::from(*idle),
+            Self::Late { idle, pause, .. } => u64::from(*idle) << 32 | u64::from(*pause),
             Self::HalfClosed => 0,
         };
         (self.rank(), which)
@@ -253,10 +272,14 @@ impl fmt::Display for Finding {
             Self::Off(Unattended::Connecting) => {
                 f.write_str("keepalive off, also once it is connected unless the program sets it")
             }
-            Self::Late { idle, path_timeout } => {
-                let only = if *idle > timeouts::LONGEST { "but first probe only" } else { "first probe" };
-                let forgotten = forgotten(*idle, *path_timeout);
-                write!(f, "keepalive on, {only} after {}; {forgotten}", time::show_seconds(*idle))
+            Self::Late { idle, pause, path_timeout } => {
+                let probed = match pause {
+                    _ if pause > idle => "but a probe only every",
+                    _ if *idle > timeouts::LONGEST => "but first probe only after",
+                    _ => "first probe after",
+                };
+                let forgotten = forgotten(*pause, *path_timeout);
+                write!(f, "keepalive on, {probed} {}; {forgotten}", time::show_seconds(*pause))
             }
             Self::HalfClosed => f.write_str(
                 "the peer has closed, the program has not: keepalive does not help, only the \
@@ -272,7 +295,6 @@ mod tests {
 
     use super::*;
     use crate::kernel::Kernel;
-    use crate::values::Values;
 
     fn options(keepalive: bool, idle: u32, user_timeout: u32) -> Options {
         let values =
@@ -298,6 +320,24 @@ mod tests {
         assert_eq!(words(connected, &options(true, 200, 0)), "");
         assert!(words(connected, &options(true, 201, 0)).contains("4 min (Azure)"));
         assert_eq!(words(State::CLOSED, &options(false, 7200, 0)), "");
+    }
+
+    #[test]
+    fn an_interval_that_is_longer_than_the_idle_time_counts() {
+        let mut seldom = options(true, 60, 0);
+        seldom.values.interval = Some(200);
+        assert_eq!(words(State::ESTABLISHED, &seldom), "");
+        seldom.values.interval = Some(300);
+        assert!(
+            words(State::ESTABLISHED, &seldom)
+                .starts_with("keepalive on, but a probe only every 5m; some load balancers forget")
+        );
+        let too_late = |idle, interval| {
+            too_late(Values { idle, interval, ..Values::default() }).unwrap_or_default()
+        };
+        assert_eq!(too_late(Some(60), Some(200)), "");
+        assert!(too_late(Some(60), Some(300)).starts_with("a probe only every 5m may be too late"));
+        assert!(too_late(Some(300), None).starts_with("a first probe after 5m may be too late"));
     }
 
     #[test]
@@ -371,15 +411,15 @@ mod tests {
 
     #[test]
     fn a_path_of_ones_own_decides_what_is_too_late() {
-        let minute = Duration::from_secs(60);
+        let limit = Duration::from_secs(80);
         let found = |idle, path_timeout| {
             findings(State::ESTABLISHED, Some(&options(true, idle, 0)), None, None, path_timeout)
         };
-        assert_eq!(found(60, minute), []);
-        let late = found(61, minute);
+        assert_eq!(found(80, limit), []);
+        let late = found(81, limit);
         assert_eq!(
             late[0].to_string(),
-            "keepalive on, first probe after 61s; the path forgets after 60s (--path-timeout)"
+            "keepalive on, first probe after 81s; the path forgets after 80s (--path-timeout)"
         );
         assert_eq!(found(7200, 3 * 3600 * Duration::from_secs(1)), []);
     }

@@ -150,7 +150,7 @@ fn start(arguments: &RunArgs) -> Result<Infallible, Failure> {
         said.extend(way.obstacle);
         said.extend(follower.map(|it| format!("process {it} follows it")));
         complain(said.join("; "));
-        held.values.idle.and_then(|idle| too_late(idle.value)).iter().for_each(complain);
+        too_late(held.values.map(|_, it| it.map(|it| it.value))).iter().for_each(complain);
     }
     let asked = arguments.settings.verbose || arguments.follow;
     if follower.is_some() && asked && yama_hides_children() {

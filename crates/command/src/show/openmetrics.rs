@@ -18,7 +18,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::view::{Shown, View};
 use crate::kernel::Counters;
-use crate::process::Socket;
+use crate::process::findings::{is_late, longest_pause};
+use crate::process::{Options, Socket};
 
 /// At most this many pairs of process and unit have series of their own, so that no program can
 /// fill a database.
@@ -70,11 +71,13 @@ impl Group {
     }
 
     fn add(&mut self, socket: &Socket, late: Duration) {
-        let is_late = |idle: u32| Duration::from_secs(idle.into()) > late;
+        let pause = |it: &Options| Some(longest_pause(it.values.idle?, it.values.interval));
         let state = match socket.options {
             None => &mut self.unknown,
             Some(options) if !options.keepalive => &mut self.off,
-            Some(options) if options.values.idle.is_some_and(is_late) => &mut self.late,
+            Some(options) if pause(&options).is_some_and(|pause| is_late(pause, late)) => {
+                &mut self.late
+            }
             Some(_) => &mut self.on,
         };
         *state += 1;
