@@ -32,6 +32,7 @@ mod names;
 mod output;
 mod probe;
 mod programs;
+mod recipes;
 mod refusals;
 mod run;
 mod scenarios;
