@@ -130,13 +130,20 @@ pub fn mounted_at() -> Result<PathBuf, String> {
     Ok(mount_point(&mounts).ok_or("no cgroup v2 tree is mounted")?)
 }
 
-/// Where, by the lines of mountinfo.
+/// Where, by the lines of mountinfo: not where something else is mounted on top of it.
 fn mount_point(mountinfo: &str) -> Option<PathBuf> {
-    mountinfo.lines().find_map(|line| {
+    let mounts = mountinfo.lines().filter_map(|line| {
         let (mount, file_system) = line.split_once(" - ")?;
-        let path = mount.split(' ').nth(4)?;
-        file_system.starts_with("cgroup2 ").then(|| path.into())
-    })
+        let mut fields = mount.split(' ');
+        let [number, parent] = std::array::from_fn(|_| fields.next());
+        Some((number?, parent?, fields.nth(2)?, file_system.starts_with("cgroup2 ")))
+    });
+    let mounts: Vec<_> = mounts.collect();
+    let is_hidden = |number: &str, path: &str| {
+        mounts.iter().any(|(_, parent, above, _)| *parent == number && *above == path)
+    };
+    let mut trees = mounts.iter().filter(|(_, _, _, is_tree)| *is_tree);
+    trees.find(|(number, _, path, _)| !is_hidden(number, path)).map(|(_, _, path, _)| path.into())
 }
 
 /// Where systemd or a container's engine has put a process.
@@ -280,5 +287,9 @@ mod tests {
             None
         );
         assert_eq!(mount_point(""), None);
+        let hidden = "30 22 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n\
+                      41 30 0:40 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+                      42 41 0:26 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+        assert_eq!(mount_point(hidden), Some("/sys/fs/cgroup/unified".into()));
     }
 }
