@@ -94,7 +94,7 @@ diff <(sed -nE 's/^<!-- Written by record_recipes.sh, (.*), from here -->/\1/p' 
 for scene in $scenes; do
     if [ "$what" = --write ]; then
         {
-            echo '<!-- run: docs/record_recipes.sh -->'
+            echo '<!-- run: docs/recipes/scenes.sh -->'
             echo '```text'
             seen "$scene"
             echo '```'

@@ -1,4 +1,4 @@
-#![doc = include_str!("../README.md")]
+#![doc = include_str!("../docs/library.md")]
 #![no_std]
 
 // A development build unwinds, so it needs std; the release build, which ships, does neither.

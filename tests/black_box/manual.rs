@@ -1,4 +1,4 @@
-//! man/libkeepalive.8 says what README.md, crates/options and the library say.
+//! man/libkeepalive.8 says what docs/library.md, crates/options and the library say.
 //!
 //! Compared are words: neither punctuation nor markup, Markdown here and mdoc(7) there.
 
@@ -7,7 +7,7 @@ use options::{Mode, OPTIONS};
 use crate::reported;
 
 const PAGE: &str = include_str!("../../man/libkeepalive.8");
-const README: &str = include_str!("../../README.md");
+const DOCUMENT: &str = include_str!("../../docs/library.md");
 const CHANGELOG: &str = include_str!("../../CHANGELOG.md");
 
 /// The macros of mdoc(7) that the lists use. They stand for no word.
@@ -47,9 +47,9 @@ fn list(heading: &str) -> Vec<(String, String)> {
     items.collect()
 }
 
-/// The table of a section of the README: the first cell of each row, and the others.
+/// The table of a section of the document: the first cell of each row, and the others.
 fn table(heading: &str) -> Vec<(String, String)> {
-    let text = section(README, &format!("\n## {heading}\n"), "\n## ");
+    let text = section(DOCUMENT, &format!("\n## {heading}\n"), "\n## ");
     let rows = text.lines().filter_map(|line| line.strip_prefix("| ")).skip(1);
     let cells = rows.map(|row| {
         let (first, others) = row.split_once(" | ").expect("two cells");
@@ -70,12 +70,12 @@ fn same(list: &[(String, String)], table: &[(String, String)]) {
 }
 
 #[test]
-fn the_variables_are_those_of_the_readme() {
+fn the_variables_are_those_of_the_document() {
     same(&list("ENVIRONMENT"), &table("Variables"));
 }
 
 #[test]
-fn the_modes_are_those_of_the_readme() {
+fn the_modes_are_those_of_the_document() {
     same(&list("MODES"), &table("Modes"));
 }
 

@@ -43,7 +43,7 @@ build_for() { # RUST_TARGET GNU_TARGET
     linker=CARGO_TARGET_$(tr a-z- A-Z_ <<<"$1")_LINKER=$2-gcc
     rm -rf "$source/src" "$source/crates"
     mkdir -p "$source/.cargo"
-    git ls-files -z Cargo.toml Cargo.lock build.rs layout.ld src crates examples benches README.md |
+    git ls-files -z Cargo.toml Cargo.lock build.rs layout.ld src crates examples benches README.md docs/library.md |
         xargs -0 cp --parents -t "$source"
     cargo vendor --locked --quiet "$source/vendor" >/dev/null
     printf '[source.crates-io]\nreplace-with = "vendored"\n[source.vendored]\ndirectory = "vendor"\n' \

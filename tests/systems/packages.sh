@@ -26,6 +26,7 @@ if [ -z "${KEEPALIVE_OWN_MOUNTS-}" ]; then
 fi
 cd "$(dirname "$0")/../.."
 . tests/systems/trees.sh
+. tests/support/documented.sh
 . tests/support/firewall.sh
 [ $# -gt 0 ] || set -- bookworm bullseye rpm tarball musl lint
 
@@ -64,11 +65,6 @@ expect_nothing() { # WHAT COMMAND...: the command succeeds and says nothing
     local output
     output=$("${@:2}" 2>&1) || fail "$1: failed: $output"
     [ -z "$output" ] || fail "$1: $output"
-}
-
-# A command of the README's, as it stands there. (In these systems one is root.)
-readme() { # WHAT IT BEGINS WITH
-    grep "^\(sudo \)\?$1" README.md | sed 's/^sudo //' || fail "README.md has no command \"$1\""
 }
 
 # A copy of a system, as it was made; what is written goes to memory.
@@ -202,7 +198,7 @@ deb() { # RELEASE
     inside sh -c 'dpkg --install /tmp/libkeepalive0_*.deb' >/dev/null
     expect "libkeepalive 0.3" "$on" look LD_PRELOAD=/usr/lib/libkeepalive.so KEEPIDLE=180
     local install
-    install=$(readme 'apt install')
+    install=$(documented README.md 'apt install')
     echo "$ $install"
     removed=$(inside sh -c "cd /tmp && echo y | $install" 2>&1) || fail "$install: $removed"
     grep -E '^(Removing|Setting up)' <<<"$removed"
@@ -240,7 +236,7 @@ rpm_packages() {
     before=$(files)
     # Its database knows nothing, so of what the packages require only the C library is left out.
     local install
-    install=$(readme 'rpm --upgrade')
+    install=$(documented README.md 'rpm --upgrade')
     echo "$ $install"
     # Over an older one.
     older_packages
@@ -286,7 +282,7 @@ tarball() {
     cp "$packages/$name.tar.gz" "$root/tmp"
     before=$(files)
     # Unpacked by somebody whose files are nobody else's.
-    inside sh -exc "cd /tmp; $(readme 'tar xzf'); chmod -R go= $name; $(readme "$name/install.sh")"
+    inside sh -exc "cd /tmp; $(documented README.md 'tar xzf'); chmod -R go= $name; $(documented README.md 'libkeepalive-')"
     expect_nothing "everybody may read it" \
         find "$root"/usr/local/{bin,lib,share/doc,share/man}/ ! -type l ! -perm -444 -o -type d ! -perm -555
     names_that_load libkeepalive.so libkeepalive.so.0
