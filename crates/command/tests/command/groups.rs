@@ -171,16 +171,16 @@ fn a_container_of_podman() {
     let podman = Podman::new();
     let tree = podman.0.0.join("tree");
     std::fs::create_dir(&tree).expect("a directory");
-    support::copy_program(support::compile("target_static", &["-static"]), tree.join("target"));
+    support::copy_program(support::compile("target_static", &["-static"]), tree.join("in_podman"));
     let mut run = podman.command();
     run.args(["run", "--rm", "--interactive", "--network=none", "--name=target", "--rootfs"]);
-    let _target = Target::start(run.arg(&tree).arg("/target"));
+    let _target = Target::start(run.arg(&tree).arg("/in_podman"));
 
     let mut inspect = podman.command();
     inspect.args(["inspect", "--format={{.Id}} {{.State.Pid}}", "target"]);
     let known = stdout(&mut inspect);
     let (id, pid) = known.trim().split_once(' ').expect("an id and a number");
-    for target in [id, &id[..12], pid, "target"] {
+    for target in [id, &id[..12], pid, "in_podman"] {
         let said = stdout(&mut keepalive(&format!("show --json {target}")));
         let document: Value = serde_json::from_str(&said).expect("JSON");
         let processes = document["processes"].as_array().expect("processes");
