@@ -81,11 +81,14 @@ fn close(clock: &Clock, mut connections: Vec<Connection>) -> Option<Vec<SocketAd
 
 /// Has the server told again that these have ended: a reset could be lost. Whatever the server
 /// answers to the begin of a connection of which we know nothing any more, our kernel answers with
-/// a reset.
+/// a reset. What the server takes for a new connection is reset, not closed: a server that does not
+/// close its side would keep it.
 fn knock(clock: &Clock, server: SocketAddr, locals: &[SocketAddr], times: usize) -> Option<()> {
     for _ in 0..if locals.is_empty() { 0 } else { times } {
         for local in locals {
-            drop(Connection::open(server, Some(*local)));
+            if let Ok(connection) = Connection::open(server, Some(*local)) {
+                connection.reset();
+            }
         }
         if clock.wait(BETWEEN_RESETS, std::iter::empty()) {
             return None;

@@ -201,3 +201,23 @@ fn a_signal_ends_it_and_nothing_is_left() {
     assert_eq!(probe.ended().and_then(|status| status.code()), Some(1));
     assert!(wait_until(patience, || connections(&bed) == 0), "{} left", connections(&bed));
 }
+
+/// One that hangs, or does not read: it never closes its side.
+#[test]
+#[ignore = "needs root: network namespaces; nft, python3"]
+fn a_server_that_never_closes_keeps_nothing() {
+    let bed = Bed::that_forgets_after(Duration::from_secs(60));
+    let server = "import socket\n\
+                  listener = socket.create_server(('', 7000))\n\
+                  print('listens', flush=True)\n\
+                  connections = []\n\
+                  while True: connections.append(listener.accept())";
+    let mut python = bed.server.namespace.command("/usr/bin/python3", None);
+    let mut python = Running::start(python.args(["-c", server]));
+    python.hear_text("listens", Duration::from_secs(10));
+    let mut probe = bed.client.namespace.command(env!("CARGO_BIN_EXE_keepalive"), None);
+    let (said, _) = support::run(probe.args(["probe", "--max", "6s", &format!("{SERVER}:7000")]));
+    assert!(said.contains("nothing is left at the server"), "{said}");
+    let is_clean = wait_until(Duration::from_secs(5), || connections(&bed) == 0);
+    assert!(is_clean, "{} left: {said}", connections(&bed));
+}
