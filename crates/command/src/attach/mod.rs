@@ -19,7 +19,7 @@ Exit status:
   0  All was done, also if a process or socket vanished meanwhile; with --follow: the processes
      have ended, or SIGINT or SIGTERM came
   1  A process is not there or may not be changed, a socket refused an option,
-     or stdout takes nothing
+     or stdout cannot be written
   2  A mistake in the arguments
 
 Examples:

@@ -25,7 +25,7 @@ use target::Target;
 Exit status:
   0  All was done; with --foreground: SIGINT or SIGTERM came
   1  A target is not there or cannot be covered, a socket refused an option,
-     or stdout takes nothing
+     or stdout cannot be written
   2  A mistake in the arguments
 
 Examples:

@@ -112,6 +112,8 @@ struct Relative {
 struct WaitedFor {
     argument: String,
     wanted: Wanted,
+    /// Whether there has been one. Before, it may be a mistake.
+    was_there: bool,
     /// Why it cannot be found, as was told.
     told: Option<String>,
 }
@@ -168,7 +170,9 @@ impl<'a> Follower<'a> {
                         is_complete = false;
                     }
                 },
-                wanted => waited_for.push(WaitedFor { argument, wanted, told: None }),
+                wanted => {
+                    waited_for.push(WaitedFor { argument, wanted, was_there: false, told: None })
+                }
             }
         }
         if family.is_empty() && waited_for.is_empty() {
@@ -311,7 +315,7 @@ impl<'a> Follower<'a> {
                 Err(message) => self.tell(message),
             }
         }
-        for WaitedFor { argument, wanted, told } in &mut self.waited_for {
+        for WaitedFor { argument, wanted, was_there, told } in &mut self.waited_for {
             let search = match wanted {
                 Wanted::Name(_) => {
                     self.names.search(wanted, self.signals.as_fd(), &mut look.childs_time)
@@ -320,8 +324,10 @@ impl<'a> Follower<'a> {
             };
             let failure = match search {
                 Ok(processes) => {
+                    *was_there |= !processes.is_empty();
                     found.extend(processes);
-                    None
+                    let printed = printable(argument);
+                    (!*was_there).then(|| format!("{printed}: no process yet; waiting for one"))
                 }
                 Err(message) => Some(format!("{}: {message}", printable(argument))),
             };

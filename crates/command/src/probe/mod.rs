@@ -50,7 +50,7 @@ const WITH_CARE: [u16; 2] = [22, 3306];
 #[command(after_long_help = "\
 Exit status:
   0  The answer was found: the path forgets after so long, or not at all within --max
-  1  It could not be found, and why is said; or stdout takes nothing
+  1  It could not be found, and why is said; or stdout cannot be written
   2  A mistake in the arguments
 
 Examples:
@@ -64,7 +64,7 @@ Examples:
      A server that waits for data first, or closes connections on which nothing was said")]
 pub struct ProbeArgs {
     /// The longest idle time to try: 5 s to 24 h
-    #[arg(long, value_name = "TIME", default_value = "2h 5m", value_parser = max)]
+    #[arg(long, value_name = "TIME", default_value = "125m", value_parser = max)]
     max: Duration,
 
     /// How narrow the answer is to be: 1 to 50 percent
@@ -83,7 +83,7 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "STRING", value_parser = target::greeting)]
     send: Option<Greeting>,
 
-    /// JSON, documented in docs/probe.md
+    /// JSON, described in docs/probe.md
     #[arg(long)]
     json: bool,
 

@@ -16,7 +16,8 @@ pub struct Target {
 impl Target {
     /// `example.com:443`, `192.0.2.1:80`, `[2001:db8::1]:80`.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let (host, port) = text.rsplit_once(':').ok_or("not HOST:PORT")?;
+        let (host, port) =
+            text.rsplit_once(':').ok_or("the port is missing, as in example.com:443")?;
         let is_bare = host.contains(':') && !host.starts_with('[');
         if host.is_empty() || is_bare {
             return Err("not HOST:PORT; an IPv6 address is written [2001:db8::1]:443".into());
@@ -73,7 +74,7 @@ pub fn greeting(text: &str) -> Result<Greeting, String> {
                 let byte = u8::from_str_radix(&digits, 16).ok().filter(|_| is_hexadecimal);
                 byte.filter(|_| digits.len() == 2).ok_or("\\x needs two hexadecimal digits")?
             }
-            _ => return Err("after \\ comes r, n, t, \\ or xNN".into()),
+            _ => return Err("after a backslash stands r, n, t, a backslash or xNN".into()),
         });
     }
     Ok(Greeting(bytes))

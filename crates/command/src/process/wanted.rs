@@ -95,7 +95,10 @@ impl Wanted {
                 each_name(directory, stat, |name| names.push(name.to_owned()))?;
                 // The kernel cuts a name after 15 bytes.
                 let is_whole = |name: &&String| {
-                    !names.iter().any(|other| other.len() > name.len() && other.starts_with(*name))
+                    name.len() < 15
+                        || !names
+                            .iter()
+                            .any(|other| other.len() > name.len() && other.starts_with(*name))
                 };
                 names.iter().filter(is_whole).for_each(|name| compare(name));
             }

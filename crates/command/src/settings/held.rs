@@ -81,7 +81,7 @@ impl Held {
         if let Some(Setting { value, source: source @ (Source::Argument | Source::Variable(_)) }) =
             self.values.syn_count
         {
-            parts.push(format!("connect(2) sends its SYN {value} times again{source}"));
+            parts.push(format!("connect(2) sends its SYN again {value} times{source}"));
         }
         parts.join(", ")
     }

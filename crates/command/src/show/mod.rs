@@ -35,7 +35,7 @@ use view::View;
 #[command(after_long_help = "\
 Exit status:
   0  All was shown; with --check: nothing was found; with --watch: ended by q or a signal
-  1  A process is not there, or may not be looked into, or stdout takes nothing
+  1  A process is not there, or may not be looked into, or stdout cannot be written
   2  A mistake in the arguments
   3  With --check: something was found, even if not everything could be looked at
 

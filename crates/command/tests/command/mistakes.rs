@@ -39,14 +39,14 @@ fn a_port_is_a_number() {
 #[test]
 fn what_probe_cannot_use_is_refused_by_its_name() {
     for (arguments, accepted) in [
-        ("probe example.com", "not HOST:PORT"),
+        ("probe example.com", "the port is missing, as in example.com:443"),
         ("probe 2001:db8::1:443", "an IPv6 address is written [2001:db8::1]:443"),
         ("probe a:0", "not a port from 1 to 65535"),
         ("probe --max 4s a:1", "not from 5 s to 24 h"),
         ("probe --max 2M a:1", "minutes are written 2m"),
         ("probe --resolution 0 a:1", "0 is not in 1..=50"),
         ("probe --parallel 5 a:1", "5 is not in 6..=100"),
-        ("probe --send \\q a:1", "after \\ comes r, n, t, \\ or xNN"),
+        ("probe --send \\q a:1", "after a backslash stands r, n, t, a backslash or xNN"),
         ("probe --listen host:1", "not [ADDRESS:]PORT with an IP address"),
         ("probe --listen 1 a:1", "cannot be used with"),
         ("probe", "<HOST:PORT>"),

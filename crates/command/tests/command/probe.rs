@@ -213,7 +213,7 @@ fn a_server_that_never_closes_keeps_nothing() {
                   connections = []\n\
                   while True: connections.append(listener.accept())";
     let mut python = bed.server.namespace.command("/usr/bin/python3", None);
-    let mut python = Running::start(python.args(["-c", server]));
+    let python = Running::start(python.args(["-c", server]));
     python.hear_text("listens", Duration::from_secs(10));
     let mut probe = bed.client.namespace.command(env!("CARGO_BIN_EXE_keepalive"), None);
     let (said, _) = support::run(probe.args(["probe", "--max", "6s", &format!("{SERVER}:7000")]));

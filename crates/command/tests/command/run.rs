@@ -296,6 +296,6 @@ fn verbose_says_what_was_chosen() {
     let (_, stderr) = run(keepalive_run("--dead-after 2m --verbose").arg("true"));
     let chosen = "keepalive: first probe after 56s idle, then every 10s, dead after 5 unanswered, \
                   data in flight sent again at least every 9.6s, given up within 1m 59s, connect(2) \
-                  sends its SYN 16 times again; library ";
+                  sends its SYN again 16 times; library ";
     assert!(stderr.starts_with(chosen), "{stderr}");
 }
