@@ -1,6 +1,6 @@
 //! `--list`: the covers that there are.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -57,9 +57,10 @@ pub fn list(targets: &[Target], is_json: bool) -> bool {
     let printed = if is_json {
         print_json(&document(&covers))
     } else if covers.is_empty() {
-        print("nothing is covered\n")
+        // After a failure it may not be so.
+        print(if complete { "nothing is covered\n" } else { "" })
     } else {
-        print(&(table(&covers, &root).join("\n") + "\n"))
+        print(&(table(&covers).join("\n") + "\n"))
     };
     if let Err(error) = printed {
         complain(format!("stdout: {error}"));
@@ -73,15 +74,13 @@ const LOST: [&str; 8] =
     ["SYNS", "USER TIMEOUT", "RTO MAX", "REPLACED", "LEFT ALONE", "FOR", "COUNT", "EVERY"];
 
 /// One line for each cover.
-fn table(covers: &[Cover], root: &Path) -> Vec<String> {
+fn table(covers: &[Cover]) -> Vec<String> {
     let mut grid = Grid::default();
     let mut add = |header, text: &dyn Fn(&Cover) -> Option<String>| {
         grid.add(header, covers.iter().map(|cover| (text(cover).unwrap_or("-".into()), None)));
     };
-    add("CGROUP", &|it| {
-        let path = it.cgroup.strip_prefix(root).unwrap_or(&it.cgroup);
-        Some(format!("/{}", printable(&path.to_string_lossy())))
-    });
+    // As it can be given as a TARGET.
+    add("CGROUP", &|it| Some(printable(&it.cgroup.to_string_lossy()).to_string()));
     add("MODE", &|it| Some(it.mode().into()));
     add("IDLE", &|it| it.settings.values.idle.map(time::show_seconds));
     add("EVERY", &|it| it.settings.values.interval.map(time::show_seconds));
