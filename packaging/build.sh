@@ -141,7 +141,7 @@ $package ($version-1) unstable; urgency=medium
 
   * Version $version. CHANGELOG.md of the source says what is new.
 
- -- $(sed -n 's/^maintainer = "\(.*\)"/\1/p' Cargo.toml)  $(date -Rud "@$SOURCE_DATE_EPOCH")
+ -- $(sed -n 's/^authors = \["\(.*\)"\]/\1/p' Cargo.toml)  $(date -Rud "@$SOURCE_DATE_EPOCH")
 CHANGES
 done
 # The names of libkeepalive0's files. Packages of several architectures can be installed together, but
