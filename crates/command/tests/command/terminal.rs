@@ -46,20 +46,20 @@ pub fn assert_status(shell: &mut OsSession, status: u8) {
     shell.expect(format!("status {status}.")).expect("the exit status");
 }
 
-#[test]
-fn the_program_is_stopped_continued_and_interrupted_as_a_job() {
-    let mut shell = shell();
+/// A job of this shell's (`sh`, or another program that is called so) is stopped and continued, and
+/// handles SIGINT itself.
+pub fn is_a_job(shell: &mut OsSession, sh: &str) {
     // Quoted so that the echo of the line itself is not taken for the answer; and without a loop
     // that forks: a child of vfork(2) that is stopped keeps its parent from stopping.
-    let line = "$run sh -c 'trap \"echo cau''ght; exit 5\" INT; echo sta''rted; \
-                read line'";
+    let line =
+        format!("$run {sh} -c 'trap \"echo cau''ght; exit 5\" INT; echo sta''rted; read line'");
     shell.send_line(line).expect("sent");
     shell.expect("started").expect("it runs");
     shell.send(ControlCode::Substitute).expect("sent");
     shell.expect("Stopped").expect("it stops");
     shell.expect("ready> ").expect("a prompt");
     shell.send_line("fg").expect("sent");
-    shell.expect("run sh -c").expect("it goes on");
+    shell.expect(format!("run {sh} -c")).expect("it goes on");
     // The shell says so before it gives the terminal to the program.
     shell.set_expect_timeout(Some(Duration::from_secs(2)));
     let caught = (0..15).any(|_| {
@@ -68,7 +68,12 @@ fn the_program_is_stopped_continued_and_interrupted_as_a_job() {
     });
     assert!(caught, "the program's own handler ran");
     shell.set_expect_timeout(Some(PATIENCE));
-    assert_status(&mut shell, 5);
+    assert_status(shell, 5);
+}
+
+#[test]
+fn the_program_is_stopped_continued_and_interrupted_as_a_job() {
+    is_a_job(&mut shell(), "sh");
 }
 
 #[test]

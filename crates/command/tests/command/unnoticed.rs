@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use crate::beside::{follower, static_target, with_follower};
 use crate::follow::{all_are_set, eventually};
 use crate::support::{self, bare, compile};
-use crate::terminal::{assert_status, shell};
+use crate::terminal::{is_a_job, shell};
 use crate::{Target, keepalive};
 
 /// tests/hosts/itself.c, statically linked.
@@ -176,23 +176,7 @@ fn it_has_nothing_of_the_program_s() {
 #[ignore = "needs root (looks into another process), busybox-static"]
 fn the_program_is_a_job_of_the_shell() {
     let mut shell = shell();
-    let line = "$run /bin/busybox sh -c 'trap \"echo cau''ght; exit 5\" INT; echo sta''rted; \
-                read line'";
-    shell.send_line(line).expect("sent");
-    shell.expect("started").expect("it runs");
-    shell.send(ControlCode::Substitute).expect("sent");
-    shell.expect("Stopped").expect("it stops");
-    shell.expect("ready> ").expect("a prompt");
-    shell.send_line("jobs; fg").expect("sent");
-    shell.expect("run /bin/busybox").expect("it goes on");
-    shell.set_expect_timeout(Some(std::time::Duration::from_secs(2)));
-    let caught = (0..15).any(|_| {
-        shell.send(ControlCode::EndOfText).expect("sent");
-        shell.expect("caught").is_ok()
-    });
-    assert!(caught, "the program's own handler ran");
-    shell.set_expect_timeout(Some(std::time::Duration::from_secs(30)));
-    assert_status(&mut shell, 5);
+    is_a_job(&mut shell, "/bin/busybox sh");
     shell.send_line("$run /bin/busybox sleep 100; echo").expect("sent");
     std::thread::sleep(std::time::Duration::from_millis(300));
     let interrupted = (0..15).any(|_| {
