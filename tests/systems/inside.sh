@@ -1,8 +1,29 @@
 # shellcheck shell=bash
-# Work in copies of the systems of trees.sh: scripts source this file, after they have set `work`, a
-# directory in memory that is theirs alone, `tag`, a name of their own, and `groups`, an empty list of the
-# control groups that they remove at their end.
-: "${work:?}" "${tag:?}"
+# Work in copies of the systems of trees.sh: scripts source this file, after that and
+# tests/support/firewall.sh, in mounts of their own. What is done stays in memory and is gone at the end.
+script=$(basename "$0")
+tag=${script%.sh}-$$
+namespaces=("$tag-client" "$tag-firewall" "$tag-server")
+groups=()
+work=$(mktemp -d)
+mount -t tmpfs tmpfs "$work"
+
+clean_up() {
+    local namespace
+    for namespace in "${namespaces[@]}"; do
+        ip netns pids "$namespace" 2>/dev/null | xargs -r kill -KILL || true
+    done
+    remove_firewall "${namespaces[@]}"
+    [ ${#groups[@]} -eq 0 ] || find "${groups[@]}" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    umount --recursive --lazy "$work"
+    rmdir "$work"
+}
+trap clean_up EXIT
+
+fail() {
+    echo "tests/systems/$script: $1" >&2
+    exit 1
+}
 
 # A copy of a system, as it was made; what is written goes to memory.
 open_system() { # NAME TREE

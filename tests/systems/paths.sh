@@ -27,29 +27,7 @@ cd "$(dirname "$0")/../.."
 
 packages=$PWD/target/packages
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-tag=paths-$$
-namespaces=("$tag-client" "$tag-firewall" "$tag-server")
-groups=()
-work=$(mktemp -d)
-mount -t tmpfs tmpfs "$work"
 . tests/systems/inside.sh
-
-clean_up() {
-    local namespace
-    for namespace in "${namespaces[@]}"; do
-        ip netns pids "$namespace" 2>/dev/null | xargs -r kill -KILL || true
-    done
-    remove_firewall "${namespaces[@]}"
-    [ ${#groups[@]} -eq 0 ] || find "${groups[@]}" -depth -type d -exec rmdir {} + 2>/dev/null || true
-    umount --recursive --lazy "$work"
-    rmdir "$work"
-}
-trap clean_up EXIT
-
-fail() {
-    echo "tests/systems/paths.sh: $1" >&2
-    exit 1
-}
 
 expect() { # TEXT OUTPUT
     [[ $2 == *"$1"* ]] || fail "\"$1\" expected, this came: $2"

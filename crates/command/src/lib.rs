@@ -116,8 +116,8 @@ enum Command {
     /// at the other end by a keepalive probe: 22 connections or some more, asked as seldom as can
     /// be, for one to three times as long as the path remembers, longer where much is lost. The
     /// server needs to know nothing of it and is told nothing; at the end all of them are closed,
-    /// those that the path has forgotten too. Needs no root. Not for a server that is not yours and counts connections. TIME is
-    /// written 90, 90s, 5m or 1h.
+    /// those that the path has forgotten too. Needs no root. Not for a server that is not yours and
+    /// counts connections. TIME is written 90, 90s, 5m or 1h.
     Probe(probe::ProbeArgs),
 }
 

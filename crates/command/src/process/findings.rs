@@ -126,16 +126,16 @@ fn unattended(state: State, options: &Options, path_timeout: Duration) -> Option
         return Some(Finding::Off(off));
     }
     let idle = options.values.idle?;
-    let pause = longest_pause(idle, options.values.interval);
+    let pause = longest_pause(&options.values)?;
     is_late(pause, path_timeout).then_some(Finding::Late { idle, pause, path_timeout })
 }
 
 /// For how long nothing is sent on a connection that carries no data and whose peer answers, in
-/// seconds. After a probe the kernel looks again when the interval is over, also if the peer has
-/// answered: an interval that is longer than the idle time takes its place (tcp_keepalive_timer() in
-/// net/ipv4/tcp_timer.c).
-pub fn longest_pause(idle: u32, interval: Option<u32>) -> u32 {
-    idle.max(interval.unwrap_or(0))
+/// seconds; None if the idle time is not known. After a probe the kernel looks again when the
+/// interval is over, also if the peer has answered: an interval that is longer than the idle time
+/// takes its place (tcp_keepalive_timer() in net/ipv4/tcp_timer.c).
+pub fn longest_pause(values: &Values<Option<u32>>) -> Option<u32> {
+    Some(values.idle?.max(values.interval.unwrap_or(0)))
 }
 
 /// Whether a path may forget a connection on which nothing is sent for this long, in seconds.
@@ -145,10 +145,10 @@ pub fn is_late(pause: u32, path_timeout: Duration) -> bool {
 
 /// The remark on times that are to be set and are too late.
 pub fn too_late(wanted: Values<Option<u32>>) -> Option<String> {
-    let idle = wanted.idle?;
-    let pause = longest_pause(idle, wanted.interval);
+    let pause = longest_pause(&wanted)?;
     is_late(pause, PATH_TIMEOUT).then(|| {
-        let what = if pause == idle { "a first probe after" } else { "a probe only every" };
+        let what =
+            if wanted.idle == Some(pause) { "a first probe after" } else { "a probe only every" };
         let forgotten = forgotten(pause, PATH_TIMEOUT);
         format!("{what} {} may be too late: {forgotten}", time::show_seconds(pause))
     })

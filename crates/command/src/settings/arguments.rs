@@ -44,11 +44,12 @@ pub struct SettingsArgs {
 
     /// Longest pause between retransmissions, TCP_RTO_MAX_MS
     ///
-    /// From 1 s to 2 min; Linux 6.15 and later. Keepalive sends no probe while data is unacknowledged. The kernel sends the data again,
-    /// after pauses that double up to 2 min, and gives up after about 15 min; with a bound of 10 s
-    /// it gives up after 2 min, with 1 s after 15 s. A peer that answers is never given up. `run`
-    /// raises --syn-count beside it, so that connect(2) stays as patient as it was; `attach` sets
-    /// it on established connections only. Multipath TCP refuses it. To the millisecond: 1500ms.
+    /// From 1 s to 2 min; Linux 6.15 and later. Keepalive sends no probe while data is
+    /// unacknowledged. The kernel sends the data again, after pauses that double up to 2 min, and
+    /// gives up after about 15 min; with a bound of 10 s it gives up after 2 min, with 1 s after 15
+    /// s. A peer that answers is never given up. `run` raises --syn-count beside it, so that
+    /// connect(2) stays as patient as it was; `attach` sets it on established connections only.
+    /// Multipath TCP refuses it. To the millisecond: 1500ms.
     #[arg(help_heading = "Settings", long, value_name = "TIME", value_parser = |text: &str| milliseconds(&RTO_MAX, text))]
     pub rto_max: Option<u32>,
 
@@ -60,10 +61,11 @@ pub struct SettingsArgs {
 
     /// Limit for unacknowledged data, TCP_USER_TIMEOUT; 0: none
     ///
-    /// Ends a connection whose data stays unacknowledged for so long. Careful: this ends a living peer too, if it does not read for so long, and the data is
-    /// lost; it makes connect(2) give up after this time; and the kernel no longer counts probes:
-    /// an idle connection ends at the first probe due after this time. --rto-max has none of
-    /// these costs. To the millisecond: 500ms.
+    /// Ends a connection whose data stays unacknowledged for so long. Careful: this ends a living
+    /// peer too, if it does not read for so long, and the data is lost; it makes connect(2) give up
+    /// after this time; and the kernel no longer counts probes: an idle connection ends at the
+    /// first probe due after this time. --rto-max has none of these costs. To the millisecond:
+    /// 500ms.
     #[arg(help_heading = "Settings", long, value_name = "TIME", value_parser = |text: &str| milliseconds(&USER_TIMEOUT, text))]
     pub user_timeout: Option<u32>,
 

@@ -71,13 +71,11 @@ impl Group {
     }
 
     fn add(&mut self, socket: &Socket, late: Duration) {
-        let pause = |it: &Options| Some(longest_pause(it.values.idle?, it.values.interval));
+        let is_late = |it: &Options| longest_pause(&it.values).is_some_and(|it| is_late(it, late));
         let state = match socket.options {
             None => &mut self.unknown,
             Some(options) if !options.keepalive => &mut self.off,
-            Some(options) if pause(&options).is_some_and(|pause| is_late(pause, late)) => {
-                &mut self.late
-            }
+            Some(options) if is_late(&options) => &mut self.late,
             Some(_) => &mut self.on,
         };
         *state += 1;
