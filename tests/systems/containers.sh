@@ -19,6 +19,7 @@ cd "$(dirname "$0")/../.."
 . tests/systems/trees.sh
 . tests/systems/page.sh
 root=$PWD/target/containers
+short=/tmp/keepalive-containers # podman takes no path of more than 50 characters for what runs
 followers=()
 example=examples/container/Containerfile
 show=(/probe socket AF_INET SOCK_STREAM 0 show)
@@ -38,7 +39,7 @@ expect() { # WHAT FOUND WANTED
 
 podman() {
     # A directory of its own for everything, so that the machine's own containers are not touched.
-    command podman --root "$root/images" --runroot "$root/run" --tmpdir "$root/tmp" \
+    command podman --root "$root/images" --runroot "$short/run" --tmpdir "$short/tmp" \
         --storage-driver "${STORAGE_DRIVER:-overlay}" "$@"
 }
 
@@ -47,15 +48,15 @@ cleanup() {
     [ ${#followers[@]} -eq 0 ] || kill "${followers[@]}" 2>/dev/null || true
     podman pod rm --all --force --time 0 >/dev/null 2>&1 || true
     podman rm --all --force --time 0 >/dev/null 2>&1 || true
-    findmnt -rno TARGET | { grep -F "$root/" || true; } | sort -r | xargs -r umount -l
-    rm -rf --one-file-system "$root"
+    findmnt -rno TARGET | { grep -F -e "$root/" -e "$short/" || true; } | sort -r | xargs -r umount -l
+    rm -rf --one-file-system "$root" "$short"
     # podman leaves its empty parent groups; rmdir takes no other.
     find /sys/fs/cgroup -depth -type d \( -name libpod_parent -o -path '*/libpod_parent/*' \) \
         -exec rmdir {} + 2>/dev/null || true
 }
 
 [ "$(id -u)" = 0 ] || fail 'needs root'
-! [ -e "$root" ] || cleanup
+if [ -e "$root" ] || [ -e "$short" ]; then cleanup; fi
 trap cleanup EXIT
 trap 'exit 1' INT TERM
 mkdir -p "$root/made"

@@ -2,14 +2,14 @@
 //! systemd and the container engines name them.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 
 use crate::follow::{Follower, all_are_set};
+use crate::podman::Podman;
 use crate::support::{self, stdout};
 use crate::targets::options;
-use crate::{PublicDirectory, Target, c_target, failure, keepalive, sockets};
+use crate::{Target, c_target, failure, keepalive, sockets};
 
 /// A directory of the cgroup v2 tree; removed when dropped, after its processes were.
 pub struct Group(pub PathBuf);
@@ -109,68 +109,12 @@ fn a_container_by_the_begin_of_its_id() {
     drop((inside, other));
 }
 
-/// What `podman run` needs where no more may be asked for than every system grants.
-const CONTAINERS: &str = "\
-[containers]
-default_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]
-log_driver = \"k8s-file\"
-[engine]
-events_logger = \"none\"
-cgroup_manager = \"cgroupfs\"
-runtime = \"runc\"
-";
-
-/// podman(1) with a directory of its own for everything; it wants a short path.
-struct Podman(PublicDirectory);
-
-impl Podman {
-    fn new() -> Self {
-        let directory = PublicDirectory::new("podman");
-        std::fs::write(directory.0.join("containers.conf"), CONTAINERS).expect("written");
-        Self(directory)
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new("podman");
-        command.env("CONTAINERS_CONF", self.0.0.join("containers.conf"));
-        // Without mounts.
-        command.arg("--storage-driver=vfs");
-        for name in ["root", "runroot", "tmpdir"] {
-            command.arg(format!("--{name}={}", self.0.0.join(name).display()));
-        }
-        command
-    }
-}
-
-impl Drop for Podman {
-    fn drop(&mut self) {
-        let _ = self.command().args(["rm", "--all", "--force", "--time=0"]).output();
-        // Its helpers clean up by themselves, and know the directory by their arguments.
-        let directory = self.0.0.to_string_lossy().into_owned();
-        let is_helper = |process: std::io::Result<std::fs::DirEntry>| {
-            let arguments = process.and_then(|it| std::fs::read(it.path().join("cmdline")));
-            arguments.is_ok_and(|it| String::from_utf8_lossy(&it).contains(&directory))
-        };
-        for _ in 0..100 {
-            if !std::fs::read_dir("/proc").expect("/proc").any(is_helper) {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
-        // It leaves its empty groups; rmdir(1) takes no others.
-        let groups = "find /sys/fs/cgroup -depth -type d \\( -name libpod_parent -o \
-                      -path '*/libpod_parent/*' \\) -exec rmdir {} +";
-        let _ = Command::new("sh").args(["-c", groups]).output();
-    }
-}
-
 /// A real one, whose engine gives it its id.
 #[test]
 #[ignore = "needs root, podman and runc: runs a container"]
 fn a_container_of_podman() {
-    let podman = Podman::new();
-    let tree = podman.0.0.join("tree");
-    std::fs::create_dir(&tree).expect("a directory");
+    let podman = Podman::new("podman");
+    let tree = podman.root("tree");
     support::copy_program(support::compile("target_static", &["-static"]), tree.join("in_podman"));
     let mut run = podman.command();
     run.args(["run", "--rm", "--interactive", "--network=none", "--name=target", "--rootfs"]);

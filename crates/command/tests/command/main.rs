@@ -30,6 +30,7 @@ mod mistakes;
 mod monitoring;
 mod names;
 mod output;
+mod podman;
 mod probe;
 mod programs;
 mod recipes;
