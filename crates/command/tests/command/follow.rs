@@ -2,7 +2,9 @@
 
 use std::io::Read;
 use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -62,6 +64,29 @@ impl Drop for Follower {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// Where a program reports that it is ready, as to systemd: sd_notify(3). A socket's path is at most 107
+/// bytes, so it is not in a test's scratch directory.
+pub struct Supervisor {
+    pub socket: UnixDatagram,
+    path: PathBuf,
+    _directory: PublicDirectory,
+}
+
+impl Supervisor {
+    pub fn new(name: &str) -> Self {
+        let directory = PublicDirectory::new(name);
+        let path = directory.0.join("notify");
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        socket.set_read_timeout(Some(PATIENCE)).expect("an option");
+        Self { socket, path, _directory: directory }
+    }
+
+    /// The command, with this as its supervisor.
+    pub fn of<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("NOTIFY_SOCKET", &self.path)
     }
 }
 
@@ -380,14 +405,12 @@ fn a_signal_ends_it_at_once_while_a_socket_is_held_locked() {
 #[test]
 #[ignore = "needs root: looks into another process"]
 fn systemd_hears_that_it_is_ready() {
-    let name = support::scratch("notify");
-    let socket = std::os::unix::net::UnixDatagram::bind(&name).expect("a socket");
-    socket.set_read_timeout(Some(PATIENCE)).expect("an option");
+    let supervisor = Supervisor::new("ready");
     let target = c_target();
     let mut command = keepalive(&format!("attach --follow --dead-after 2m {}", target.pid()));
-    let follower = Follower::start(command.env("NOTIFY_SOCKET", &name));
+    let follower = Follower::start(supervisor.of(&mut command));
     let mut text = [0; 64];
-    let length = socket.recv(&mut text).expect("a message");
+    let length = supervisor.socket.recv(&mut text).expect("a message");
     assert_eq!(&text[..length], b"READY=1");
     assert!(sockets(target.pid()).iter().all(|socket| options(socket) == SET), "after a look");
     assert_eq!(follower.end_by(Signal::SIGTERM).0, Some(0));
@@ -442,11 +465,10 @@ fn ten_thousand_idle_sockets_cost_at_most_a_hundredth_of_a_core() {
     let crowd = crowd(10_000);
     let (few, _connections) = connected(100);
     let followers = [&few, &crowd.target].map(|target| {
-        let name = support::scratch("notify");
-        let socket = std::os::unix::net::UnixDatagram::bind(&name).expect("a socket");
+        let supervisor = Supervisor::new(&format!("of-{}", target.pid()));
         let mut command = keepalive(&format!("attach --follow --dead-after 2m {}", target.pid()));
-        let follower = Follower::start(command.env("NOTIFY_SOCKET", &name));
-        socket.recv(&mut [0; 64]).expect("the first look");
+        let follower = Follower::start(supervisor.of(&mut command));
+        supervisor.socket.recv(&mut [0; 64]).expect("the first look");
         follower
     });
     let (before, begin) = (followers.each_ref().map(Cost::of), Instant::now());

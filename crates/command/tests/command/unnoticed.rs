@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::beside::{follower, static_target, with_follower};
-use crate::follow::{all_are_set, eventually};
+use crate::follow::{Supervisor, all_are_set, eventually};
 use crate::support::{self, bare, compile};
 use crate::terminal::{is_a_job, shell};
 use crate::{Target, keepalive};
@@ -238,13 +238,11 @@ fn it_goes_on_with_a_descendant_and_nobody_waits_for_it() {
 #[test]
 #[ignore = "needs root: looks into another process"]
 fn it_does_not_speak_for_the_program() {
-    let name = support::scratch("notify");
-    let socket = std::os::unix::net::UnixDatagram::bind(&name).expect("a socket");
+    let supervisor = Supervisor::new("silent");
     let mut command = keepalive("run --dead-after 2m");
-    command.arg(static_target()).env("NOTIFY_SOCKET", &name);
-    let mut target = Target::start(&mut command);
+    let mut target = Target::start(supervisor.of(command.arg(static_target())));
     target.ask("connect");
     all_are_set(target.pid(), 5);
-    socket.set_nonblocking(true).expect("an option");
-    assert!(socket.recv(&mut [0; 64]).is_err(), "a message");
+    supervisor.socket.set_nonblocking(true).expect("an option");
+    assert!(supervisor.socket.recv(&mut [0; 64]).is_err(), "a message");
 }
