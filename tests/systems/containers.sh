@@ -214,7 +214,7 @@ if compgen -G 'target/packages/*-x86_64-linux.tar.gz' >/dev/null; then
     "$root/python/bin/pip" install --quiet podman-compose==1.6.0
     {
         echo '#!/bin/bash'
-        declare -p root
+        declare -p root short
         declare -f podman
         echo 'podman "$@"'
     } >"$root/podman"
