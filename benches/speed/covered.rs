@@ -66,7 +66,7 @@ fn root() -> io::Result<PathBuf> {
 }
 
 /// Compares a connection, and a setsockopt(2) that has nothing to do with keepalive.
-pub fn compare(effort: &Effort) -> Result<(), Box<dyn Error>> {
+pub fn compare(printed: &mut String, effort: &Effort) -> Result<(), Box<dyn Error>> {
     // SAFETY: it has no effect, and cannot fail.
     if unsafe { libc::geteuid() } != 0 {
         println!("\ncover: skipped (root only)");
@@ -75,12 +75,17 @@ pub fn compare(effort: &Effort) -> Result<(), Box<dyn Error>> {
     let command = support::built_command();
     for name in ["connection", "setsockopt"] {
         let operation = operations::ALL.iter().find(|operation| operation.name == name);
-        one(operation.ok_or("no such operation")?, effort, &command)?;
+        one(printed, operation.ok_or("no such operation")?, effort, &command)?;
     }
     Ok(())
 }
 
-fn one(operation: &Operation, effort: &Effort, command: &Path) -> Result<(), Box<dyn Error>> {
+fn one(
+    printed: &mut String,
+    operation: &Operation,
+    effort: &Effort,
+    command: &Path,
+) -> Result<(), Box<dyn Error>> {
     let groups = RIVALS.iter().enumerate();
     let groups = groups.map(|(number, rival)| Group::new(number, rival, command));
     let groups = groups.collect::<Result<Vec<_>, _>>()?;
@@ -98,6 +103,6 @@ fn one(operation: &Operation, effort: &Effort, command: &Path) -> Result<(), Box
         })
         .collect();
     let title = format!("Cover: {}", operation.title(effort));
-    table::print(&title, &["", "CPU ns", "× the first"], &rows);
+    table::print(printed, &title, &["", "CPU ns", "× the first"], &rows);
     Ok(())
 }

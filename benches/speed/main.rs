@@ -25,6 +25,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
+use support::document::Part;
 
 /// The settings in each preload's own variables; every candidate gets all of them.
 const SETTINGS: [(&str, &str); 7] = [
@@ -45,6 +46,10 @@ const PEERS: [(&str, &str, &str); 2] = [
 
 /// The directory of their packages.
 const PLACES: [&str; 3] = ["/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
+
+/// Where the tables are shown.
+const PART: Part = Part { document: "speed.md", by: "cargo bench" };
+const PART_OF_COVERS: Part = Part { document: "speed.md", by: "cargo bench -- cover" };
 
 /// One candidate of a comparison.
 struct Candidate {
@@ -80,6 +85,7 @@ struct Effort {
 fn main() -> Result<(), Box<dyn Error>> {
     let mut effort = Effort { starts: 4000, generations: 20, rounds: 40 };
     let mut plot = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("speed.svg");
+    let mut is_quick = false;
     let mut also = Vec::new();
     let mut parts = Vec::new();
     let mut arguments = lexopt::Parser::from_env();
@@ -87,7 +93,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         match argument {
             // cargo bench itself passes this.
             Long("bench") => {}
-            Long("quick") => effort = Effort { starts: 40, generations: 1, rounds: 4 },
+            Long("quick") => {
+                effort = Effort { starts: 40, generations: 1, rounds: 4 };
+                is_quick = true;
+            }
             Long("starts") => effort.starts = arguments.value()?.parse()?,
             Long("plot") => plot = arguments.value()?.into(),
             Long("also") => {
@@ -102,6 +111,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
 
+    // Nothing that the document does not have.
+    let is_usual = also.is_empty() && parts.is_empty();
     let mut preloads = vec![Candidate::new("libkeepalive", &support::built_library())?];
     preloads.append(&mut also);
     for (name, package, file) in PEERS {
@@ -111,17 +122,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
+    let (mut printed, mut printed_of_covers) = (String::new(), String::new());
     let mut panels = Vec::new();
     if wanted("start-up") {
-        panels.push(start_up::compare(&preloads, &effort)?);
+        panels.push(start_up::compare(&mut printed, &preloads, &effort)?);
     }
     for operation in operations::ALL.iter().filter(|operation| wanted(operation.name)) {
-        panels.extend(operations::compare(operation, &preloads, &effort)?);
+        panels.extend(operations::compare(&mut printed, operation, &preloads, &effort)?);
     }
     if wanted("cover") {
-        covered::compare(&effort)?;
+        covered::compare(&mut printed_of_covers, &effort)?;
     }
     std::fs::write(&plot, plot::svg(&panels))?;
     println!("\nPlot: {}", plot.display());
+    if is_usual && preloads.len() == 1 + PEERS.len() {
+        table::document(&PART, &printed, is_quick)?;
+    }
+    if !printed_of_covers.is_empty() {
+        table::document(&PART_OF_COVERS, &printed_of_covers, is_quick)?;
+    }
     Ok(())
 }

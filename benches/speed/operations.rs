@@ -88,6 +88,7 @@ pub const ALL: [Operation; 6] = [
 /// set, in a program that sets it itself: the limit. That one runs twice, under two names: the
 /// difference of the two shows how much of the others' is chance.
 pub fn compare(
+    printed: &mut String,
     operation: &Operation,
     preloads: &[Candidate],
     effort: &Effort,
@@ -120,7 +121,7 @@ pub fn compare(
         })
         .collect();
     let title = operation.title(effort);
-    table::print(&title, &["", "CPU ns", "× the first"], &rows);
+    table::print(printed, &title, &["", "CPU ns", "× the first"], &rows);
 
     Ok(operation.is_tcp.then(|| Panel {
         title: operation.title.to_owned(),

@@ -29,7 +29,11 @@ struct Start {
 }
 
 /// Starts a program behind each of them in turn, and behind libraries that do nothing.
-pub fn compare(preloads: &[Candidate], effort: &Effort) -> Result<Panel, Box<dyn Error>> {
+pub fn compare(
+    printed: &mut String,
+    preloads: &[Candidate],
+    effort: &Effort,
+) -> Result<Panel, Box<dyn Error>> {
     let without = Candidate::nothing("no preload");
     // Two segments, no protection, no symbol, no code: hardly any library can cost less.
     let smallest = "-Wl,-z,norelro,-z,noseparate-code,--build-id=none,--hash-style=gnu";
@@ -80,7 +84,7 @@ pub fn compare(preloads: &[Candidate], effort: &Effort) -> Result<Panel, Box<dyn
     let title = format!("Start-up: {PROGRAM}, {} starts each", effort.starts);
     let header =
         ["", "µs", "added", "× smallest", "CPU µs added", "× smallest", "page faults added"];
-    table::print(&title, &header, &rows);
+    table::print(printed, &title, &header, &rows);
 
     let rows = candidates.iter().zip(&medians).skip(1);
     let rows = rows

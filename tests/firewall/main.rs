@@ -25,7 +25,7 @@ use report::Timeline;
 use stories::{Election, Ending, Idle, Vanished};
 use support::document::{self, Part};
 
-const PART: Part = Part { document: "firewall.md", test: "firewall" };
+const PART: Part = Part { document: "firewall.md", by: "the test firewall" };
 
 #[test]
 #[ignore = "needs root: network namespaces; nft, conntrack, postgres, java, nc, socat, zookeeper"]

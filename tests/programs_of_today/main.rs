@@ -42,7 +42,7 @@ use stage::Setting;
 use support::document::{self, Part};
 use through::{Outcome, SILENCE, WATCHED};
 
-const PART: Part = Part { document: "programs-of-today.md", test: "programs_of_today" };
+const PART: Part = Part { document: "programs-of-today.md", by: "the test programs_of_today" };
 
 /// How many programs may start at a time.
 const WORKERS: usize = 6;

@@ -33,7 +33,7 @@ use support::document::{self, Part};
 /// How many runs at a time. Most of a run is waiting.
 const WORKERS: usize = 8;
 
-const PART: Part = Part { document: "programs.md", test: "real_programs" };
+const PART: Part = Part { document: "programs.md", by: "the test real_programs" };
 
 /// Each row's last four cells.
 const SETTINGS: [Setting; 4] = [Setting::Traced, Setting::NoLibrary, Setting::On, Setting::Force];

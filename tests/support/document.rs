@@ -1,24 +1,25 @@
-//! The parts of documents that tests write: each is what stands between two comments of Markdown.
+//! The parts of documents that tests and benchmarks write: each is what stands between two comments of
+//! Markdown.
 //!
-//! `KEEPALIVE_TEST_WRITE_DOCUMENTS=1` has the tests write it.
+//! `KEEPALIVE_TEST_WRITE_DOCUMENTS=1` has them write it.
 
 use std::path::{Path, PathBuf};
 
-/// The first comment names the test.
-const BEGIN: (&str, &str) = ("<!-- Written by the test ", " from here -->\n");
+/// The first comment names who writes it.
+const BEGIN: (&str, &str) = ("<!-- Written by ", " from here -->\n");
 const END: &str = "<!-- to here -->\n";
 
-/// Whether the tests are to write their part.
+/// Whether the parts are to be written.
 pub fn is_to_be_written() -> bool {
     std::env::var_os("KEEPALIVE_TEST_WRITE_DOCUMENTS").is_some_and(|value| value == "1")
 }
 
-/// A test's part of a document.
+/// A part of a document.
 pub struct Part {
     /// The document, in docs/.
     pub document: &'static str,
-    /// The test that writes it, as `cargo test --test` names it.
-    pub test: &'static str,
+    /// Who writes it: `the test NAME`, `cargo bench`.
+    pub by: &'static str,
 }
 
 impl Part {
@@ -28,16 +29,16 @@ impl Part {
         written
     }
 
-    /// Puts what the test found into the document.
+    /// Puts what was found into the document.
     pub fn write(&self, found: &str) {
         let (before, _, after) = self.split();
         std::fs::write(self.path(), before + found + &after).expect("the document is written");
     }
 
-    /// The text before what the test wrote, that, and the text after it.
+    /// The text before what was written, that, and the text after it.
     fn split(&self) -> (String, String, String) {
         let text = std::fs::read_to_string(self.path()).expect("the document");
-        let begin = format!("{}{}{}", BEGIN.0, self.test, BEGIN.1);
+        let begin = format!("{}{}{}", BEGIN.0, self.by, BEGIN.1);
         let begin = text.find(&begin).expect("the first comment") + begin.len();
         let end = begin + text[begin..].find(END).expect("the second comment");
         (text[..begin].into(), text[begin..end].into(), text[end..].into())

@@ -14,6 +14,7 @@
 
 pub mod document;
 pub mod group;
+pub mod markdown;
 pub mod namespace;
 pub mod outside;
 pub mod postgres;

@@ -27,6 +27,9 @@ mod ebpf;
 mod follow;
 mod grid;
 mod kernel;
+#[cfg(test)]
+#[path = "../../../tests/support/markdown.rs"]
+mod markdown;
 mod probe;
 mod process;
 mod run;

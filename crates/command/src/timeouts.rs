@@ -149,23 +149,9 @@ pub fn words(seconds: u32) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
-    use std::path::Path;
 
     use super::*;
-
-    fn file(name: &str) -> String {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
-        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"))
-    }
-
-    /// The first two cells of each row of the table in a section of the document.
-    fn rows(document: &str, section: &str) -> Vec<(String, String)> {
-        let (_, section) = document.split_once(&format!("# {section}\n")).expect("a section");
-        let section = section.split("\n#").next().unwrap_or_default();
-        let rows = section.lines().filter_map(|line| line.strip_prefix("| ")).skip(1);
-        let cells = rows.map(|row| row.trim_end_matches(" |").split(" | ").collect::<Vec<_>>());
-        cells.map(|cells| (cells[0].to_owned(), cells[1].to_owned())).collect()
-    }
+    use crate::markdown::{read, rows};
 
     fn limits(place: &Place) -> String {
         place.limits.iter().map(Limit::to_string).collect::<Vec<_>>().join("; ")
@@ -173,33 +159,34 @@ mod tests {
 
     #[test]
     fn the_document_has_the_same_places_and_figures() {
-        let document = file("docs/timeouts.md");
         for (section, places) in
-            [("Where a probe counts", PACKETS), ("Where only data counts", DATA)]
+            [("## Where a probe counts", PACKETS), ("## Where only data counts", DATA)]
         {
-            let expected: Vec<_> =
-                places.iter().map(|place| (place.name.to_owned(), limits(place))).collect();
-            assert_eq!(rows(&document, section), expected);
+            let found = rows("docs/timeouts.md", section, "where");
+            let found: Vec<_> = found.iter().map(|row| (&*row[0], row[1].clone())).collect();
+            let expected: Vec<_> = places.iter().map(|place| (place.name, limits(place))).collect();
+            assert_eq!(found, expected);
         }
+        let document = read("docs/timeouts.md").expect("the document");
         assert!(document.contains(&format!("after at most **{}**", words(SAFE))));
     }
 
     #[test]
     fn the_readme_has_the_same_figures() {
-        let readme = file("README.md");
         for (section, places) in
-            [("Where keepalive holds it", PACKETS), ("Where keepalive cannot help", DATA)]
+            [("### Where keepalive holds it", PACKETS), ("### Where keepalive cannot help", DATA)]
         {
-            let rows = rows(&readme, section);
+            let rows = rows("README.md", section, "on the path");
             assert!(rows.len() > 3, "{section}");
             // Places with the same limits share a row.
-            for (names, found) in rows {
-                for name in names.split("; ") {
+            for row in rows {
+                for name in row[0].split("; ") {
                     let place = places.iter().find(|place| place.name == name);
-                    assert_eq!(found, limits(place.expect(name)), "{name}");
+                    assert_eq!(row[1], limits(place.expect(name)), "{name}");
                 }
             }
         }
+        let readme = read("README.md").expect("the README");
         assert!(readme.contains(&format!("first probe after at most {}", words(SAFE))));
     }
 

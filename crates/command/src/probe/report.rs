@@ -55,7 +55,7 @@ impl Report<'_> {
 
     /// Whether what was asked for was found.
     pub fn is_answer(&self) -> bool {
-        matches!(self.found(), Found::Forgotten(_) | Found::Nothing | Found::Mixed)
+        self.found().is_answer()
     }
 
     /// What was found.

@@ -85,6 +85,13 @@ pub enum Found {
     Interrupted,
 }
 
+impl Found {
+    /// Whether it says how long the path remembers.
+    pub fn is_answer(self) -> bool {
+        matches!(self, Self::Forgotten(_) | Self::Nothing | Self::Mixed)
+    }
+}
+
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {

@@ -402,7 +402,7 @@ fn every_limit_is_found_whatever_is_lost() {
         table += &row("usual", loss, USUAL.into_iter());
     }
     println!("{table}");
-    let part = document::Part { document: "probe.md", test: "simulation" };
+    let part = document::Part { document: "probe.md", by: "the test simulation" };
     if document::is_to_be_written() {
         part.write(&table);
     }

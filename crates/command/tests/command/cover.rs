@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::follow::eventually;
 use crate::groups::{Group, root, unique};
+use crate::support::markdown::read;
 use crate::support::{self, bare, run, stdout};
 use crate::{Target, failure, keepalive, sockets};
 
@@ -331,6 +332,11 @@ fn show_says_who_is_covered() {
     let document: Value = serde_json::from_str(&show("show --json")).expect("JSON");
     let covers = &document["processes"][0]["covers"];
     assert_eq!((&covers[0]["cgroup"], &covers[0]["idle_s"]), (&Value::from(path), &56.into()));
+    let fields = |cover: &Value| cover.as_object().map(|it| it.keys().cloned().collect::<Vec<_>>());
+    let schema = read("docs/show.schema.json").expect("text");
+    let schema: Value = serde_json::from_str(&schema).expect("JSON");
+    assert_eq!(fields(&covers[0]), fields(&schema["$defs"]["cover"]["properties"]));
+    assert_eq!(fields(&covers[0]), fields(&covered.entry()));
     stdout(&mut covered.keepalive("cover --remove"));
     assert!(!show("show").contains("covered"));
     let document: Value = serde_json::from_str(&show("show --json")).expect("JSON");

@@ -68,7 +68,8 @@ fn a_unit_a_slice_and_a_path() {
     unit.take(inside.pid());
     below.take(deeper.pid());
 
-    for name in [&*slice_name, &*unit_name, &*unit.0.to_string_lossy()] {
+    let without_service = unit_name.strip_suffix(".service").expect("a service");
+    for name in [&*slice_name, &*unit_name, &*unit.0.to_string_lossy(), without_service] {
         let said = stdout(&mut keepalive(&format!("attach --force --idle 60 {name}")));
         assert_eq!(said.matches(": 3 sockets").count() + said.matches(": 0 sockets").count(), 2);
         for target in [&inside, &deeper] {

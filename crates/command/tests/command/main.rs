@@ -16,6 +16,7 @@ mod cover_programs;
 mod cover_refusals;
 mod cover_units;
 mod dead_peers;
+mod documents;
 mod environment;
 mod files;
 mod firewall;

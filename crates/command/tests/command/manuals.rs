@@ -147,21 +147,3 @@ fn the_pages_render_without_warnings() {
         assert!(entry.contains(&format!(": \"{name} - ")), "{entry}");
     }
 }
-
-/// docs/promises.md names each promise's tests.
-#[test]
-fn every_test_of_a_promise_exists() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(root.join("../../docs/promises.md")).expect("the document");
-    let (_, section) = text.split_once("\n## The command\n").expect("the section");
-    let (section, _) = section.split_once("\n## ").expect("the next one");
-    let names: Vec<_> = section.split('`').filter_map(|name| name.split_once("::")).collect();
-    assert!(names.len() > 20, "{names:?}");
-    for (module, test) in names {
-        // Some are a suite by themselves.
-        let files = ["tests/command", "tests"].map(|directory| root.join(directory).join(module));
-        let read = |file: &PathBuf| std::fs::read_to_string(file.with_extension("rs"));
-        let source = files.iter().find_map(|file| read(file).ok()).unwrap_or_default();
-        assert!(source.contains(&format!("\nfn {test}() {{")), "{module}::{test}");
-    }
-}

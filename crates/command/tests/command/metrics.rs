@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::markdown::rows;
 use crate::support::running::Running;
 use crate::support::{self, run, stdout};
 use crate::{Target, c_target, failure, keepalive};
@@ -97,16 +98,9 @@ fn the_document_lists_the_metrics() {
             _ => line.to_owned(),
         })
         .collect();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/command.md");
-    let text = fs::read_to_string(path).expect("the document");
-    let (_, section) = text.split_once("\n## Metrics\n").expect("the section");
-    let (section, _) = section.split_once("\n## ").expect("the next one");
-    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
-    let mut listed: Vec<_> = rows
-        .map(|row| {
-            let (name, rest) = row.split_once("` | ").expect("a cell");
-            format!("{name} {}", rest.split(" | ").next().expect("a type"))
-        })
+    let mut listed: Vec<_> = rows("docs/command.md", "## Metrics", "metric")
+        .iter()
+        .map(|row| format!("{} {}", row[0].trim_matches('`'), row[1]))
         .collect();
     printed.sort();
     listed.sort();

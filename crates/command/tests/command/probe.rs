@@ -176,7 +176,7 @@ fn every_path_and_server_is_told_and_nothing_is_left() {
     println!("{table}");
     assert_eq!(faults, "");
     if document::is_to_be_written() && is_long {
-        document::Part { document: "probe.md", test: "probe" }.write(&table);
+        document::Part { document: "probe.md", by: "the test probe" }.write(&table);
     }
 }
 

@@ -16,7 +16,7 @@ use crate::support::{self, bare, host};
 use crate::targets::go_program;
 use crate::{PublicDirectory, Target, as_nobody, musl_program};
 
-const PART: Part = Part { document: "programs.md", test: "programs" };
+const PART: Part = Part { document: "programs.md", by: "the test programs" };
 
 /// As in the first table.
 const SETTINGS: &str = "--idle 180 --interval 60 --count 20 --user-timeout 23m";
