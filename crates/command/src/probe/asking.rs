@@ -1,9 +1,9 @@
 //! Opens connections and asks them, when their time has come.
 
 use super::events::NEAR;
-use super::evidence::How;
+use super::evidence::{Forgotten, How};
 use super::flow::{Ask, Flow, Role, State};
-use super::search::{Action, Found, Phase, Search};
+use super::search::{Action, Phase, Search};
 
 /// Connections are opened this far apart.
 pub const BETWEEN_OPENINGS: f64 = 0.1;
@@ -29,18 +29,23 @@ const MOST: usize = 100;
 impl Search {
     /// Opens one more that is planned, and gives up those that take too long.
     pub(super) fn open(&mut self, now: f64, actions: &mut Vec<Action>) {
-        for (id, flow) in self.flows.iter_mut().enumerate() {
+        for id in 0..self.flows.len() {
+            let flow = &mut self.flows[id];
             if flow.state == State::Opening && now >= flow.since + OPENING {
                 flow.state = State::Ended;
                 actions.push(Action::Close(id));
-                if id == 0 {
-                    self.found.get_or_insert(Found::Unreachable);
+                if id == self.control.id {
+                    self.control_failed(now);
                 }
             }
         }
-        let is_reachable = self.flows[0].state != State::Opening;
-        let planned = self.flows.iter().position(|flow| flow.state == State::Planned);
-        if let Some(id) = planned.filter(|_| is_reachable && now >= self.next_opening) {
+        // The control connection first: it tells whether the server is there.
+        let planned = match self.flows[self.control.id].state {
+            State::Planned => Some(self.control.id),
+            State::Open => self.flows.iter().position(|flow| flow.state == State::Planned),
+            State::Opening | State::Forgotten | State::Ended => None,
+        };
+        if let Some(id) = planned.filter(|_| now >= self.next_opening) {
             let flow = &mut self.flows[id];
             (flow.state, flow.since) = (State::Opening, now);
             self.next_opening = now + BETWEEN_OPENINGS;
@@ -95,7 +100,10 @@ impl Search {
     fn control_pause(&self) -> f64 {
         if self.outage.as_ref().is_some_and(|outage| outage.reached.is_none()) {
             BETWEEN_ASKS_IN_SILENCE
-        } else if !self.control.asks.is_empty() || self.flows.iter().any(Flow::is_asking) {
+        } else if !self.control.asks.is_empty()
+            || !self.resets.is_empty()
+            || self.flows.iter().any(Flow::is_asking)
+        {
             CONTROL_IN_QUESTION.max(self.between_asks())
         } else {
             (self.evidence.low().unwrap_or(0.0) / 3.0).clamp(CONTROL, CONTROL_LATER)
@@ -147,11 +155,16 @@ impl Search {
                 actions.push(Action::Ask(id));
                 continue;
             }
-            if let Some(surely) = counted().nth(arrival - 1) {
-                let idle = surely.at - flow.idle_since + bound;
+            if let Some((first, surely)) = counted().next().zip(counted().nth(arrival - 1)) {
+                let forgotten = Forgotten {
+                    connection: Some(id),
+                    asked: first.at - flow.idle_since,
+                    idle: surely.at - flow.idle_since + bound,
+                    how: How::Silence,
+                };
                 flow.state = State::Forgotten;
                 flow.asks.clear();
-                self.evidence.forgotten(idle, How::Silence);
+                self.evidence.forgotten(forgotten);
                 self.confirmed += usize::from(self.phase == Phase::Confirmation);
             }
         }

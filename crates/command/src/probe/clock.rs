@@ -12,25 +12,40 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// Counts from when it was made, and while the machine sleeps, too: a path forgets then as well.
 pub struct Clock {
     begin: Duration,
+    begin_awake: Duration,
     signals: SignalFd,
 }
 
+/// They end a measurement.
+const ENDING: [Signal; 3] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
+
 impl Clock {
-    /// From now on SIGINT and SIGTERM are heard here.
+    /// From now on SIGHUP, SIGINT and SIGTERM are heard here, unless whoever started us wants them
+    /// ignored: nohup(1), a shell for what runs in the background.
     pub fn new() -> io::Result<Self> {
         let mut ending = SigSet::empty();
-        ending.add(Signal::SIGINT);
-        ending.add(Signal::SIGTERM);
+        ENDING.into_iter().filter(|signal| !is_ignored(*signal)).for_each(|it| ending.add(it));
         ending.thread_block()?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let signals = SignalFd::with_flags(&ending, flags)?;
-        Ok(Self { begin: boot_time()?, signals })
+        // In this order, and in the other order later, it is never too much that it has slept.
+        let begin_awake = time_of(ClockId::CLOCK_MONOTONIC)?;
+        Ok(Self { begin: time_of(ClockId::CLOCK_BOOTTIME)?, begin_awake, signals })
     }
 
     /// The time since the begin, in seconds.
     pub fn now(&self) -> f64 {
         // It worked at the begin, and the kernel has this clock since Linux 2.6.39.
-        boot_time().map_or(0.0, |now| now.saturating_sub(self.begin).as_secs_f64())
+        time_of(ClockId::CLOCK_BOOTTIME)
+            .map_or(0.0, |now| now.saturating_sub(self.begin).as_secs_f64())
+    }
+
+    /// For how many seconds the machine has slept since the begin: one of the two clocks stands
+    /// still then (clock_getres(2)). When somebody sets the time of day, neither moves.
+    pub fn slept(&self) -> f64 {
+        let now = self.now();
+        time_of(ClockId::CLOCK_MONOTONIC)
+            .map_or(0.0, |awake| now - awake.saturating_sub(self.begin_awake).as_secs_f64())
     }
 
     /// Waits this many seconds, or until one of these can be read, has an error, or takes data
@@ -48,6 +63,15 @@ impl Clock {
     }
 }
 
-fn boot_time() -> io::Result<Duration> {
-    Ok(clock_gettime(ClockId::CLOCK_BOOTTIME)?.into())
+fn time_of(clock: ClockId) -> io::Result<Duration> {
+    Ok(clock_gettime(clock)?.into())
+}
+
+/// Whether a signal is ignored: a blocked one would come all the same (signal(7)).
+fn is_ignored(signal: Signal) -> bool {
+    // SAFETY: a structure of integers and a pointer, for which zeros are a value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: changes nothing, and the kernel writes a structure that lives until then.
+    let result = unsafe { libc::sigaction(signal as i32, std::ptr::null(), &raw mut action) };
+    result == 0 && action.sa_sigaction == libc::SIG_IGN
 }

@@ -1,7 +1,7 @@
 //! What to ask next, and when the answer is there.
 
 use super::asking::GENERATIONS;
-use super::flow::{Flow, Role};
+use super::flow::Flow;
 use super::plan;
 use super::search::{Found, Phase, Search, WITNESSES};
 
@@ -26,8 +26,14 @@ const NARROW: f64 = 4.0;
 impl Search {
     /// Plans what to ask next, once what was planned has been answered, or says what was found.
     pub(super) fn decide(&mut self, now: f64) {
-        let mut idle_flows = self.flows.iter().filter(|flow| flow.role == Role::Idle);
-        if self.found.is_some() || idle_flows.any(Flow::is_asking) || !self.ends.is_empty() {
+        let is_open =
+            !self.ends.is_empty() || !self.resets.is_empty() || self.control_ended.is_some();
+        if self.found.is_some() || is_open || self.flows.iter().any(Flow::is_asking) {
+            return;
+        }
+        let is_asked = self.flows.iter().all(|flow| !flow.is_planned());
+        if self.control_forgotten.is_some() && is_asked {
+            self.found = Some(Found::DespiteKeepalive);
             return;
         }
         if self.phase == Phase::Ladder && self.evidence.high().is_some() {
@@ -49,7 +55,7 @@ impl Search {
             let goes_on = is_refinement && !self.is_narrow() && self.refine(now, is_opening);
             let goes_on = goes_on || self.phase == Phase::Ladder && self.climb(now);
             if self.phase == Phase::Confirmation {
-                self.conclude();
+                self.conclude(now);
             } else if !goes_on {
                 self.confirm(now);
             }
@@ -80,7 +86,7 @@ impl Search {
         targets.into_iter().any(|target| target >= high)
     }
 
-    fn cancel(&mut self) {
+    pub(super) fn cancel(&mut self) {
         for flow in &mut self.flows {
             flow.target = None;
         }
@@ -161,20 +167,35 @@ impl Search {
             let number = CONFIRMING.min(self.options.parallel / 3);
             (0..number).for_each(|_| self.add(Some(less), GENERATIONS));
         } else if above + below == 0 {
-            self.conclude();
+            self.conclude(now);
+        }
+    }
+
+    /// Asks all that were ever asked, once those of them that are forgotten first should be: for how
+    /// long they were remembered before is what holds them.
+    fn ask_all(&mut self, now: f64) {
+        let high = self.evidence.high().unwrap_or(0.0) * A_LITTLE_MORE;
+        for flow in self.flows.iter_mut().filter(|flow| flow.is_idle() && flow.was_asked) {
+            flow.target = Some(flow.idle(now).max(high));
         }
     }
 
     /// Says what was found, if what should have confirmed it did.
-    fn conclude(&mut self) {
-        if self.evidence.high().is_some() && !self.is_narrow() && self.rounds < ROUNDS {
+    fn conclude(&mut self, now: f64) {
+        let is_mixed = self.evidence.is_mixed();
+        if is_mixed && !self.has_asked_all {
+            self.has_asked_all = true;
+            return self.ask_all(now);
+        }
+        let is_wide = self.evidence.high().is_some() && !self.is_narrow();
+        if is_wide && !is_mixed && self.rounds < ROUNDS {
             self.rounds += 1;
             self.phase = Phase::Refinement;
             return;
         }
         let longest = self.evidence.low().unwrap_or(0.0);
         self.found = Some(match self.evidence.how() {
-            Some(_) if self.evidence.is_mixed() => Found::Mixed,
+            Some(_) if is_mixed => Found::Mixed,
             Some(how) => Found::Forgotten(how),
             None if longest >= self.options.max => Found::Nothing,
             None => Found::Incomplete,

@@ -12,6 +12,8 @@ use super::search::{Action, Event, Found, Id, Search};
 /// How often to look for what comes unasked, and for an answer, in seconds.
 const LOOK: f64 = 0.25;
 const LOOK_FOR_ANSWER: f64 = 0.05;
+/// A sleep of the machine that is too short to change anything, in seconds.
+const SLEEP: f64 = 1.0;
 
 /// One connection of the search's.
 enum Line {
@@ -43,6 +45,9 @@ impl<'a> Engine<'a> {
     /// Runs until the search has ended, and tells `watch` of its state now and then.
     pub fn run(&mut self, search: &mut Search, mut watch: impl FnMut(&Search, f64)) {
         while search.found().is_none() {
+            if self.has_slept(search) {
+                break;
+            }
             self.look(search);
             let now = self.clock.now();
             let (actions, wake) = search.act(now);
@@ -51,6 +56,8 @@ impl<'a> Engine<'a> {
             for event in events {
                 search.event(now, event);
             }
+            // It may have slept only now.
+            self.has_slept(search);
             watch(search, now);
             let is_pending = |line: &Line| matches!(line, Line::Opening(_) | Line::Open(_, true));
             let look = if self.lines.iter().any(is_pending) { LOOK_FOR_ANSWER } else { LOOK };
@@ -63,6 +70,16 @@ impl<'a> Engine<'a> {
                 search.interrupt();
             }
         }
+    }
+
+    /// Whether the machine has slept: then it is over.
+    fn has_slept(&self, search: &mut Search) -> bool {
+        let slept = self.clock.slept();
+        let has_slept = slept >= SLEEP;
+        if has_slept {
+            search.sleep(slept);
+        }
+        has_slept
     }
 
     fn act(&mut self, action: Action) -> Option<Event> {

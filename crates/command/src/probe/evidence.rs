@@ -18,30 +18,39 @@ pub enum How {
 const DOUBT: f64 = 1e-5;
 /// How sure it has to be that an ask has reached the path at all: this bounds the idle time.
 const DOUBT_OF_ARRIVAL: f64 = 1e-3;
-/// Two connections of one path may differ by this factor before the path counts as mixed.
-const TOLERANCE: f64 = 1.02;
+/// A connection that was not known any more.
+#[derive(Clone, Copy, Debug)]
+pub struct Forgotten {
+    /// Which one, if it stands for all of the path.
+    pub connection: Option<usize>,
+    /// How long it had been idle when it was asked first.
+    pub asked: f64,
+    /// After how long it surely was forgotten.
+    pub idle: f64,
+    pub how: How,
+}
 
 /// The answers so far.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
-    /// Idle times after which a connection was still known.
-    remembered: Vec<f64>,
-    /// Idle times after which one was not.
-    forgotten: Vec<(f64, How)>,
+    /// Idle times after which a connection was still known, and which one, if that counts.
+    pub(super) remembered: Vec<(Option<usize>, f64)>,
+    pub(super) forgotten: Vec<Forgotten>,
     asks: u32,
     lost: u32,
     round_trips: Vec<f64>,
 }
 
 impl Evidence {
-    /// A connection that had been idle this long was answered.
-    pub fn remembered(&mut self, idle: f64) {
-        self.remembered.push(idle);
+    /// A connection that had been idle this long was answered: with its number, one of those that
+    /// stand for all of the path.
+    pub fn remembered(&mut self, connection: Option<usize>, idle: f64) {
+        self.remembered.push((connection, idle));
     }
 
-    /// One that had been idle this long was not.
-    pub fn forgotten(&mut self, idle: f64, how: How) {
-        self.forgotten.push((idle, how));
+    /// Another was not.
+    pub fn forgotten(&mut self, forgotten: Forgotten) {
+        self.forgotten.push(forgotten);
     }
 
     /// Of so many asks on a connection that lives, so many were not answered.
@@ -57,30 +66,29 @@ impl Evidence {
 
     /// The shortest idle time after which a connection was forgotten.
     pub fn high(&self) -> Option<f64> {
-        self.forgotten.iter().map(|(idle, _)| *idle).min_by(f64::total_cmp)
+        self.forgotten.iter().map(|it| it.idle).min_by(f64::total_cmp)
     }
 
     /// How it was forgotten then.
     pub fn how(&self) -> Option<How> {
-        self.forgotten.iter().min_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, how)| *how)
+        self.forgotten.iter().min_by(|one, other| one.idle.total_cmp(&other.idle)).map(|it| it.how)
     }
 
     /// The longest idle time below [`Self::high`] after which a connection was still known.
     pub fn low(&self) -> Option<f64> {
         let high = self.high().unwrap_or(f64::INFINITY);
-        self.remembered.iter().copied().filter(|idle| *idle < high).max_by(f64::total_cmp)
+        self.idle_times().filter(|idle| *idle < high).max_by(f64::total_cmp)
     }
 
     /// How many connections were known after this idle time, up to [`Self::low`].
     pub fn remembered_since(&self, idle: f64) -> usize {
         let low = self.low().unwrap_or(0.0);
-        self.remembered.iter().filter(|it| (idle..=low).contains(*it)).count()
+        self.idle_times().filter(|it| (idle..=low).contains(it)).count()
     }
 
-    /// Whether some connections are remembered for longer than others.
-    pub fn is_mixed(&self) -> bool {
-        let high = self.high().unwrap_or(f64::INFINITY) * TOLERANCE;
-        self.remembered.iter().any(|idle| *idle > high)
+    /// Idle times after which a connection was still known.
+    pub(super) fn idle_times(&self) -> impl Iterator<Item = f64> {
+        self.remembered.iter().map(|(_, idle)| *idle)
     }
 
     /// How much is lost on the way there and back, from 0 to 1; None before anything was asked.
@@ -150,11 +158,12 @@ mod tests {
         let mut evidence = Evidence::default();
         assert_eq!((evidence.low(), evidence.high(), evidence.is_mixed()), (None, None, false));
         for idle in [10.0, 31.0, 20.0] {
-            evidence.remembered(idle);
+            evidence.remembered(None, idle);
         }
-        evidence.forgotten(45.0, How::Silence);
+        let forgotten = |idle, how| Forgotten { connection: None, asked: idle, idle, how };
+        evidence.forgotten(forgotten(45.0, How::Silence));
         assert_eq!((evidence.low(), evidence.high()), (Some(31.0), Some(45.0)));
-        evidence.forgotten(25.0, How::Reset);
+        evidence.forgotten(forgotten(25.0, How::Reset));
         assert_eq!((evidence.low(), evidence.high()), (Some(20.0), Some(25.0)));
         assert_eq!((evidence.how(), evidence.is_mixed()), (Some(How::Reset), true));
     }

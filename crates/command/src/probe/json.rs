@@ -86,7 +86,7 @@ fn result(found: Found) -> &'static str {
         Found::Incomplete => "incomplete",
         Found::Unreachable => "unreachable",
         Found::Lost => "lost",
-        Found::Interrupted => "interrupted",
+        Found::Interrupted | Found::Slept(_) => "interrupted",
     }
 }
 

@@ -5,7 +5,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-use rustix::net::{RecvFlags, recv};
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, RecvFlags, SocketFlags, SocketType, sockopt};
 
 use super::clock::Clock;
 use crate::terminal::{complain, print};
@@ -20,8 +21,7 @@ const LOOK: f64 = 60.0;
 /// Listens until a signal comes.
 pub fn listen(address: SocketAddr) -> Result<ExitCode, String> {
     let clock = Clock::new().map_err(|error| format!("signalfd(2), clock_gettime(2): {error}"))?;
-    let listener = TcpListener::bind(address).map_err(|error| format!("{address}: {error}"))?;
-    listener.set_nonblocking(true).map_err(|error| format!("{address}: {error}"))?;
+    let listener = bind(address).map_err(|error| format!("{address}: {error}"))?;
     let bound = listener.local_addr().map_err(|error| format!("{address}: {error}"))?;
     let port = bound.port();
     print(&format!("Listening at {bound}. At the other end: keepalive probe HOST:{port}\n"))
@@ -44,11 +44,26 @@ pub fn listen(address: SocketAddr) -> Result<ExitCode, String> {
     }
 }
 
+/// Listens without waiting. All addresses of IPv6 are all of IPv4, too, whatever
+/// net.ipv6.bindv6only says (ipv6(7)).
+fn bind(address: SocketAddr) -> Result<TcpListener, Errno> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, false)?;
+    }
+    net::bind(&socket, &address)?;
+    net::listen(&socket, MOST as i32)?;
+    Ok(socket.into())
+}
+
 /// Whether the other end has not closed it. What it sends is thrown away.
 fn is_open(connection: &TcpStream) -> bool {
     let mut buffer = [0; 4096];
-    match recv(connection, &mut buffer[..], RecvFlags::DONTWAIT) {
+    match net::recv(connection, &mut buffer[..], RecvFlags::DONTWAIT) {
         Ok((length, _)) => length > 0,
-        Err(error) => error == rustix::io::Errno::AGAIN || error == rustix::io::Errno::INTR,
+        Err(error) => error == Errno::AGAIN || error == Errno::INTR,
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! `search` decides, from what came so far, what to do next; `engine` does it.
 
+mod anew;
 mod asking;
 mod cleanup;
 mod clock;
@@ -14,6 +15,7 @@ mod flow;
 mod json;
 mod listen;
 mod outage;
+mod paths;
 mod plan;
 mod progress;
 mod report;
@@ -124,9 +126,16 @@ fn measure(arguments: &ProbeArgs, target: &Target) -> Result<ExitCode, String> {
     let parallel = arguments.parallel.map_or_else(|| usual(target), usize::from);
     let clock = Clock::new().map_err(|error| format!("signalfd(2), clock_gettime(2): {error}"))?;
     let greeting = arguments.send.as_ref().map_or(&[][..], |greeting| &greeting.0);
-    let mut report = None;
+    let mut report: Option<Report> = None;
     // All connections go to one address: paths differ.
     for address in addresses {
+        if let Some(before) = &report {
+            complain(format!(
+                "{}: cannot be reached: {}",
+                before.address,
+                before.why_unreachable()
+            ));
+        }
         let begin = clock.now();
         let mut search = Search::new(Options {
             max: arguments.max.as_secs_f64(),
@@ -137,7 +146,7 @@ fn measure(arguments: &ProbeArgs, target: &Target) -> Result<ExitCode, String> {
         let mut progress = Progress::default();
         engine.run(&mut search, |search, now| progress.watch(search, now));
         clear_status();
-        if search.found() == Some(Found::Interrupted) {
+        if let Some(Found::Interrupted | Found::Slept(_)) = search.found() {
             complain("interrupted: closing the connections; a second signal leaves at once");
         }
         let took = clock.now() - begin;

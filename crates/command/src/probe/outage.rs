@@ -1,12 +1,12 @@
 //! The control connection, and what its silence means.
 
-use super::evidence::How;
+use super::evidence::{Forgotten, How};
 use super::flow::{Flow, Role, State};
 use super::search::{Action, Found, Id, Search};
 
 /// How often the server is tried anew during an outage, and how long in all.
 pub const BETWEEN_TRIALS: f64 = 10.0;
-const OUTAGE: f64 = 300.0;
+pub const OUTAGE: f64 = 300.0;
 
 /// The control connection.
 #[derive(Clone, Debug)]
@@ -95,13 +95,22 @@ impl Search {
         let arrived = lost + self.evidence.asks_for_arrival() - 1;
         let surely = self.control.asks[arrived.min(self.control.asks.len() - 1)];
         let idle = surely - self.control.heard;
-        if self.evidence.low().is_some_and(|low| low > idle) {
-            self.found = Some(Found::DespiteKeepalive);
-            return;
+        let forgotten = Forgotten { connection: None, asked: idle, idle, how: How::Silence };
+        let is_early = self.evidence.low().is_some_and(|low| low > idle);
+        if is_early {
+            // It may go another way than others: do these live?
+            let age = surely - self.flows[self.control.id].since;
+            self.control_forgotten = Some((forgotten, age));
+            self.cancel();
+            self.flows
+                .iter_mut()
+                .filter(|flow| flow.is_idle())
+                .for_each(|it| it.target = Some(0.0));
+        } else {
+            // The limit is shorter than the time between asks that arrived.
+            self.evidence.forgotten(forgotten);
         }
-        // The limit is shorter than the time between asks that arrived.
-        self.evidence.forgotten(idle, How::Silence);
-        if was_out {
+        if was_out || is_early {
             self.outage = None;
             self.control = Control::new(self.flows.len(), now);
             self.flows.push(Flow::new(Role::Control, None, 0));

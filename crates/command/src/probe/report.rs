@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::evidence::How;
+use super::evidence::{Evidence, How};
 use super::search::{Found, Search};
 use super::target::Target;
 use crate::terminal::{count, printable};
@@ -38,11 +38,22 @@ pub struct Recommended {
 const COUNT: u32 = 9;
 const INTERVAL: u32 = 75;
 
-/// For a path that surely remembers for so many seconds: the first probe at half of the time, and
-/// if it is lost, five more before the time is over. No later than what holds the other paths that
-/// are known. Below two seconds there is none.
-fn recommended(low: f64) -> Option<Recommended> {
-    let idle = ((low / 2.0) as u32).min(SAFE);
+/// For what is known of a path: the first probe at half of the longest time that was remembered, and
+/// if it is lost, five more before that is over. No later than what several connections remembered,
+/// with a fifth to spare, or than what holds the other paths that are known. Where connections
+/// differ, only those count that are forgotten first. Below two seconds there is none.
+pub fn recommended(evidence: &Evidence) -> Option<Recommended> {
+    evidence.high()?;
+    settings(remembered(evidence)?, evidence.sure()?)
+}
+
+/// For how long a connection is surely remembered.
+fn remembered(evidence: &Evidence) -> Option<f64> {
+    if evidence.is_mixed() { evidence.sure() } else { evidence.low() }
+}
+
+fn settings(low: f64, sure: f64) -> Option<Recommended> {
+    let idle = ((low / 2.0).min(sure * 0.8) as u32).min(SAFE);
     let interval = (((low - f64::from(idle)) / 6.0) as u32).clamp(1, INTERVAL);
     (idle > 0).then_some(Recommended { idle, interval, count: COUNT })
 }
@@ -51,6 +62,11 @@ impl Report<'_> {
     /// Whether nobody answered at this address.
     pub fn is_unreachable(&self) -> bool {
         self.found() == Found::Unreachable
+    }
+
+    /// Why nobody could be reached.
+    pub fn why_unreachable(&self) -> String {
+        self.trouble.map_or("no answer".into(), |error| error.to_string())
     }
 
     /// Whether what was asked for was found.
@@ -65,8 +81,9 @@ impl Report<'_> {
 
     /// Settings, if the path forgets.
     pub fn recommended(&self) -> Option<Recommended> {
-        self.search.evidence.high()?;
-        recommended(self.search.evidence.low()?)
+        // There it would not help.
+        let is_of_use = self.found() != Found::DespiteKeepalive;
+        is_of_use.then(|| recommended(&self.search.evidence)).flatten()
     }
 
     /// The answer, what it means, and the lines to copy.
@@ -87,7 +104,8 @@ impl Report<'_> {
             _ => {}
         }
         if let Some(settings) = self.recommended() {
-            text += &lines_to_copy(settings, self.search.evidence.low().unwrap_or(0.0) as u32);
+            let remembered = remembered(&self.search.evidence).unwrap_or(0.0);
+            text += &lines_to_copy(settings, remembered as u32);
         }
         text
     }
@@ -122,7 +140,7 @@ impl Report<'_> {
             Found::Mixed => format!(
                 "the path forgets some connections within {high} without traffic, and remembers \
                  others for longer: there is more than one way, or something on it runs short of \
-                 memory"
+                 memory. What follows is for those that are forgotten first"
             ),
             Found::EndsIdle(after) => format!(
                 "the server, or something in front of it that ends TCP, closes connections that \
@@ -142,16 +160,24 @@ impl Report<'_> {
                 seconds(every)
             ),
             Found::Incomplete => {
-                format!("no connection was left to go on with; {known}{}", self.bracket())
+                let why = self.trouble.map_or(String::new(), |error| {
+                    format!(" (the last that could not be opened: {error})")
+                });
+                format!("no connection was left to go on with{why}; {known}{}", self.bracket())
             }
             Found::Unreachable => {
-                let why = self.trouble.map_or("no answer".into(), |error| error.to_string());
-                format!("cannot be reached: {why}")
+                format!("cannot be reached: {}", self.why_unreachable())
             }
             Found::Lost => {
                 format!("has not answered for five minutes, also to new connections; {known}")
             }
             Found::Interrupted => format!("interrupted; {known}{}", self.bracket()),
+            Found::Slept(seconds) => format!(
+                "interrupted: the machine slept for {}, and what came of it proves nothing; \
+                 {known}{}. `systemd-inhibit keepalive probe ...` keeps it awake",
+                time::show(Duration::from_secs(seconds.round() as u64)),
+                self.bracket()
+            ),
         }
     }
 
@@ -238,16 +264,18 @@ mod tests {
     fn six_probes_fit_into_the_time_that_is_remembered() {
         for low in 2..10_000 {
             let low = f64::from(low);
-            let Recommended { idle, interval, count } = recommended(low).expect("settings");
+            let Recommended { idle, interval, count } = settings(low, low).expect("settings");
             assert!(f64::from(idle) <= low / 2.0 && count == 9, "{low}");
             assert!(
                 low < 14.0 || f64::from(idle + 5 * interval) <= low,
                 "{low}: {idle} {interval}"
             );
         }
-        assert_eq!(recommended(1.9), None);
-        assert_eq!(recommended(348.0), Some(Recommended { idle: 174, interval: 29, count: 9 }));
-        assert_eq!(recommended(7000.0), Some(Recommended { idle: 200, interval: 75, count: 9 }));
+        assert_eq!(settings(1.9, 1.9), None);
+        let all = |idle, interval| Some(Recommended { idle, interval, count: 9 });
+        assert_eq!(settings(348.0, 348.0), all(174, 29));
+        assert_eq!(settings(348.0, 60.0), all(48, 50));
+        assert_eq!(settings(7000.0, 7000.0), all(200, 75));
     }
 
     #[test]

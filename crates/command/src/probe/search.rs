@@ -1,5 +1,5 @@
 //! The search: from what came so far to what to do next. It knows no clock and no socket, so that
-//! the tests can try it with every path, loss and server (simulation.rs).
+//! the tests can try it with every path, loss and server (simulation).
 //!
 //! Connections are opened together. Each is left idle until its rung of the ladder, then asked. The
 //! first that is not answered ends the ladder; those that were answered have been idle since, and
@@ -9,11 +9,10 @@
 //! `events` is what is learned, `asking` and `outage` what is done, `deciding` what is asked next.
 
 use super::asking::{BETWEEN_OPENINGS, OPENING, SETTLED};
-use super::events::End;
-use super::evidence::{Evidence, How};
+use super::events::{End, Reset};
+use super::evidence::{Evidence, Forgotten, How};
 use super::flow::{Flow, Role, State};
 use super::outage::{Control, Outage};
-use super::plan;
 
 /// How many connections are kept for confirming the result.
 pub const WITNESSES: usize = 4;
@@ -83,6 +82,8 @@ pub enum Found {
     Lost,
     /// Somebody ended the measurement.
     Interrupted,
+    /// The machine slept for so long.
+    Slept(f64),
 }
 
 impl Found {
@@ -106,14 +107,22 @@ pub struct Search {
     pub(super) evidence: Evidence,
     pub(super) flows: Vec<Flow>,
     pub(super) control: Control,
-    pub(super) controls_lost: usize,
+    pub(super) begun_anew: usize,
     pub(super) control_ended: Option<f64>,
+    /// The control connection was, at this age, after less time than others were remembered for.
+    pub(super) control_forgotten: Option<(Forgotten, f64)>,
     pub(super) ends: Vec<End>,
+    pub(super) resets: Vec<Reset>,
+    /// How old the connections were when all of them ended at once.
+    pub(super) ages_at_once: Vec<f64>,
+    /// Since when the control connection cannot be opened.
+    pub(super) unreachable_since: Option<f64>,
     pub(super) outage: Option<Outage>,
     pub(super) next_opening: f64,
     pub(super) phase: Phase,
     pub(super) has_witnesses: bool,
     pub(super) has_opened_others: bool,
+    pub(super) has_asked_all: bool,
     pub(super) rounds: usize,
     /// How many connections confirmed the result.
     pub(super) confirmed: usize,
@@ -123,23 +132,25 @@ pub struct Search {
 impl Search {
     /// Nothing is known yet.
     pub fn new(options: Options) -> Self {
-        let rungs = options.parallel.saturating_sub(1 + WITNESSES.min(options.parallel / 3));
-        let mut flows = vec![Flow::new(Role::Control, None, 0)];
-        let targets = plan::ladder(options.max, rungs.max(1));
-        flows.extend(targets.into_iter().map(|target| Flow::new(Role::Idle, Some(target), 0)));
+        let flows = Self::first_flows(&options).collect();
         Self {
             options,
             evidence: Evidence::default(),
             flows,
             control: Control::new(0, 0.0),
-            controls_lost: 0,
+            begun_anew: 0,
             control_ended: None,
+            control_forgotten: None,
             ends: Vec::new(),
+            resets: Vec::new(),
+            ages_at_once: Vec::new(),
+            unreachable_since: None,
             outage: None,
             next_opening: 0.0,
             phase: Phase::Ladder,
             has_witnesses: false,
             has_opened_others: false,
+            has_asked_all: false,
             rounds: 0,
             confirmed: 0,
             found: None,
@@ -171,7 +182,9 @@ impl Search {
         let flow = &self.flows[id];
         let is_long =
             flow.role == Role::Idle && flow.idle(now) > self.evidence.low().unwrap_or(0.0);
-        flow.is_asking() || self.outage.is_some() || is_long && self.evidence.high().is_some()
+        let is_known =
+            self.evidence.high().is_some() || matches!(self.found, Some(Found::Slept(_)));
+        flow.is_asking() || self.outage.is_some() || is_long && is_known
     }
 
     /// What comes next: the idle time of a connection that is to be asked, and how long until then.
@@ -198,6 +211,12 @@ impl Search {
         self.found.get_or_insert(Found::Interrupted);
     }
 
+    /// Ends it, since the machine slept for so many seconds. Meanwhile nobody looked, and its
+    /// addresses may be others now: what comes after it proves nothing.
+    pub fn sleep(&mut self, seconds: f64) {
+        self.found = Some(Found::Slept(seconds));
+    }
+
     /// What is to be done now, and when to ask for that again at the latest.
     pub fn act(&mut self, now: f64) -> (Vec<Action>, f64) {
         let mut actions = Vec::new();
@@ -207,7 +226,7 @@ impl Search {
             self.ask_control(now, &mut actions);
             self.look_for_outage(now, &mut actions);
             self.ask(now, &mut actions);
-            self.look_at_ends(now);
+            self.look_at_ends(now, &mut actions);
             self.decide(now);
         }
         (actions, self.wake(now))

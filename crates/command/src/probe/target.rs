@@ -9,6 +9,8 @@ use crate::terminal::printable;
 pub struct Target {
     /// As it was given.
     pub text: String,
+    /// Its name or address, without brackets.
+    host: String,
     /// Its port.
     pub port: u16,
 }
@@ -16,18 +18,27 @@ pub struct Target {
 impl Target {
     /// `example.com:443`, `192.0.2.1:80`, `[2001:db8::1]:80`.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let (host, port) =
-            text.rsplit_once(':').ok_or("the port is missing, as in example.com:443")?;
-        let is_bare = host.contains(':') && !host.starts_with('[');
+        const MISSING: &str = "the port is missing, as in example.com:443";
+        const OTHER: &str = "not HOST:PORT; an IPv6 address is written [2001:db8::1]:443";
+
+        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+            let (host, port) = rest.split_once(']').ok_or(OTHER)?;
+            let address = host.split_once('%').map_or(host, |(address, _)| address);
+            address.parse::<Ipv6Addr>().map_err(|_| OTHER)?;
+            (host, port.strip_prefix(':').ok_or(MISSING)?)
+        } else {
+            text.rsplit_once(':').ok_or(MISSING)?
+        };
+        let is_bare = host.contains(':') && !text.starts_with('[');
         if host.is_empty() || is_bare {
-            return Err("not HOST:PORT; an IPv6 address is written [2001:db8::1]:443".into());
+            return Err(OTHER.into());
         }
-        Ok(Self { text: text.into(), port: parse_port(port)? })
+        Ok(Self { text: text.into(), host: host.into(), port: parse_port(port)? })
     }
 
     /// Its addresses, as getaddrinfo(3) orders them.
     pub fn addresses(&self) -> Result<Vec<SocketAddr>, String> {
-        let addresses = self.text.to_socket_addrs();
+        let addresses = (self.host.as_str(), self.port).to_socket_addrs();
         let addresses = addresses.map_err(|error| format!("{}: {error}", printable(&self.text)))?;
         Ok(addresses.collect())
     }
@@ -46,7 +57,8 @@ pub fn listener(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn parse_port(text: &str) -> Result<u16, String> {
-    let port = text.parse().ok().filter(|port| *port != 0);
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let port = text.parse().ok().filter(|port| is_number && *port != 0);
     port.ok_or_else(|| "not a port from 1 to 65535".into())
 }
 
@@ -86,11 +98,29 @@ mod tests {
 
     #[test]
     fn servers() {
-        for text in ["example.com:443", "192.0.2.1:443", "[2001:db8::1]:443"] {
+        for text in ["example.com:443", "192.0.2.1:443", "[2001:db8::1]:443", "[fe80::1%eth0]:443"]
+        {
             assert_eq!(Target::parse(text).map(|target| target.port), Ok(443), "{text}");
         }
-        for text in ["example.com", ":443", "2001:db8::1:443", "a:0", "a:65536", "a:b", "a:", ""] {
-            assert!(Target::parse(text).is_err(), "{text}");
+        for (text, why) in [
+            ("example.com", "missing"),
+            ("[::1]", "missing"),
+            ("[::1]443", "missing"),
+            ("", "missing"),
+            (":443", "not HOST:PORT"),
+            ("2001:db8::1:443", "not HOST:PORT"),
+            ("[::1:443", "not HOST:PORT"),
+            ("[example.com]:443", "not HOST:PORT"),
+            ("[192.0.2.1]:443", "not HOST:PORT"),
+            ("a:0", "not a port"),
+            ("a:65536", "not a port"),
+            ("a:http", "not a port"),
+            ("a:+1", "not a port"),
+            ("a:", "not a port"),
+            ("[::1]:-1", "not a port"),
+        ] {
+            let error = Target::parse(text).expect_err(text);
+            assert!(error.contains(why), "{text}: {error}");
         }
     }
 

@@ -33,6 +33,7 @@ mod names;
 mod output;
 mod podman;
 mod probe;
+mod probe_here;
 mod programs;
 mod recipes;
 mod refusals;

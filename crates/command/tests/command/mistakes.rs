@@ -41,6 +41,11 @@ fn what_probe_cannot_use_is_refused_by_its_name() {
     for (arguments, accepted) in [
         ("probe example.com", "the port is missing, as in example.com:443"),
         ("probe 2001:db8::1:443", "an IPv6 address is written [2001:db8::1]:443"),
+        ("probe ::1:80", "an IPv6 address is written [2001:db8::1]:443"),
+        ("probe [::1:80", "an IPv6 address is written [2001:db8::1]:443"),
+        ("probe [::1]", "the port is missing, as in example.com:443"),
+        ("probe a:http", "invalid value 'a:http' for '[HOST:PORT]': not a port from 1 to 65535"),
+        ("probe a:65536", "not a port from 1 to 65535"),
         ("probe a:0", "not a port from 1 to 65535"),
         ("probe --max 4s a:1", "not from 5 s to 24 h"),
         ("probe --max 2M a:1", "minutes are written 2m"),

@@ -3,8 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::bed::Bed;
+use crate::bed::{Bed, SERVER};
 use crate::source;
+use crate::support::namespace::ip;
 use crate::support::running::Running;
 use crate::support::{self};
 
@@ -107,6 +108,17 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "200 ms delay each way", ..PLAIN },
     Scenario { name: "outage for half of the limit", is_long: true, ..PLAIN },
     Scenario {
+        name: "IPv6, `ct timeout` policy",
+        rules: "add rule inet firewall output icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+                table ip6 ages {
+                    ct timeout usual { protocol tcp; l3proto ip6; policy = { established: LIMIT }; }
+                    chain before { type filter hook prerouting priority -150;
+                        ct state new ct timeout set \"usual\"; }
+                }",
+        sysctls: &[NO_LIMIT, "net.ipv6.conf.all.forwarding=1"],
+        ..PLAIN
+    },
+    Scenario {
         name: "SYN proxy",
         rules:
             "add chain inet firewall output { type filter hook output priority 0; policy accept; }
@@ -129,6 +141,12 @@ pub const SCENARIOS: &[Scenario] = &[
         ..PLAIN
     },
     Scenario { name: "no limit", sysctls: &[NO_LIMIT], expected: Expected::Nothing, ..PLAIN },
+    Scenario {
+        name: "no limit, the interface here is down for a while",
+        sysctls: &[NO_LIMIT],
+        expected: Expected::Nothing,
+        ..PLAIN
+    },
     Scenario {
         name: "the server closes",
         server: Server::Habit("close", None),
@@ -157,6 +175,11 @@ pub const SCENARIOS: &[Scenario] = &[
         ..PLAIN
     },
     Scenario { name: "deferred accept", server: Server::Habit("defer", Some(5)), ..PLAIN },
+    Scenario {
+        name: "the server restarts",
+        server: Server::Habit("restart", Some(8)),
+        ..PLAIN
+    },
     Scenario { name: "full backlog", server: Server::Habit("full", Some(9)), ..PLAIN },
 ];
 
@@ -173,6 +196,15 @@ impl Scenario {
             Expected::NotIdle => "not idle".into(),
             Expected::Nothing => format!("none within {} s", limit * 5 / 2),
         }
+    }
+
+    /// The server's address, as a URL has it.
+    pub fn host(&self) -> &'static str {
+        if self.is_ipv6() { "[fd77:2::2]" } else { SERVER }
+    }
+
+    fn is_ipv6(&self) -> bool {
+        self.name.starts_with("IPv6")
     }
 
     /// Whether the server takes no more connections.
@@ -199,6 +231,11 @@ impl Scenario {
                     self.loss
                 ),
             );
+        }
+        if self.is_ipv6() {
+            for (number, end) in [&bed.client, &bed.server].into_iter().enumerate() {
+                add_ipv6(end.namespace.name(), bed.firewall.name(), number + 1);
+            }
         }
         if self.name.contains("delay") {
             running.push(delay(bed));
@@ -271,18 +308,27 @@ impl Scenario {
 
     /// What happens while it is measured.
     pub fn meanwhile(&self, bed: &Bed, limit: u32) {
-        if !self.name.contains("outage") {
-            return;
-        }
-        std::thread::sleep(Duration::from_secs((limit / 2).into()));
-        nft(
-            bed,
-            "table inet outage { chain forward { type filter hook forward priority -300;
-             policy drop; }
+        let half = || std::thread::sleep(Duration::from_secs((limit / 2).into()));
+        if self.name.contains("outage") {
+            half();
+            nft(
+                bed,
+                "table inet outage { chain forward { type filter hook forward priority -300;
+                 policy drop; }
                 }",
-        );
-        std::thread::sleep(Duration::from_secs((limit / 2).into()));
-        nft(bed, "delete table inet outage");
+            );
+            half();
+            nft(bed, "delete table inet outage");
+        }
+        if self.name.contains("interface") {
+            let client = bed.client.namespace.name();
+            half();
+            bed.client.vanish();
+            // For longer than silence takes to be sure of.
+            std::thread::sleep(Duration::from_secs(limit.into()));
+            ip(&["-n", client, "link", "set", "eth0", "up"]);
+            ip(&["-n", client, "route", "add", "default", "via", "10.77.1.1"]);
+        }
     }
 }
 
@@ -290,6 +336,15 @@ fn nft(bed: &Bed, rules: &str) {
     let file = support::scratch("rules.nft");
     std::fs::write(&file, format!("{rules}\n")).expect("a file");
     support::run(bed.firewall.command("nft", None).arg("-f").arg(file));
+}
+
+/// Gives both ends of a way to the firewall addresses of IPv6, fd77:NUMBER::2 to the end.
+fn add_ipv6(end: &str, firewall: &str, number: usize) {
+    let to = format!("to-{number}");
+    let address = |last| format!("fd77:{number}::{last}/64");
+    ip(&["-n", end, "address", "add", &address(2), "dev", "eth0", "nodad"]);
+    ip(&["-n", firewall, "address", "add", &address(1), "dev", &to, "nodad"]);
+    ip(&["-n", end, "route", "add", "default", "via", &format!("fd77:{number}::1")]);
 }
 
 /// A slow way between the client and the firewall.
@@ -300,10 +355,10 @@ fn delay(bed: &Bed) -> Running {
     let running = Running::start(&mut delay);
     running.hear_text("ready", PATIENCE);
     for namespace in [client, firewall] {
-        crate::support::namespace::ip(&["-n", namespace, "link", "set", "slow", "up"]);
+        ip(&["-n", namespace, "link", "set", "slow", "up"]);
     }
     let route = |namespace, to| {
-        crate::support::namespace::ip(&["-n", namespace, "route", "replace", to, "dev", "slow"]);
+        ip(&["-n", namespace, "route", "replace", to, "dev", "slow"]);
     };
     route(client, "10.77.2.0/24");
     route(firewall, "10.77.1.2/32");

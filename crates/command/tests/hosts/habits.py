@@ -4,6 +4,7 @@
     probe SECONDS                  sends keepalive probes of its own
     defer SECONDS                  takes connections once data came, or after this time
     full NUMBER                    never accepts, and has room for so many
+    restart SECONDS                ends all after this time, and listens anew two seconds later
 """
 
 import selectors
@@ -13,9 +14,16 @@ import sys
 import time
 
 port, habit, number = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-listener = socket.socket()
-listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-listener.bind(("", port))
+
+
+def bound():
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("", port))
+    return listener
+
+
+listener = bound()
 if habit == "defer":
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, number)
 if habit == "probe":
@@ -30,7 +38,19 @@ if habit == "full":
 waiting = selectors.DefaultSelector()
 waiting.register(listener, selectors.EVENT_READ)
 opened = {}
+has_restarted = False
 while True:
+    first = min(opened.values(), default=time.monotonic())
+    if habit == "restart" and not has_restarted and time.monotonic() >= first + number:
+        has_restarted = True
+        for each in [listener, *opened]:
+            waiting.unregister(each)
+            each.close()
+        opened.clear()
+        time.sleep(2)
+        listener = bound()
+        listener.listen(128)
+        waiting.register(listener, selectors.EVENT_READ)
     for key, _ in waiting.select(0.1):
         if key.fileobj is listener:
             connection = listener.accept()[0]
