@@ -2,12 +2,11 @@
 //! and cgroup v2.
 
 use std::error::Error;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use crate::operations::{self, Handle, Operation};
+use crate::support::group::{Group, root, unique};
 use crate::{Candidate, Effort, support, table};
 
 /// What the program would set itself.
@@ -29,40 +28,14 @@ const RIVALS: [Rival; 5] = [
     Rival { name: "covered with --force", cover: Some("--force"), sets_itself: false },
 ];
 
-/// A control group; removed when dropped, and its cover with it.
-struct Group(PathBuf);
-
-impl Group {
-    fn new(number: usize, rival: &Rival, command: &Path) -> Result<Self, Box<dyn Error>> {
-        let path = root()?.join(format!("keepalive-bench-{}-{number}", std::process::id()));
-        std::fs::create_dir(&path)?;
-        let group = Self(path);
-        if let Some(arguments) = rival.cover {
-            let arguments = arguments.split_whitespace().chain(SETTINGS.split(' '));
-            support::run(Command::new(command).arg("cover").args(arguments).arg(&group.0));
-        }
-        Ok(group)
+/// A control group, covered as the rival is.
+fn group(number: usize, rival: &Rival, command: &Path) -> Group {
+    let group = Group::new(&root(), &unique(&format!("bench-{number}")));
+    if let Some(arguments) = rival.cover {
+        let arguments = arguments.split_whitespace().chain(SETTINGS.split(' '));
+        support::run(Command::new(command).arg("cover").args(arguments).arg(&group.0));
     }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // A process that was killed may still be about to leave it.
-        for _ in 0..100 {
-            if std::fs::remove_dir(&self.0).is_ok() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-/// Where the cgroup v2 tree is mounted.
-fn root() -> io::Result<PathBuf> {
-    let mounts = std::fs::read_to_string("/proc/mounts")?;
-    let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"));
-    let path = mount.and_then(|mount| mount.split(' ').nth(1));
-    path.map(PathBuf::from).ok_or_else(|| io::Error::other("no cgroup v2 tree is mounted"))
+    group
 }
 
 /// Compares a connection, and a setsockopt(2) that has nothing to do with keepalive.
@@ -87,12 +60,11 @@ fn one(
     command: &Path,
 ) -> Result<(), Box<dyn Error>> {
     let groups = RIVALS.iter().enumerate();
-    let groups = groups.map(|(number, rival)| Group::new(number, rival, command));
-    let groups = groups.collect::<Result<Vec<_>, _>>()?;
+    let groups: Vec<_> = groups.map(|(number, rival)| group(number, rival, command)).collect();
     let nothing = Candidate::nothing("");
     let (times, ratios) = operations::measure(RIVALS.len(), effort, |which| {
         let handle = Handle::start(operation, &nothing, RIVALS[which].sets_itself)?;
-        std::fs::write(groups[which].0.join("cgroup.procs"), handle.pid().to_string())?;
+        groups[which].take(handle.pid());
         Ok(handle)
     })?;
     let rows: Vec<_> = RIVALS

@@ -7,11 +7,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::case::{Case, Party, Role, Watched};
 use crate::support;
-use crate::support::group::Group;
+use crate::support::group::{Group, root, unique};
 use crate::support::namespace::Namespace;
 use crate::support::outside::{self, State, TcpSocket, Values};
 use crate::support::running::{Running, wait_until};
@@ -123,9 +124,11 @@ pub fn start(case: &Case, party: &Party, setting: Setting, place: &Place) -> Sta
     let mut command = command(party, setting, place);
     let mut group = None;
     if let Setting::Covered(options) = setting {
-        let covered = Group::new();
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let covered = Group::new(&root(), &unique(&format!("stage-{number}")));
         let mut cover = support::bare(support::built_command());
-        support::run(cover.arg("cover").args(options.split(' ')).arg(covered.path()));
+        support::run(cover.arg("cover").args(options.split(' ')).arg(&covered.0));
         command = covered.with(&command);
         group = Some(covered);
     }

@@ -3,31 +3,31 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-const PREFIX: &str = "keepalive-test-";
+const PREFIX: &str = "keepalive-";
 
-/// A control group of this test's own; removed when dropped, after its processes have ended.
-pub struct Group(PathBuf);
+/// A directory of the cgroup v2 tree; removed when dropped, after its processes have ended.
+pub struct Group(pub PathBuf);
 
 impl Group {
     /// Makes one.
-    pub fn new() -> Self {
+    pub fn new(below: &Path, name: &str) -> Self {
         static SWEEP: Once = Once::new();
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-        let root = root();
-        SWEEP.call_once(|| remove_left_overs(&root));
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = root.join(format!("{PREFIX}{}-{number}", std::process::id()));
+        SWEEP.call_once(|| remove_left_overs(&root()));
+        let path = below.join(name);
         std::fs::create_dir(&path).expect("root, and a cgroup v2 tree");
         Self(path)
     }
 
-    /// Its directory.
-    pub fn path(&self) -> &Path {
-        &self.0
+    /// Moves a process into it.
+    pub fn take(&self, pid: u32) {
+        std::fs::write(self.0.join("cgroup.procs"), pid.to_string()).expect("it moves");
+    }
+
+    pub fn name(&self) -> String {
+        self.0.file_name().expect("a name").to_string_lossy().into_owned()
     }
 
     /// The same command, which begins in the group.
@@ -61,10 +61,15 @@ impl Drop for Group {
 }
 
 /// Where the cgroup v2 tree is mounted.
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     let mounts = std::fs::read_to_string("/proc/mounts").expect("text");
     let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"));
     mount.expect("a cgroup v2 tree").split(' ').nth(1).expect("a path").into()
+}
+
+/// A name that no other test process uses, and by which what one left behind is known.
+pub fn unique(name: &str) -> String {
+    format!("{PREFIX}{}-{name}", std::process::id())
 }
 
 /// Removes what a test that was killed could not.
@@ -73,8 +78,9 @@ fn remove_left_overs(root: &Path) {
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let pid = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        let pid = pid.filter(|pid| pid.parse::<u32>().is_ok());
         if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-            // One with processes in it stays.
+            // One with processes or other groups in it stays.
             let _ = std::fs::remove_dir(entry.path());
         }
     }

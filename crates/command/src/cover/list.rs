@@ -42,9 +42,16 @@ pub fn list(targets: &[Target], is_json: bool) -> bool {
     let mut covers = Vec::new();
     for cgroup in cgroups {
         match cover_on(&cgroup) {
-            Ok(cover) => covers.extend(cover),
-            // Removed meanwhile.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Ok(cover) => {
+                if cover.as_ref().is_some_and(|cover| !cover.is_whole) {
+                    complain(format!(
+                        "{}: a call that was killed left parts of a cover: cover it again, or \
+                         --remove it",
+                        printable(&cgroup.to_string_lossy())
+                    ));
+                }
+                covers.extend(cover);
+            }
             Err(error) => {
                 complain(match ebpf::check_rights() {
                     Err(refusal) => refusal,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::{CoverArgs, Covered, said};
 use crate::apply::{Applier, Outcome, Seen, Tally, wait_for_answers};
-use crate::process::{self, Group, Process, SelectionArgs, Wanted, vanished, why};
+use crate::process::{self, Group, Process, SelectionArgs, Wanted, is_threaded, vanished, why};
 use crate::terminal::{Progress, complain, count};
 
 /// Sets the open sockets of what is covered by now, and says so of each target. Whether all was
@@ -31,6 +31,13 @@ fn set_all(covered: &[Covered], arguments: &CoverArgs) -> bool {
     let selection = SelectionArgs::default();
     let mut applier = Applier::new(&arguments.settings, &selection, arguments.dry_run);
     for it in covered {
+        if is_threaded(&it.cgroup) {
+            complain(format!(
+                "{}: a threaded cgroup: what is open belongs to the processes of the one above and \
+                 is left as it is; cover that one to set it",
+                it.target
+            ));
+        }
         let processes = match Wanted::Group(Group::Directory(it.cgroup.clone())).find() {
             Ok(processes) => processes,
             Err(message) => {

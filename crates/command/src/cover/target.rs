@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::process::{Group, mounted_at};
+use crate::process::{Group, is_of_root, mounted_at};
 use crate::terminal::printable;
 
 /// What is to be covered.
@@ -70,7 +70,17 @@ impl Target {
                 root.display()
             ));
         }
-        group.find()?.ok_or_else(|| {
+        let found = group.find()?;
+        if let (Group::Unit(_), Some(path)) = (group, &found)
+            && !is_of_root(path)
+        {
+            return Err(format!(
+                "the system has no such unit running, but a user has made {}: name that by its \
+                 path, if it is meant",
+                printable(&path.to_string_lossy())
+            ));
+        }
+        found.ok_or_else(|| {
             match group {
                 Group::Unit(_) => {
                     "no such unit is running, so there is nothing to cover: start it first, or \

@@ -17,10 +17,14 @@ pub fn how_long(covered: &[Covered], settings: &SettingsArgs) -> String {
 fn about(target: &Target, settings: &str) -> String {
     let name = target.argument().unwrap_or("-.slice");
     match target.lifetime() {
+        Lifetime::Unit if !name.ends_with(".service") && !name.ends_with(".socket") => {
+            format!("{target}: until it ends. For good: cover the slice that it is in\n")
+        }
         Lifetime::Unit => format!(
             "{target}: until it is stopped or restarted. For good, in a drop-in (systemctl edit \
-             {name}):\n  [Service]\n  ExecStartPre=+-/usr/bin/keepalive cover{settings} %n\n",
-            name = printable(name)
+             {name}):\n  [{section}]\n  ExecStartPre=+-/usr/bin/keepalive cover{settings} %n\n",
+            name = printable(name),
+            section = if name.ends_with(".socket") { "Socket" } else { "Service" },
         ),
         Lifetime::Slice | Lifetime::System => format!(
             "{target}: until {end}. For good: systemctl enable keepalive-cover@{name}.service{with}\n",
@@ -65,6 +69,15 @@ mod tests {
             "kafka.service: until it is stopped or restarted. For good, in a drop-in (systemctl \
              edit kafka.service):\n  [Service]\n  ExecStartPre=+-/usr/bin/keepalive cover \
              --dead-after 2m %n\n"
+        );
+        assert!(
+            about("kafka.socket", "").contains("edit kafka.socket):\n  [Socket]\n  ExecStartPre=")
+        );
+        // These start nothing, so there is no ExecStartPre=.
+        let scope = about("session-3.scope", "");
+        assert_eq!(
+            scope,
+            "session-3.scope: until it ends. For good: cover the slice that it is in\n"
         );
         let slice = about("system.slice", "");
         assert!(slice.ends_with("enable keepalive-cover@system.slice.service\n"), "{slice}");

@@ -1,22 +1,17 @@
 //! Covers on a cgroup: put there, replaced, taken away.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock};
-use rustix::io::Errno;
+use rustix::fs::{Mode, OFlags};
 
 use super::bpf::{self, Kind, Program};
 use super::maker::NewCover;
 use super::{Cover, Directory, Refusal};
 
 /// A cgroup, locked against other calls of this command.
-pub struct Cgroup {
-    directory: Directory,
-    _lock: File,
-}
+pub struct Cgroup(Directory);
 
 /// Keeps a cover in the foreground there.
 pub struct Links {
@@ -29,26 +24,20 @@ impl Cgroup {
     pub fn lock(path: &Path) -> Result<Self, Refusal> {
         let other = |error| Refusal::Other("cgroup", error);
         let directory = Directory::open(path).map_err(other)?.ok_or(Refusal::NotVersion2)?;
-        let lock = File::open(path).map_err(other)?;
-        loop {
-            match flock(&lock, FlockOperation::LockExclusive) {
-                Err(Errno::INTR) => {}
-                result => break result.map_err(|error| other(error.into()))?,
-            }
-        }
-        Ok(Self { directory, _lock: lock })
+        directory.lock().map_err(other)?;
+        Ok(Self(directory))
     }
 
     /// The cover on it.
     pub fn cover(&self) -> Result<Option<Cover>, Refusal> {
-        self.directory.cover().map_err(Refusal::of_query)
+        self.0.cover().map_err(Refusal::of_query)
     }
 
     /// Attaches a cover, in place of the one that is there. If a program of it cannot be attached,
     /// all is as it was.
     pub fn attach(&self, new: &NewCover) -> Result<(), Refusal> {
         let old = self.cover_that_stays()?;
-        let file = self.directory.file.as_fd();
+        let file = self.0.file.as_fd();
         let before = |kind: Kind| {
             let mut programs = old.iter().flat_map(|cover| &cover.programs);
             programs.find(|(it, _)| *it == kind).map(|(_, program)| program)
@@ -66,9 +55,10 @@ impl Cgroup {
             }
             done.push((*kind, program));
         }
-        // What the old cover had, and the new one does not.
+        // What the new cover has not taken the place of.
+        let replaced: Vec<_> = done.iter().filter_map(|(kind, _)| before(*kind)).collect();
         for (kind, program) in old.iter().flat_map(|cover| &cover.programs) {
-            if new.programs.iter().all(|(it, _)| it != kind) {
+            if !replaced.iter().any(|it| std::ptr::eq(*it, program)) {
                 bpf::detach(file, *kind, program)
                     .map_err(|error| Refusal::Other("bpf(2), PROG_DETACH", error))?;
             }
@@ -81,22 +71,23 @@ impl Cgroup {
         if self.cover()?.is_some() {
             return Err(Refusal::Covered);
         }
-        let file = self.directory.file.as_fd();
+        let file = self.0.file.as_fd();
         let links = new.programs.iter().map(|(kind, program)| {
             bpf::link(file, *kind, program).map_err(|error| self.why(*kind, error))
         });
-        let directory = self.directory.file.try_clone();
-        Ok(Links {
-            _links: links.collect::<Result<_, _>>()?,
-            directory: directory.map_err(|error| Refusal::Other("fcntl(2)", error))?,
-        })
+        let links = links.collect::<Result<_, _>>()?;
+        // Not a duplicate, which would keep the lock.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::openat(file, ".", flags, Mode::empty())
+            .map_err(|error| Refusal::Other("cgroup", error.into()))?;
+        Ok(Links { _links: links, directory })
     }
 
     /// Removes the cover; whether there was one.
     pub fn remove(&self) -> Result<bool, Refusal> {
         let Some(cover) = self.cover_that_stays()? else { return Ok(false) };
         for (kind, program) in &cover.programs {
-            bpf::detach(self.directory.file.as_fd(), *kind, program)
+            bpf::detach(self.0.file.as_fd(), *kind, program)
                 .map_err(|error| Refusal::Other("bpf(2), PROG_DETACH", error))?;
         }
         Ok(true)
@@ -116,7 +107,7 @@ impl Cgroup {
         if error.raw_os_error() != Some(libc::EPERM) {
             return Refusal::of_attach(error);
         }
-        for path in self.directory.path.ancestors() {
+        for path in self.0.path.ancestors() {
             let Ok(Some(directory)) = Directory::open(path) else { break };
             let Ok(attached) = bpf::query(directory.file.as_fd(), kind) else { break };
             let first =

@@ -13,7 +13,7 @@ use super::btf::Btf;
 use super::fields::Fields;
 use super::programs::Plan;
 use super::record::{Counters, Record};
-use super::{BTF, Refusal};
+use super::{BTF, Refusal, kinds_of};
 use crate::settings::Settings;
 
 /// What a new cover needs of the kernel, found once.
@@ -63,12 +63,11 @@ impl Maker {
             hz: self.hz,
             map: map.0.as_raw_fd(),
         };
-        let mut programs = vec![(Kind::SockOps, plan.sock_ops())];
-        if self.settings.mode == Mode::Force {
-            let page_size = rustix::param::page_size() as i32;
-            programs.push((Kind::Setsockopt, plan.setsockopt(page_size)));
-        }
-        let programs = programs.into_iter().map(|(kind, code)| {
+        let programs = kinds_of(self.settings.mode).iter().map(|&kind| {
+            let code = match kind {
+                Kind::SockOps => plan.sock_ops(),
+                Kind::Setsockopt => plan.setsockopt(rustix::param::page_size() as i32),
+            };
             let program = Program::load(kind, &code, &mut []).map_err(|error| {
                 // Once more, for the verifier's reason.
                 let mut log = vec![0; 1 << 20];

@@ -5,6 +5,8 @@ use std::{fmt, io};
 
 use rustix::thread::CapabilitySet;
 
+use crate::terminal::printable;
+
 /// Why there is no cover.
 #[derive(Debug)]
 pub enum Refusal {
@@ -32,6 +34,8 @@ pub enum Refusal {
     Foreground(u32),
     /// The cgroup is covered already.
     Covered,
+    /// The cgroup is no longer there.
+    Ended,
     /// Something else, by the call.
     Other(&'static str, io::Error),
 }
@@ -107,6 +111,7 @@ impl Refusal {
         match error.raw_os_error() {
             Some(libc::EPERM) => Self::Forbidden,
             Some(libc::EBADF) => Self::NotVersion2,
+            Some(libc::ENOENT) => Self::Ended,
             Some(libc::ENOSYS | libc::EINVAL) => Self::OldKernel,
             _ => Self::Other("bpf(2), PROG_QUERY", error),
         }
@@ -162,13 +167,14 @@ impl fmt::Display for Refusal {
                 "program {id} ({}) is attached to {} so that no other may be beside or below it \
                  (`bpftool cgroup tree` shows it): its owner must attach it with \
                  BPF_F_ALLOW_MULTI; `keepalive attach --follow` does without",
-                crate::terminal::printable(name),
-                cgroup.display()
+                printable(name),
+                printable(&cgroup.to_string_lossy())
             ),
             Self::Foreground(process) => write!(
                 f,
                 "process {process} covers it with --foreground: end that first (kill {process})"
             ),
+            Self::Ended => f.write_str("it has ended meanwhile"),
             Self::Covered => f.write_str("it is covered already: --remove that first"),
             Self::Other(call, error) => write!(f, "{call}: {error}"),
         }
@@ -215,6 +221,12 @@ mod tests {
             ),
             (Refusal::of_attach(error(libc::EBADF)), "not a directory of cgroup v2"),
             (Refusal::of_query(error(libc::EBADF)), "not a directory of cgroup v2"),
+            (Refusal::of_query(error(libc::ENOENT)), "it has ended meanwhile"),
+            (
+                // A user can have made it.
+                Refusal::Exclusive { cgroup: "/a\x1b[2J".into(), id: 7, name: "x\x07".into() },
+                "program 7 (x\\u{7}) is attached to /a\\u{1b}[2J so",
+            ),
             (Refusal::of_query(error(libc::EIO)), "bpf(2), PROG_QUERY: Input/output error"),
             (
                 Refusal::NoBtf(error(libc::ENOENT)),

@@ -2,7 +2,10 @@
 //! tree, whose name tells.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use crate::terminal::printable;
 
 /// What a group is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +43,9 @@ impl Group {
         }
     }
 
-    /// Its directory, if it is there.
+    /// Its directory, if it is there. Of several that have its name those that root has made are it.
+    /// (The tree has neither symbolic links nor rename(2): what a user can do to a path in it is to
+    /// remove the directory and to make another.)
     pub fn find(&self) -> Result<Option<PathBuf>, String> {
         let root = mounted_at()?;
         if self == &Self::Unit(ROOT_SLICE.into()) {
@@ -66,11 +71,15 @@ impl Group {
             !is_found
         });
         found.sort();
+        if found.iter().any(|path| is_of_root(path)) {
+            found.retain(|path| is_of_root(path));
+        }
         match found.len() {
             0 | 1 => Ok(found.pop()),
             _ => {
-                let found: Vec<_> = found.iter().map(|path| path.display().to_string()).collect();
-                Err(format!("there are several, name one by its path: {}", found.join(", ")))
+                let found = found.iter().map(|path| printable(&path.to_string_lossy()));
+                let found = found.collect::<Vec<_>>().join(", ");
+                Err(format!("there are several, name one by its path: {found}"))
             }
         }
     }
@@ -83,6 +92,18 @@ impl Group {
             Self::Directory(_) => false,
         }
     }
+}
+
+/// Whether root has made a directory of the tree. An ordinary user to whom a part of the tree is
+/// delegated (a user's own systemd) can give whatever name to what is below it.
+pub fn is_of_root(directory: &Path) -> bool {
+    let above = directory.parent().and_then(|parent| parent.metadata().ok());
+    above.is_some_and(|above| above.uid() == 0)
+}
+
+/// Whether a group has threads and no processes: what these have open belongs to a group above.
+pub fn is_threaded(directory: &Path) -> bool {
+    std::fs::read_to_string(directory.join("cgroup.type")).is_ok_and(|it| it == "threaded\n")
 }
 
 /// The numbers of the processes in a group and in those below it.

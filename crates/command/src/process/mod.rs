@@ -20,7 +20,7 @@ mod wanted;
 pub use apart::{Apart, End, Voice, Word, apart, errand, forget_children, processor_time, receive};
 #[cfg(test)]
 pub use cgroup::Place;
-pub use cgroup::{Group, all_below, mounted_at};
+pub use cgroup::{Group, all_below, is_of_root, is_threaded, mounted_at};
 #[cfg(test)]
 pub use command_line::CommandLine;
 pub use directory::own_descriptors;

@@ -79,8 +79,20 @@ fn static_c_of_musl() {
 #[ignore = "needs root: attaches BPF programs, and java (Debian: openjdk-17-jdk-headless)"]
 fn java() {
     let covered = Covered::new("java", "--dead-after 2m");
-    let target = Target::start(covered.inside("java").arg(source("Target.java")).arg("nio"));
-    assert_eq!(established(target.pid()), [SET; 2]);
+    // Sockets that block, and channels that do not: each takes a second to start.
+    std::thread::scope(|scope| {
+        for style in [&[][..], &["nio"]] {
+            let mut command = covered.inside("java");
+            command.arg(source("Target.java")).args(style);
+            scope.spawn(move || {
+                let mut target = Target::start(&mut command);
+                assert_eq!(established(target.pid()), [SET; 2], "{style:?}");
+                // From outside, where nothing is covered.
+                let _client = target.connect();
+                assert_eq!(established(target.pid()), [SET; 3], "{style:?}");
+            });
+        }
+    });
 }
 
 #[test]

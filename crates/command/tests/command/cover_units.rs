@@ -22,7 +22,42 @@ RestartSec=100ms
 ExecStart=/bin/sh -c 'sleep infinity | exec /run/keepalive/target_static'
 ";
 
-const PORT: u16 = 7100;
+/// A service that accepts from systemd's listener.
+const ACCEPTS: &str = "\
+[Service]
+ExecStart=/usr/bin/python3 -c 'import socket; \
+it = socket.socket(fileno=3).accept()[0]; it.recv(1)'
+";
+
+/// A service that systemd gives a connection.
+const IS_GIVEN: &str = "\
+[Service]
+ExecStart=/usr/bin/cat
+StandardInput=socket
+";
+
+const FIRST_PORT: u16 = 7100;
+
+/// Where a listener of systemd's is covered.
+#[derive(Clone, Copy, PartialEq)]
+enum Where {
+    /// With the slice that it is in, as the service is.
+    Slice,
+    /// By a drop-in of the .socket unit.
+    Socket,
+    /// Not at all: the drop-in is the service's.
+    Service,
+}
+
+/// What systemd listens for; whether it accepts as well.
+const ACTIVATED: [(&str, Where, bool); 6] = [
+    ("accepts-slice", Where::Slice, false),
+    ("accepts-socket", Where::Socket, false),
+    ("accepts-service", Where::Service, false),
+    ("given-slice", Where::Slice, true),
+    ("given-socket", Where::Socket, true),
+    ("given-service", Where::Service, true),
+];
 
 /// What the drop-in asks for.
 const SET: (bool, u64, u64, u64, u64) = (true, 56, 10, 5, 0);
@@ -114,13 +149,27 @@ fn services_of_a_real_systemd_are_covered_at_each_start() {
     write(&units.join(&in_slice), &format!("{SERVICE}Slice={slice}\n"));
     write(&units.join(&bare), SERVICE);
     let cover = format!("keepalive-cover@{slice}.service");
-    // What systemd listens for: the service is given each connection.
-    let activated = name("activated");
-    let socket = format!("[Socket]\nListenStream=127.0.0.1:{PORT}\nAccept=yes\nSlice={slice}\n");
-    write(&units.join(format!("{activated}.socket")), &socket);
-    let given = format!("[Service]\nExecStart=/usr/bin/cat\nStandardInput=socket\nSlice={slice}\n");
-    write(&units.join(format!("{activated}@.service")), &given);
-    let wanted = format!("{} {in_slice} {bare} {cover} {activated}.socket", covered.join(" "));
+    let mut sockets = Vec::new();
+    for ((short, place, is_given), port) in ACTIVATED.iter().zip(FIRST_PORT..) {
+        let unit = name(short);
+        let more = if *place == Where::Slice { format!("Slice={slice}\n") } else { String::new() };
+        let socket = format!("[Socket]\nListenStream=127.0.0.1:{port}\nAccept={is_given}\n{more}");
+        write(&units.join(format!("{unit}.socket")), &socket);
+        let (service, text) = if *is_given { ("@", IS_GIVEN) } else { ("", ACCEPTS) };
+        write(&units.join(format!("{unit}{service}.service")), &format!("{text}{more}"));
+        match place {
+            Where::Slice => {}
+            Where::Socket => {
+                let drop_in = drop_in.replace("[Service]", "[Socket]");
+                write(&units.join(format!("{unit}.socket.d/cover.conf")), &drop_in);
+            }
+            Where::Service => {
+                write(&units.join(format!("{unit}{service}.service.d/cover.conf")), &drop_in);
+            }
+        }
+        sockets.push(format!("{unit}.socket"));
+    }
+    let wanted = format!("{} {in_slice} {bare} {cover} {}", covered.join(" "), sockets.join(" "));
     write(&units.join("test.target"), &format!("[Unit]\nWants={wanted}\n"));
 
     let container = Container::boot("test.target", &units, &shared);
@@ -137,8 +186,19 @@ fn services_of_a_real_systemd_are_covered_at_each_start() {
         }
     };
     all_are_set(&now);
-    let found = container.values_of_a_connection_to(PORT);
-    assert_eq!((found.keepalive, found.idle, found.count), (true, 56, 5));
+    let is_covered = |port: u16, short: &str, is_set: bool| {
+        let found = container.values_of_a_connection_to(port);
+        let expected = if is_set { (true, 56, 5) } else { (false, 7200, 9) };
+        assert_eq!((found.keepalive, found.idle, found.count), expected, "{short}");
+    };
+    for ((short, place, _), port) in ACTIVATED.iter().zip(FIRST_PORT..) {
+        is_covered(port, short, *place != Where::Service);
+        if *place == Where::Service {
+            let socket = name(&format!("{short}.socket"));
+            inside(&container, &format!("{SHARED}/keepalive cover --dead-after 2m {socket}"));
+            is_covered(port, short, true);
+        }
+    }
     // A crash, and a restart after a reload.
     for (unit, pid) in &mut now {
         let first = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
@@ -167,6 +227,13 @@ fn services_of_a_real_systemd_are_covered_at_each_start() {
     systemctl(&container, &format!("restart {in_slice}"));
     let pid = program(&container, &in_slice, Some(now[4].1));
     assert!(established(pid).iter().all(|options| !options.0));
+    // The whole system: all that this container sees.
+    inside(&container, &format!("{SHARED}/keepalive cover --all --idle 61"));
+    assert!(established(pid).iter().all(|options| options.0 && options.1 == 61));
+    systemctl(&container, &format!("restart {in_slice}"));
+    let pid = program(&container, &in_slice, Some(pid));
+    assert!(established(pid).iter().all(|options| options.0 && options.1 == 61));
+    inside(&container, &format!("{SHARED}/keepalive cover --remove --all"));
 }
 
 #[test]
@@ -185,8 +252,12 @@ fn systemd_analyze_finds_the_units_right() {
         write(&file, &template);
         write(&directory.join("a.service"), "[Service]\nExecStart=/bin/true\n");
         write(&directory.join("a.service.d/cover.conf"), &drop_in);
+        write(&directory.join("a.socket"), "[Socket]\nListenStream=7000\n");
+        let of_a_socket = drop_in.replace("[Service]", "[Socket]");
+        write(&directory.join("a.socket.d/cover.conf"), &of_a_socket);
         let mut command = Command::new("systemd-analyze");
-        command.args(["verify", "--man=no"]).arg(&file).arg(directory.join("a.service"));
+        command.args(["verify", "--man=no"]).arg(&file);
+        command.args(["a.service", "a.socket"].map(|unit| directory.join(unit)));
         let output = finish(&mut command);
         let (_, complaints) = support::texts(&output);
         assert_eq!((output.status.success(), &*complaints), (true, ""), "{instance}");

@@ -1,57 +1,14 @@
 //! Systemd units, containers and other control groups as targets. The tests make directories as
 //! systemd and the container engines name them.
 
-use std::path::{Path, PathBuf};
-
 use serde_json::Value;
 
 use crate::follow::{Follower, all_are_set};
 use crate::podman::Podman;
+pub use crate::support::group::{Group, root, unique};
 use crate::support::{self, stdout};
 use crate::targets::options;
 use crate::{Target, c_target, failure, keepalive, sockets};
-
-/// A directory of the cgroup v2 tree; removed when dropped, after its processes were.
-pub struct Group(pub PathBuf);
-
-impl Group {
-    pub fn new(below: &Path, name: &str) -> Self {
-        let path = below.join(name);
-        std::fs::create_dir(&path).expect("root, and a cgroup v2 tree");
-        Self(path)
-    }
-
-    pub fn take(&self, pid: u32) {
-        std::fs::write(self.0.join("cgroup.procs"), pid.to_string()).expect("it moves");
-    }
-
-    pub fn name(&self) -> String {
-        self.0.file_name().expect("a name").to_string_lossy().into_owned()
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // A process that was killed may still be about to leave it.
-        for _ in 0..100 {
-            if std::fs::remove_dir(&self.0).is_ok() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-    }
-}
-
-/// Where the cgroup v2 tree is mounted.
-pub fn root() -> PathBuf {
-    let mounts = std::fs::read_to_string("/proc/mounts").expect("text");
-    let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"));
-    mount.expect("a cgroup v2 tree").split(' ').nth(1).expect("a path").into()
-}
-
-pub fn unique(name: &str) -> String {
-    format!("keepalive-{}-{name}", std::process::id())
-}
 
 fn on(target: &Target) -> usize {
     sockets(target.pid()).iter().filter(|socket| options(socket).0).count()

@@ -200,9 +200,10 @@ int main(int count, char **arguments)
         printf("%ld by cookies\n", counter("SyncookiesRecv"));
         return 0;
     }
-    if (!strcmp(how, "v6") || !strcmp(how, "mapped"))
+    if (!strcmp(how, "v6") || !strcmp(how, "mapped")
+        || (!strcmp(how, "after") && count > 2 && !strcmp(arguments[2], "v6")))
         family = AF_INET6;
-    if (!strcmp(how, "v6"))
+    if (family == AF_INET6)
         address.v6.sin6_addr = in6addr_loopback;
     if (!strcmp(how, "mapped"))
         inet_pton(AF_INET6, "::ffff:127.0.0.1", &address.v6.sin6_addr);
@@ -253,6 +254,11 @@ int main(int count, char **arguments)
         set(listener, IPPROTO_TCP, TCP_FASTOPEN, 16);
         client = new_socket();
         check("sendto", sendto(client, "x", 1, MSG_FASTOPEN, &address.any, address_length));
+    } else if (!strcmp(how, "moved")) {
+        /* Both sockets are older than the move; 0 is this process. */
+        client = new_socket();
+        set_file(count > 2 ? arguments[2] : "", "0");
+        check("connect", connect(client, &address.any, address_length));
     } else if (!strcmp(how, "ring")) {
         client = ring_call(IORING_OP_SOCKET, AF_INET, NULL, SOCK_STREAM);
         ring_call(IORING_OP_CONNECT, client, &address, address_length);
