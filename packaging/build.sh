@@ -127,6 +127,7 @@ copy 644 man/libkeepalive.8 share/man/man8
 gzip -9n "$tree/share/man/man8/libkeepalive.8"
 copy 644 README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE-* share/doc/libkeepalive
 copy 644 docs/*.md docs/*.svg docs/*.json share/doc/libkeepalive/docs
+copy 644 docs/recipes/* share/doc/libkeepalive/docs/recipes
 find examples -type f ! -name '*.rs' -print0 |
     while IFS= read -rd '' file; do copy 644 "$file" "share/doc/libkeepalive/$(dirname "$file")"; done
 

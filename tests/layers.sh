@@ -10,7 +10,7 @@ layers=(
     'apply ebpf'
     'process settings usage'
     'kernel'
-    'terminal grid screen values time timeouts'
+    'terminal grid screen values time timeouts errors'
     'startup'
 )
 known=" ${layers[*]} lib main " failed=0

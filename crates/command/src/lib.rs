@@ -12,7 +12,7 @@
 //! - `apply`: what is wanted, put on the sockets that are there; `ebpf`: and on those to come
 //! - `process`: what is there; `settings`: what is wanted; `usage`: mistakes in the arguments
 //! - `kernel`: the kernel's own values
-//! - `terminal`, `grid`, `screen`, `values`, `time`: how it is said; `timeouts`: how long paths
+//! - `terminal`, `grid`, `screen`, `values`, `time`, `errors`: how it is said; `timeouts`: how long paths
 //!   remember
 //! - `startup`: what the Rust runtime changed
 //!
@@ -24,6 +24,7 @@ mod apply;
 mod attach;
 mod cover;
 mod ebpf;
+mod errors;
 mod follow;
 mod grid;
 mod kernel;
@@ -53,21 +54,20 @@ use crate::terminal::{complain, print, warn};
 ///
 /// A TCP connection that carries no data can die without anyone noticing: a firewall forgets it,
 /// or the peer loses power. The kernel prevents both, but only for sockets on which the program
-/// turned keepalive on, and by default only after two hours.
+/// turned keepalive on, and by default only after two hours. `keepalive COMMAND --help` has each
+/// command's options and exit statuses.
 #[derive(Debug, Parser)]
 #[command(
     name = "keepalive",
     version,
     after_help = "\
 Examples:
-  keepalive run --dead-after 2m some-program      start it with keepalive on every TCP socket
+  keepalive run --dead-after 2m some-program      start it with keepalive on
   keepalive show some-program                     what its sockets have now
-  keepalive attach --dead-after 2m some-program   set it on the sockets it has open, no restart
-  keepalive attach --follow some-program          go on with those that it opens later
-  keepalive cover --dead-after 2m kafka.service   every connection of a service, in the kernel
-  keepalive probe example.com:443                 after how much idle time the path forgets
-
-See `keepalive COMMAND --help` for each command's options and exit statuses."
+  keepalive attach --dead-after 2m some-program   set it on its open sockets
+  keepalive attach --follow some-program          and on those it opens later
+  keepalive cover --dead-after 2m kafka.service   a whole service, in the kernel
+  keepalive probe example.com:443                 how long the path remembers"
 )]
 pub struct Cli {
     /// What to do.
@@ -94,16 +94,16 @@ enum Command {
     /// one line for each process that may be looked into. The processes are neither stopped nor
     /// changed. Needs the rights of ptrace(2): one's own processes, or root.
     Show(show::ShowArgs),
-    /// Set keepalive on the open TCP sockets of running processes, without a restart
+    /// Set keepalive on the open TCP sockets of running processes
     ///
-    /// The options are set on a duplicate of each socket, pidfd_getfd(2): the process is not
-    /// stopped and does not notice. Listening sockets are set too: what they accept afterwards
+    /// The options are set on a duplicate of each socket, pidfd_getfd(2): the process is neither
+    /// restarted nor stopped, and does not notice. Listening sockets are set too: what they accept afterwards
     /// inherits it. Connections that a process opens later are covered by --follow only. Sockets
     /// for which the program chose times of its own stay as they are, unless --force is given.
     /// Needs the rights of ptrace(2): one's own processes, or root. TIME is written 90, 90s, 5m or
     /// 1h.
     Attach(attach::AttachArgs),
-    /// Set keepalive on every TCP connection of a service, container or the whole system
+    /// Set keepalive on all TCP connections of a service, container or system
     ///
     /// Two eBPF programs on the control group set the options of every connection that its
     /// processes open or accept from now on, whatever they are written in: static programs, Go,
@@ -113,7 +113,7 @@ enum Command {
     /// control group: that of a service is a new one after each start. Needs root, and Linux 5.10.
     /// TIME is written 90, 90s, 5m or 1h.
     Cover(cover::CoverArgs),
-    /// Measure after how much idle time the path to a host forgets a TCP connection
+    /// Measure after how much idle time a path forgets a TCP connection
     ///
     /// Opens connections to HOST:PORT, leaves each idle for another time, and then asks the kernel
     /// at the other end by a keepalive probe: 22 connections or some more, asked as seldom as can
@@ -144,7 +144,7 @@ fn answer(error: clap::Error) -> ExitCode {
         warn(&error.render().ansi().to_string());
         2
     } else if let Err(error) = print(&error.render().ansi().to_string()) {
-        complain(format!("stdout: {error}"));
+        complain(format!("stdout: {}", errors::words(&error)));
         1
     } else {
         return ExitCode::SUCCESS;

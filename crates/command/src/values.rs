@@ -1,5 +1,7 @@
 //! A value for each option that the command knows: the one it has, the one it is to get, the
-//! kernel's default.
+//! kernel's default; and numbers as people write them.
+
+use std::ops::RangeInclusive;
 
 use options::{KEEPCNT, KEEPIDLE, KEEPINTVL, RTO_MAX, SYNCNT, TcpOption, USER_TIMEOUT};
 
@@ -72,6 +74,13 @@ impl<T> Values<T> {
             syn_count: change(&SYNCNT, self.syn_count),
         }
     }
+}
+
+/// A whole number in this range, of decimal digits and nothing else.
+pub fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| is_number && range.contains(number));
+    number.ok_or_else(|| format!("not a whole number from {} to {}", range.start(), range.end()))
 }
 
 #[cfg(test)]

@@ -22,8 +22,12 @@ use libkeepalive_command::Cli;
 /// The page that is written by hand.
 const LIBRARY_PAGE: &str = include_str!("../../../../man/libkeepalive.8");
 
-/// What keepalive-show(1) has beside `show --help`: every column, finding and field.
-const SHOW_PAGE: &str = include_str!("../../src/show/manual.txt");
+/// What a page has beside `--help`: every column, finding and field.
+const MORE: [(&str, &str); 3] = [
+    ("cover", include_str!("../../src/cover/manual.txt")),
+    ("probe", include_str!("../../src/probe/manual.txt")),
+    ("show", include_str!("../../src/show/manual.txt")),
+];
 
 /// What every page refers to.
 const SEE_ALSO: [(&str, &str); 9] = [
@@ -75,8 +79,8 @@ fn page(name: &str, command: &Command) -> std::io::Result<Vec<u8>> {
     // clap_mangen's own synopsis is a list of every option, without their values.
     let usage = command.clone().render_usage().to_string().replace("Usage: ", "");
     let mut below = text(command.get_after_long_help().or(command.get_after_help()));
-    if command.get_name() == "show" {
-        below.insert_str(0, SHOW_PAGE);
+    for (_, more) in MORE.iter().filter(|(verb, _)| *verb == command.get_name()) {
+        below.insert_str(0, more);
     }
     let command = command
         .clone()

@@ -14,6 +14,7 @@ pub use plan::LeftAlone;
 pub use silent::wait_for_answers;
 pub use tally::{Outcome, Tally};
 
+use crate::errors;
 use crate::kernel::Kernel;
 use crate::process::{Duplicate, Info, Network, Networks, Options, SelectionArgs, State, Target};
 use crate::settings::{Settings, SettingsArgs};
@@ -118,7 +119,9 @@ impl<'a> Applier<'a> {
         }
         let now = match socket.options() {
             Ok(now) => now,
-            Err(error) => return Outcome::Failed(format!("getsockopt(2): {error}")),
+            Err(error) => {
+                return Outcome::Failed(format!("getsockopt(2): {}", errors::words(&error.into())));
+            }
         };
         let seen = match &self.previous {
             Some(previous) => without(&now, previous, &kernel.defaults),
@@ -137,7 +140,10 @@ impl<'a> Applier<'a> {
         if !self.is_dry_run {
             silent = postponed.map(|user_timeout| Silent { fd, inode, idle, user_timeout });
             if let Err((what, error)) = plan.carry_out(socket, postponed.is_none()) {
-                return Outcome::Failed(format!("setsockopt(2), {what}: {error}"));
+                return Outcome::Failed(format!(
+                    "setsockopt(2), {what}: {}",
+                    errors::words(&error.into())
+                ));
             }
         }
         let lacking = lacking(&now, state, settings).collect();

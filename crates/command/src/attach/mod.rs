@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::apply::{Applier, Outcome, Seen, wait_for_answers};
+use crate::errors;
 use crate::follow::follow;
 use crate::kernel::Kernel;
 use crate::process::findings::too_late;
@@ -16,8 +17,8 @@ use crate::terminal::{Progress, complain, print};
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Exit status:
-  0  All was done, also if a process or socket vanished meanwhile; with --follow: the processes
-     have ended, or SIGINT or SIGTERM came
+  0  All was done, also if a process or socket vanished meanwhile; with
+     --follow: the processes have ended, or SIGINT or SIGTERM came
   1  A process is not there or may not be changed, a socket refused an option,
      or stdout cannot be written
   2  A mistake in the arguments
@@ -34,8 +35,8 @@ Examples:
   keepalive attach --follow --dead-after 2m kafka.service
      The processes of a unit, also after it restarts
   systemctl enable --now keepalive-follow@kafka.service
-     The same as a service, which the packages have: the comments of the unit say how to choose
-     values (systemctl cat keepalive-follow@kafka.service)")]
+     The same as a service, which the packages have: the comments of the unit
+     say how to choose values (systemctl cat keepalive-follow@kafka.service)")]
 pub struct AttachArgs {
     /// What to set.
     #[command(flatten)]
@@ -61,7 +62,7 @@ pub struct AttachArgs {
     #[command(flatten)]
     selection: SelectionArgs,
 
-    /// Processes: by number, by name, or all of a unit, a container or a cgroup
+    /// Processes: PIDs, names, units, containers, cgroups
     ///
     /// A number is a PID. A name that ends as systemd's do (kafka.service, system.slice) is a unit;
     /// 12 hexadecimal digits or more are the id of a container of Docker, Podman, containerd or
@@ -159,7 +160,7 @@ fn attach_all(arguments: &AttachArgs) -> bool {
         ));
     }
     if let Err(error) = printed {
-        complain(format!("stdout: {error}"));
+        complain(format!("stdout: {}", errors::words(&error)));
         complete = false;
     }
     complete

@@ -9,6 +9,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{Covered, said};
+use crate::errors;
 use crate::follow::ready;
 use crate::terminal::complain;
 
@@ -26,7 +27,7 @@ pub fn stay(mut covered: Vec<Covered>, is_complete: bool) -> ExitCode {
     let signals = match signals {
         Ok(signals) => signals,
         Err(error) => {
-            complain(format!("signalfd(2): {error}"));
+            complain(format!("signalfd(2): {}", errors::words(&error.into())));
             return ExitCode::FAILURE;
         }
     };
@@ -35,7 +36,7 @@ pub fn stay(mut covered: Vec<Covered>, is_complete: bool) -> ExitCode {
         return ExitCode::FAILURE;
     }
     if let Err(error) = ready::tell() {
-        complain(format!("NOTIFY_SOCKET: {error}"));
+        complain(format!("NOTIFY_SOCKET: {}", errors::words(&error)));
     }
     let pause = Timespec::try_from(LOOK).ok();
     loop {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::target::Target;
 use crate::ebpf::{self, Cover, Entry, Refusal, cover_on};
+use crate::errors;
 use crate::grid::Grid;
 use crate::process::{all_below, mounted_at};
 use crate::terminal::{self, complain, print, print_json, printable};
@@ -70,7 +71,7 @@ pub fn list(targets: &[Target], is_json: bool) -> bool {
         print(&(table(&covers).join("\n") + "\n"))
     };
     if let Err(error) = printed {
-        complain(format!("stdout: {error}"));
+        complain(format!("stdout: {}", errors::words(&error)));
         return false;
     }
     complete

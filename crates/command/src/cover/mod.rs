@@ -13,6 +13,7 @@ use clap::Args;
 use options::RTO_MAX;
 
 use crate::ebpf::{self, Cgroup, Links, Maker, Refusal};
+use crate::errors;
 use crate::kernel::Kernel;
 use crate::process::findings::too_late;
 use crate::settings::{Settings, SettingsArgs};
@@ -50,9 +51,9 @@ pub struct CoverArgs {
     #[arg(long, conflicts_with_all = ["list", "remove"])]
     new_only: bool,
 
-    /// Stay, and take the cover away at the end, however this command ends
+    /// Stay, and take the cover away at the end
     ///
-    /// Ends on SIGINT and SIGTERM with 0, and with 1 once none of the control groups is there any
+    /// However this command ends. Ends on SIGINT and SIGTERM with 0, and with 1 once none of the control groups is there any
     /// more. Tells systemd that it is ready (Type=notify).
     #[arg(long, conflicts_with_all = ["list", "remove", "dry_run"])]
     foreground: bool,
@@ -63,16 +64,20 @@ pub struct CoverArgs {
     #[arg(short = 'n', long, conflicts_with_all = ["list", "remove"])]
     dry_run: bool,
 
-    /// List the covers that there are; with TARGETs: on them, above and below
-    #[arg(short, long, conflicts_with = "remove")]
+    /// List the covers that there are
+    ///
+    /// With TARGETs: those on them, above and below.
+    #[arg(short, long, conflicts_with_all = SETTINGS, conflicts_with = "remove")]
     list: bool,
 
-    /// JSON, documented in docs/command.md
-    #[arg(long, requires = "list")]
+    /// JSON, described in keepalive-cover(1)
+    #[arg(long, requires = "list", hide_short_help = true)]
     json: bool,
 
-    /// Take the cover away. Connections that are open keep their settings
-    #[arg(long)]
+    /// Take the cover away
+    ///
+    /// Connections that are open keep their settings.
+    #[arg(long, conflicts_with_all = SETTINGS)]
     remove: bool,
 
     /// The whole system: every control group
@@ -88,6 +93,19 @@ pub struct CoverArgs {
     #[arg(value_name = "TARGET", value_parser = target::parse, required_unless_present_any = ["all", "list"])]
     targets: Vec<Target>,
 }
+
+/// What says what to set: for nothing else.
+const SETTINGS: [&str; 9] = [
+    "dead_after",
+    "idle",
+    "interval",
+    "count",
+    "rto_max",
+    "syn_count",
+    "user_timeout",
+    "force",
+    "skip",
+];
 
 /// What is covered now, or would be.
 struct Covered<'a> {
@@ -199,7 +217,13 @@ fn remove(targets: &[Target]) -> bool {
                 ));
             }
             Ok(false) => {
-                complain(format!("{target}: is not covered itself (--list shows what is)"));
+                let others = match target.argument() {
+                    Some(_) => format!(" {target}` lists those above and below it"),
+                    None => "` lists those below it".into(),
+                };
+                complain(format!(
+                    "{target}: it has no cover of its own; `keepalive cover --list{others}"
+                ));
                 complete = false;
             }
             Err(message) => {
@@ -215,7 +239,7 @@ fn remove(targets: &[Target]) -> bool {
 fn said(text: &str) -> bool {
     let printed = print(text);
     if let Err(error) = &printed {
-        complain(format!("stdout: {error}"));
+        complain(format!("stdout: {}", errors::words(error)));
     }
     printed.is_ok()
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::process::{Group, is_of_root, mounted_at};
+use crate::process::{Group, Wanted, is_of_root, mounted_at};
 use crate::terminal::printable;
 
 /// What is to be covered.
@@ -80,16 +80,14 @@ impl Target {
                 printable(&path.to_string_lossy())
             ));
         }
-        found.ok_or_else(|| {
-            match group {
-                Group::Unit(_) => {
-                    "no such unit is running, so there is nothing to cover: start it first, or \
-                     cover its slice (system.slice), which covers what is started later, too"
-                }
-                Group::Container(_) => "no such container is running",
-                Group::Directory(_) => "there is no such cgroup",
-            }
-            .into()
+        found.ok_or_else(|| match group {
+            Group::Unit(_) => format!(
+                "no such unit is running{}. Start it first, or cover its slice \
+                 (system.slice), which covers what is started later, too",
+                Wanted::Group(group.clone()).hint()
+            ),
+            Group::Container(_) => "no such container is running".into(),
+            Group::Directory(_) => "there is no such cgroup".into(),
         })
     }
 

@@ -5,6 +5,7 @@ use std::{fmt, io};
 
 use rustix::thread::CapabilitySet;
 
+use crate::errors;
 use crate::terminal::printable;
 
 /// Why there is no cover.
@@ -145,9 +146,10 @@ impl fmt::Display for Refusal {
             ),
             Self::NoBtf(error) => write!(
                 f,
-                "{}: {error}: the kernel was built without CONFIG_DEBUG_INFO_BTF, so what programs \
+                "{}: {}: the kernel was built without CONFIG_DEBUG_INFO_BTF, so what programs \
                  choose cannot be seen; --force does without it",
-                super::BTF
+                super::BTF,
+                errors::words(error)
             ),
             Self::StrangeBtf(what) => write!(
                 f,
@@ -176,7 +178,7 @@ impl fmt::Display for Refusal {
             ),
             Self::Ended => f.write_str("it has ended meanwhile"),
             Self::Covered => f.write_str("it is covered already: --remove that first"),
-            Self::Other(call, error) => write!(f, "{call}: {error}"),
+            Self::Other(call, error) => write!(f, "{call}: {}", errors::words(error)),
         }
     }
 }
@@ -227,10 +229,10 @@ mod tests {
                 Refusal::Exclusive { cgroup: "/a\x1b[2J".into(), id: 7, name: "x\x07".into() },
                 "program 7 (x\\u{7}) is attached to /a\\u{1b}[2J so",
             ),
-            (Refusal::of_query(error(libc::EIO)), "bpf(2), PROG_QUERY: Input/output error"),
+            (Refusal::of_query(error(libc::EIO)), "bpf(2), PROG_QUERY: input/output error"),
             (
                 Refusal::NoBtf(error(libc::ENOENT)),
-                "/sys/kernel/btf/vmlinux: No such file or directory (os error 2): the kernel was \
+                "/sys/kernel/btf/vmlinux: no such file or directory: the kernel was \
                  built without CONFIG_DEBUG_INFO_BTF",
             ),
             (

@@ -23,6 +23,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::apply::{Applier, Outcome, Seen};
+use crate::errors;
 use crate::kernel::Kernel;
 use crate::process::findings::too_late;
 use crate::process::{self, End, Process, SelectionArgs, Voice, Wanted, Word, vanished, why};
@@ -45,7 +46,7 @@ pub fn follow(targets: &[String], settings: &SettingsArgs, selection: &Selection
     };
     let is_ready = || {
         if let Err(error) = ready::tell() {
-            complain(format!("NOTIFY_SOCKET: {error}"));
+            complain(format!("NOTIFY_SOCKET: {}", errors::words(&error)));
         }
     };
     if !follower.run(is_ready) {
@@ -59,7 +60,7 @@ pub fn follow(targets: &[String], settings: &SettingsArgs, selection: &Selection
         time::show(begin.elapsed())
     );
     if let Err(error) = print(&report) {
-        complain(format!("stdout: {error}"));
+        complain(format!("stdout: {}", errors::words(&error)));
         return ExitCode::FAILURE;
     }
     if *is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -206,7 +207,9 @@ impl<'a> Follower<'a> {
             members: HashMap::new(),
             names: Names::default(),
             told: HashSet::new(),
-            signals: signals.map(Rc::new).map_err(|error| format!("signalfd(2): {error}"))?,
+            signals: signals
+                .map(Rc::new)
+                .map_err(|error| format!("signalfd(2): {}", errors::words(&error.into())))?,
             pace: Pace::default(),
             is_complete: true,
             processes: 0,
@@ -393,7 +396,9 @@ impl<'a> Follower<'a> {
             // By a signal, which ends the pause as well.
             Ok(End::Stopped) => {}
             Ok(End::Died(_)) => self.tell("a child of this command was killed".into()),
-            Err(error) => self.tell(format!("fork(2): {error} (ulimit -u)")),
+            Err(error) => {
+                self.tell(format!("fork(2): {} (ulimit -u)", errors::words(&error)));
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! `keepalive probe --listen`: a server for the other end of a path. It accepts, says nothing, and
 //! closes what the other end closes.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
@@ -9,6 +10,7 @@ use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, RecvFlags, SocketFlags, SocketType, sockopt};
 
 use super::clock::Clock;
+use crate::errors;
 use crate::terminal::{complain, print};
 
 /// More connections than these are closed at once, so that nobody can have all descriptors.
@@ -20,12 +22,14 @@ const LOOK: f64 = 60.0;
 
 /// Listens until a signal comes.
 pub fn listen(address: SocketAddr) -> Result<ExitCode, String> {
-    let clock = Clock::new().map_err(|error| format!("signalfd(2), clock_gettime(2): {error}"))?;
-    let listener = bind(address).map_err(|error| format!("{address}: {error}"))?;
-    let bound = listener.local_addr().map_err(|error| format!("{address}: {error}"))?;
+    let clock = Clock::new()
+        .map_err(|error| format!("signalfd(2), clock_gettime(2): {}", errors::words(&error)))?;
+    let why = |error| format!("{address}: {}", errors::words(&error));
+    let listener = bind(address).map_err(why)?;
+    let bound = listener.local_addr().map_err(why)?;
     let port = bound.port();
     print(&format!("Listening at {bound}. At the other end: keepalive probe HOST:{port}\n"))
-        .map_err(|error| format!("stdout: {error}"))?;
+        .map_err(|error| format!("stdout: {}", errors::words(&error)))?;
     let mut connections: Vec<(TcpStream, f64)> = Vec::new();
     loop {
         let fds = connections.iter().map(|(connection, _)| (connection as &dyn AsFd, false));
@@ -46,7 +50,7 @@ pub fn listen(address: SocketAddr) -> Result<ExitCode, String> {
 
 /// Listens without waiting. All addresses of IPv6 are all of IPv4, too, whatever
 /// net.ipv6.bindv6only says (ipv6(7)).
-fn bind(address: SocketAddr) -> Result<TcpListener, Errno> {
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;

@@ -30,8 +30,9 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::errors;
 use crate::terminal::{clear_status, complain, print, print_json, printable};
-use crate::time;
+use crate::{time, values};
 use clock::Clock;
 use engine::Engine;
 use progress::Progress;
@@ -51,7 +52,8 @@ const WITH_CARE: [u16; 2] = [22, 3306];
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Exit status:
-  0  The answer was found: the path forgets after so long, or not at all within --max
+  0  The answer was found: the path forgets after so long, or not at all within
+     --max
   1  It could not be found, and why is said; or stdout cannot be written
   2  A mistake in the arguments
 
@@ -61,36 +63,46 @@ Examples:
   keepalive probe --max 10m --json example.com:443
      Whether it forgets within ten minutes, for programs to read
   keepalive probe --listen 7000
-     At a host where no server leaves idle connections alone: something to ask, until Ctrl-C
-  keepalive probe --send 'GET / HTTP/1.1\\r\\nHost: example.com\\r\\n\\r\\n' example.com:80
-     A server that waits for data first, or closes connections on which nothing was said")]
+     At a host whose servers end idle connections: something to ask
+  keepalive probe --send 'GET / HTTP/1.0\\r\\n\\r\\n' example.com:80
+     A server that waits for data first, or ends connections that say nothing")]
 pub struct ProbeArgs {
-    /// The longest idle time to try: 5 s to 24 h
-    #[arg(long, value_name = "TIME", default_value = "125m", value_parser = max)]
+    /// The longest idle time to try
+    ///
+    /// From 5 s to 24 h.
+    #[arg(long, value_name = "TIME", default_value = "125m", allow_hyphen_values = true,
+        value_parser = max)]
     max: Duration,
 
-    /// How narrow the answer is to be: 1 to 50 percent
-    #[arg(long, value_name = "PERCENT", default_value = "5",
-        value_parser = clap::value_parser!(u8).range(1..=50))]
-    resolution: u8,
-
-    /// How many connections to have at the same time, at most: 6 to 100
+    /// How narrow the answer is to be
     ///
-    /// 26 unless given, and 8 on ports 22 and 3306, where servers may block a host that connects
-    /// often. With fewer it takes longer.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(6..=100))]
-    parallel: Option<u8>,
+    /// From 1 to 50 percent.
+    #[arg(long, value_name = "PERCENT", default_value = "5", allow_hyphen_values = true,
+        value_parser = |text: &str| values::number(text, 1..=50))]
+    resolution: u32,
 
-    /// What each connection sends first; \r, \n, \t, \\ and \xNN are understood
+    /// How many connections to have at a time, at most
+    ///
+    /// From 6 to 100. 26 unless given, and 8 on ports 22 and 3306, where servers may block a host that connects
+    /// often. With fewer it takes longer.
+    #[arg(long, value_name = "N", allow_hyphen_values = true,
+        value_parser = |text: &str| values::number(text, 6..=100))]
+    parallel: Option<u32>,
+
+    /// What each connection sends first
+    ///
+    /// \r, \n, \t, \\ and \xNN are understood.
     #[arg(long, value_name = "STRING", value_parser = target::greeting)]
     send: Option<Greeting>,
 
-    /// JSON, described in docs/probe.md
+    /// JSON, described in keepalive-probe(1)
     #[arg(long)]
     json: bool,
 
-    /// Be the server to ask, at the other end of the path, until SIGINT or SIGTERM
-    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = target::listener,
+    /// Be the server to ask, at the other end
+    ///
+    /// Until SIGINT or SIGTERM.
+    #[arg(long, value_name = "[ADDRESS:]PORT", allow_hyphen_values = true, value_parser = target::listener,
         conflicts_with_all = ["max", "resolution", "parallel", "send", "json", "target"])]
     listen: Option<SocketAddr>,
 
@@ -100,9 +112,7 @@ pub struct ProbeArgs {
 }
 
 fn max(text: &str) -> Result<Duration, String> {
-    let max = time::parse(text)?;
-    let range = Duration::from_secs(5)..=Duration::from_secs(24 * 60 * 60);
-    if range.contains(&max) { Ok(max) } else { Err("not from 5 s to 24 h".into()) }
+    time::within(text, Duration::from_secs(5)..=Duration::from_secs(24 * 60 * 60))
 }
 
 /// Measures, or is what is measured with.
@@ -123,8 +133,9 @@ pub fn probe(arguments: &ProbeArgs) -> ExitCode {
 
 fn measure(arguments: &ProbeArgs, target: &Target) -> Result<ExitCode, String> {
     let addresses = target.addresses()?;
-    let parallel = arguments.parallel.map_or_else(|| usual(target), usize::from);
-    let clock = Clock::new().map_err(|error| format!("signalfd(2), clock_gettime(2): {error}"))?;
+    let parallel = arguments.parallel.map_or_else(|| usual(target), |number| number as usize);
+    let clock = Clock::new()
+        .map_err(|error| format!("signalfd(2), clock_gettime(2): {}", errors::words(&error)))?;
     let greeting = arguments.send.as_ref().map_or(&[][..], |greeting| &greeting.0);
     let mut report: Option<Report> = None;
     // All connections go to one address: paths differ.
@@ -160,7 +171,7 @@ fn measure(arguments: &ProbeArgs, target: &Target) -> Result<ExitCode, String> {
     let report = report.ok_or_else(|| format!("{}: no address", printable(&target.text)))?;
     let printed =
         if arguments.json { print_json(&json::document(&report)) } else { print(&report.words()) };
-    printed.map_err(|error| format!("stdout: {error}"))?;
+    printed.map_err(|error| format!("stdout: {}", errors::words(&error)))?;
     Ok(if report.is_answer() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

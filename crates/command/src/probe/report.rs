@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use super::evidence::{Evidence, How};
 use super::search::{Found, Search};
 use super::target::Target;
+use crate::errors;
 use crate::terminal::{count, printable};
 use crate::time;
 use crate::timeouts::{DATA, PACKETS, Place, SAFE, matching};
@@ -66,7 +67,7 @@ impl Report<'_> {
 
     /// Why nobody could be reached.
     pub fn why_unreachable(&self) -> String {
-        self.trouble.map_or("no answer".into(), |error| error.to_string())
+        self.trouble.map_or("no answer".into(), |error| errors::words(&error.into()))
     }
 
     /// Whether what was asked for was found.
@@ -161,7 +162,10 @@ impl Report<'_> {
             ),
             Found::Incomplete => {
                 let why = self.trouble.map_or(String::new(), |error| {
-                    format!(" (the last that could not be opened: {error})")
+                    format!(
+                        " (the last that could not be opened: {})",
+                        errors::words(&error.into())
+                    )
                 });
                 format!("no connection was left to go on with{why}; {known}{}", self.bracket())
             }

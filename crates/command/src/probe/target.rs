@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 use crate::terminal::printable;
+use crate::{errors, values};
 
 /// A server.
 #[derive(Clone, Debug)]
@@ -33,13 +34,15 @@ impl Target {
         if host.is_empty() || is_bare {
             return Err(OTHER.into());
         }
-        Ok(Self { text: text.into(), host: host.into(), port: parse_port(port)? })
+        let port = parse_port(port).map_err(|why| format!("the port is {why}"))?;
+        Ok(Self { text: text.into(), host: host.into(), port })
     }
 
     /// Its addresses, as getaddrinfo(3) orders them.
     pub fn addresses(&self) -> Result<Vec<SocketAddr>, String> {
         let addresses = (self.host.as_str(), self.port).to_socket_addrs();
-        let addresses = addresses.map_err(|error| format!("{}: {error}", printable(&self.text)))?;
+        let addresses = addresses
+            .map_err(|error| format!("{}: {}", printable(&self.text), errors::words(&error)))?;
         Ok(addresses.collect())
     }
 }
@@ -57,9 +60,7 @@ pub fn listener(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn parse_port(text: &str) -> Result<u16, String> {
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    let port = text.parse().ok().filter(|port| is_number && *port != 0);
-    port.ok_or_else(|| "not a port from 1 to 65535".into())
+    values::number(text, 1..=u16::MAX.into()).map(|port| port as u16)
 }
 
 /// What to send.
@@ -112,12 +113,12 @@ mod tests {
             ("[::1:443", "not HOST:PORT"),
             ("[example.com]:443", "not HOST:PORT"),
             ("[192.0.2.1]:443", "not HOST:PORT"),
-            ("a:0", "not a port"),
-            ("a:65536", "not a port"),
-            ("a:http", "not a port"),
-            ("a:+1", "not a port"),
-            ("a:", "not a port"),
-            ("[::1]:-1", "not a port"),
+            ("a:0", "the port is not a whole number"),
+            ("a:65536", "the port is not a whole number"),
+            ("a:http", "the port is not a whole number"),
+            ("a:+1", "the port is not a whole number"),
+            ("a:", "the port is not a whole number"),
+            ("[::1]:-1", "the port is not a whole number"),
         ] {
             let error = Target::parse(text).expect_err(text);
             assert!(error.contains(why), "{text}: {error}");

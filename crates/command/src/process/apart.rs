@@ -22,6 +22,7 @@ use rustix::io::Errno;
 
 use super::directory::own_descriptors;
 use super::held::{self, Held, Watch};
+use crate::errors;
 use crate::terminal::complain;
 
 /// How often the parent checks that the child goes on, and after how many checks at the same thing it
@@ -150,7 +151,9 @@ impl Apart {
                     complain(format!("ended by {signal}"));
                 }
                 Ok(End::Died(_)) => {}
-                Err(error) => complain(format!("fork(2): {error} (ulimit -u)")),
+                Err(error) => {
+                    complain(format!("fork(2): {} (ulimit -u)", errors::words(&error)));
+                }
             }
             return Err(ExitCode::FAILURE);
         }

@@ -5,17 +5,23 @@ use std::net::{IpAddr, SocketAddr};
 use clap::Args;
 use ipnet::{IpNet, Ipv4Net};
 
+use crate::values;
+
 /// The length of `::ffff:0:0/96`, the IPv4 addresses within IPv6.
 const MAPPED_PREFIX: u8 = 96;
 
 /// Which sockets are selected; without arguments every one.
 #[derive(Debug, Default, Args)]
 pub struct SelectionArgs {
-    /// Only sockets with this local or remote port; may be repeated
-    #[arg(long, value_name = "PORT", value_parser = port)]
+    /// Only sockets with this port, local or remote
+    ///
+    /// May be repeated.
+    #[arg(long, value_name = "PORT", allow_hyphen_values = true, value_parser = port)]
     port: Vec<u16>,
 
-    /// Only connections to this network or address; may be repeated
+    /// Only connections to this network or address
+    ///
+    /// May be repeated.
     #[arg(long, value_name = "CIDR", value_parser = network)]
     remote: Vec<IpNet>,
 }
@@ -38,8 +44,7 @@ impl SelectionArgs {
 }
 
 fn port(text: &str) -> Result<u16, String> {
-    let number = text.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| "not a number from 1 to 65535".into())
+    values::number(text, 1..=u16::MAX.into()).map(|number| number as u16)
 }
 
 /// A network, or one address. IPv4 within IPv6 (`::ffff:10.0.0.1`, `::ffff:10.0.0.0/104`) is IPv4,

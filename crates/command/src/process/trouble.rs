@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::errors;
+
 /// Whether an error means that the process or the socket is gone.
 pub fn vanished(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT | libc::EBADF))
@@ -22,7 +24,7 @@ pub fn own_trouble(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(libc::EMFILE) => "no descriptor is left for this command (ulimit -n)".into(),
         Some(libc::ENFILE) => "no descriptor is left on this machine (fs.file-max)".into(),
-        Some(_) => format!("/proc: {error}"),
-        None => error.to_string(),
+        Some(_) => format!("/proc: {}", errors::words(error)),
+        None => errors::words(error),
     }
 }

@@ -73,8 +73,8 @@ impl Wanted {
         }
     }
 
-    /// What to do about it: the nearest name, and how to see all of them.
-    fn hint(&self) -> String {
+    /// What to do where there is none: the nearest name, and how to see all of them.
+    pub fn hint(&self) -> String {
         let (wanted, is_unit) = match self {
             Self::Name(name) => (name, false),
             Self::Group(Group::Unit(name)) => (name, true),
@@ -88,9 +88,9 @@ impl Wanted {
             }
         };
         let _ = processes(|directory, stat| {
-            if is_unit {
-                directory.place().unwrap_or_default().unit.iter().for_each(|unit| compare(unit));
-            } else {
+            // Whose ending may be misspelt.
+            directory.place().unwrap_or_default().unit.iter().for_each(|unit| compare(unit));
+            if !is_unit {
                 let mut names = Vec::new();
                 each_name(directory, stat, |name| names.push(name.to_owned()))?;
                 // The kernel cuts a name after 15 bytes.

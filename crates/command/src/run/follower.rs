@@ -13,6 +13,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, setsid};
 use rustix::process::{PTracer, child_subreaper, set_child_subreaper, set_ptracer};
 
+use crate::errors;
 use crate::follow::follow_in_silence;
 use crate::process::{self, NotFollowed, Process};
 use crate::settings::SettingsArgs;
@@ -26,11 +27,13 @@ pub fn start(settings: &SettingsArgs) -> Result<Pid, NotFollowed> {
         let why = "its children are to be in another pid namespace (unshare(1) needs --fork)";
         return Err(NotFollowed::for_now(why.into()));
     }
-    let no_process = |error| {
-        NotFollowed::for_now(format!("no other process can be started for it: {error} (ulimit -u)"))
+    let no_process = |error: io::Error| {
+        let why = errors::words(&error);
+        NotFollowed::for_now(format!("no other process can be started for it: {why} (ulimit -u)"))
     };
     let null = File::options().read(true).write(true).open("/dev/null");
-    let null = null.map_err(|error| NotFollowed::for_now(format!("/dev/null: {error}")))?;
+    let null = null
+        .map_err(|error| NotFollowed::for_now(format!("/dev/null: {}", errors::words(&error))))?;
     // As a seccomp filter does.
     let killed = |_| NotFollowed::for_now("its follower was killed".into());
     let (mut ours, its) = UnixStream::pair().map_err(no_process)?;

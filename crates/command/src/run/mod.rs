@@ -17,6 +17,7 @@ use clap::Args;
 use nix::errno::Errno;
 use options::SYNCNT;
 
+use crate::errors;
 use crate::kernel::Kernel;
 use crate::process::findings::too_late;
 use crate::process::yama_hides_children;
@@ -80,7 +81,9 @@ pub struct RunArgs {
     #[arg(long, conflicts_with = "anyway")]
     follow: bool,
 
-    /// Start PROGRAM with the preload alone even where that cannot work in it, with a warning
+    /// Start PROGRAM even where the preload cannot work
+    ///
+    /// With the preload alone, and with a warning.
     #[arg(long)]
     anyway: bool,
 
@@ -221,6 +224,6 @@ fn reason(name: &OsStr, error: &std::io::Error) -> String {
         std::io::ErrorKind::PermissionDenied => {
             "not an executable file, or you may not execute it".into()
         }
-        _ => error.to_string(),
+        _ => errors::words(error),
     }
 }

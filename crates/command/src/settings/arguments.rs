@@ -7,7 +7,7 @@ use clap::Args;
 use options::{KEEPCNT, KEEPIDLE, KEEPINTVL, RTO_MAX, SYNCNT, TcpOption, USER_TIMEOUT};
 
 use super::dead_after;
-use crate::time;
+use crate::{time, values};
 
 /// What to set.
 #[derive(Debug, Default, Args)]
@@ -18,28 +18,28 @@ pub struct SettingsArgs {
     /// five probes are sent (fewer below 15 s). For data in flight, which keepalive does not
     /// watch, it chooses the largest --rto-max that keeps the time: from 16 s on, and on Linux
     /// 6.15 and later; otherwise the kernel sends the data again for about 15 min. A peer that
-    /// answers is never given up, however slowly it reads. --verbose prints what was chosen. From
+    /// answers is never given up, however slowly it reads. --verbose says what was chosen. From
     /// 3 s to 20 h.
-    #[arg(long, value_name = "TIME", value_parser = dead_after::parse,
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = dead_after::parse,
         conflicts_with_all = ["idle", "interval", "count", "rto_max"])]
     pub dead_after: Option<Duration>,
 
     /// Idle time before the first probe, TCP_KEEPIDLE
     ///
     /// From 1 s to 32767 s.
-    #[arg(help_heading = "Settings", long, value_name = "TIME", value_parser = |text: &str| seconds(&KEEPIDLE, text))]
+    #[arg(help_heading = "Settings", long, value_name = "TIME", allow_hyphen_values = true, value_parser = |text: &str| seconds(&KEEPIDLE, text))]
     pub idle: Option<u32>,
 
     /// Time between probes, TCP_KEEPINTVL
     ///
     /// From 1 s to 32767 s.
-    #[arg(help_heading = "Settings", long, value_name = "TIME", value_parser = |text: &str| seconds(&KEEPINTVL, text))]
+    #[arg(help_heading = "Settings", long, value_name = "TIME", allow_hyphen_values = true, value_parser = |text: &str| seconds(&KEEPINTVL, text))]
     pub interval: Option<u32>,
 
-    /// Unanswered probes until it is dead, TCP_KEEPCNT
+    /// Give up after so many unanswered probes, TCP_KEEPCNT
     ///
     /// From 1 to 127.
-    #[arg(help_heading = "Settings", long, value_name = "N", value_parser = |text: &str| number(&KEEPCNT, text))]
+    #[arg(help_heading = "Settings", long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| number(&KEEPCNT, text))]
     pub count: Option<u32>,
 
     /// Longest pause between retransmissions, TCP_RTO_MAX_MS
@@ -50,13 +50,13 @@ pub struct SettingsArgs {
     /// s. A peer that answers is never given up. `run` raises --syn-count beside it, so that
     /// connect(2) stays as patient as it was; `attach` sets it on established connections only.
     /// Multipath TCP refuses it. To the millisecond: 1500ms.
-    #[arg(help_heading = "Settings", long, value_name = "TIME", value_parser = |text: &str| milliseconds(&RTO_MAX, text))]
+    #[arg(help_heading = "Settings", long, hide_short_help = true, value_name = "TIME", allow_hyphen_values = true, value_parser = |text: &str| milliseconds(&RTO_MAX, text))]
     pub rto_max: Option<u32>,
 
     /// How often connect(2) sends its SYN again, TCP_SYNCNT
     ///
     /// From 1 to 127.
-    #[arg(help_heading = "Settings", long, value_name = "N", value_parser = |text: &str| number(&SYNCNT, text))]
+    #[arg(help_heading = "Settings", long, hide_short_help = true, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| number(&SYNCNT, text))]
     pub syn_count: Option<u32>,
 
     /// Limit for unacknowledged data, TCP_USER_TIMEOUT; 0: none
@@ -66,22 +66,25 @@ pub struct SettingsArgs {
     /// after this time; and the kernel no longer counts probes: an idle connection ends at the
     /// first probe due after this time. --rto-max has none of these costs. To the millisecond:
     /// 500ms.
-    #[arg(help_heading = "Settings", long, value_name = "TIME", value_parser = |text: &str| milliseconds(&USER_TIMEOUT, text))]
+    #[arg(help_heading = "Settings", long, hide_short_help = true, value_name = "TIME", allow_hyphen_values = true, value_parser = |text: &str| milliseconds(&USER_TIMEOUT, text))]
     pub user_timeout: Option<u32>,
 
-    /// Have the last word: also over what the program sets itself
+    /// Have the last word, also over what the program sets
     #[arg(help_heading = "Settings", long, conflicts_with = "skip")]
     pub force: bool,
 
     /// Set the times only; the program decides whether it is on
-    #[arg(help_heading = "Settings", long)]
+    #[arg(help_heading = "Settings", long, hide_short_help = true)]
     pub skip: bool,
 
     /// One line on stderr for each socket: what was set, or why not
-    #[arg(help_heading = "Settings", long)]
+    #[arg(help_heading = "Settings", long, hide_short_help = true)]
     pub debug: bool,
 
-    /// Say which values will hold, where from, and which library or follower
+    /// Say which values will hold, and where they come from
+    ///
+    /// `run` also says which library it puts in front, or which process follows. `attach` and
+    /// `cover` say the values in any case, `attach --follow` with this option alone.
     #[arg(help_heading = "Settings", short, long)]
     pub verbose: bool,
 }
@@ -93,21 +96,13 @@ const LONG: u32 = 60 * 60 * 1000;
 impl SettingsArgs {
     /// As they are written on a command line; without --debug and --verbose.
     pub fn words(&self) -> Vec<String> {
-        let time = |time: Duration| {
-            let shown = time::show(time);
-            // One word, and exact.
-            if time::parse(&shown) == Ok(time) && !shown.contains(' ') {
-                shown
-            } else {
-                format!("{}ms", time.as_millis())
-            }
-        };
-        let seconds = |value: Option<u32>| Some(time(Duration::from_secs(value?.into())));
-        let milliseconds = |value: Option<u32>| Some(time(Duration::from_millis(value?.into())));
+        let seconds = |value: Option<u32>| Some(time::exact(Duration::from_secs(value?.into())));
+        let milliseconds =
+            |value: Option<u32>| Some(time::exact(Duration::from_millis(value?.into())));
         let number = |value: Option<u32>| Some(value?.to_string());
         let mut words = Vec::new();
         for (option, value) in [
-            ("--dead-after", self.dead_after.map(time)),
+            ("--dead-after", self.dead_after.map(time::exact)),
             ("--idle", seconds(self.idle)),
             ("--interval", seconds(self.interval)),
             ("--count", number(self.count)),
@@ -136,28 +131,27 @@ impl SettingsArgs {
 
 /// A time for an option that counts seconds.
 fn seconds(option: &TcpOption, text: &str) -> Result<u32, String> {
-    let time = time::parse(text)?;
-    let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
-    if time.subsec_nanos() != 0 || !option.contains(seconds) {
-        return Err(format!("not {}", option.accepted));
+    let [min, max] = [option.min, option.max].map(|value| Duration::from_secs(value.into()));
+    let time = time::within(text, min..=max)?;
+    if time.subsec_nanos() != 0 {
+        return Err("not a time in whole seconds".into());
     }
-    Ok(seconds)
-}
-
-/// A value for an option that counts.
-fn number(option: &TcpOption, text: &str) -> Result<u32, String> {
-    let number = text.parse().ok().filter(|number| option.contains(*number));
-    number.ok_or_else(|| format!("not {}", option.accepted))
+    Ok(time.as_secs() as u32)
 }
 
 /// A time for an option that counts milliseconds.
 fn milliseconds(option: &TcpOption, text: &str) -> Result<u32, String> {
-    let time = time::parse(text)?;
-    let milliseconds = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-    if time.subsec_nanos() % 1_000_000 != 0 || !option.contains(milliseconds) {
-        return Err(format!("not {}", option.accepted));
+    let [min, max] = [option.min, option.max].map(|value| Duration::from_millis(value.into()));
+    let time = time::within(text, min..=max)?;
+    if time.subsec_nanos() % 1_000_000 != 0 {
+        return Err("not a time in whole milliseconds".into());
     }
-    Ok(milliseconds)
+    Ok(time.as_millis() as u32)
+}
+
+/// A value for an option that counts.
+fn number(option: &TcpOption, text: &str) -> Result<u32, String> {
+    values::number(text, option.min..=option.max)
 }
 
 #[cfg(test)]
@@ -192,13 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn values_out_of_range_are_refused_in_the_library_s_words() {
+    fn values_out_of_range_are_refused() {
         assert_eq!(seconds(&KEEPIDLE, "5m"), Ok(300));
         assert_eq!(seconds(&KEEPIDLE, "32767"), Ok(32767));
-        for text in ["0", "32768", "10h", "1500ms", "5000000000"] {
+        for text in ["0", "32768", "10h", "32767001ms", "5000000000"] {
             let error = seconds(&KEEPIDLE, text).expect_err(text);
-            assert_eq!(error, "not a whole number from 1 to 32767 (seconds)", "{text}");
+            assert_eq!(error, "not a time from 1s to 32767s", "{text}");
         }
+        assert_eq!(seconds(&KEEPIDLE, "1500ms"), Err("not a time in whole seconds".into()));
         assert_eq!(milliseconds(&USER_TIMEOUT, "0"), Ok(0));
         assert_eq!(milliseconds(&USER_TIMEOUT, "90"), Ok(90_000));
         assert_eq!(milliseconds(&RTO_MAX, "1500ms"), Ok(1500));
@@ -207,10 +202,10 @@ mod tests {
         }
         for text in ["999ms", "121s"] {
             let error = milliseconds(&RTO_MAX, text).expect_err(text);
-            assert_eq!(error, "not a whole number from 1000 to 120000 (milliseconds)", "{text}");
+            assert_eq!(error, "not a time from 1s to 2m", "{text}");
         }
-        assert_eq!(number(&KEEPCNT, "127"), Ok(127));
-        for text in ["0", "128", "-1", "x", ""] {
+        assert_eq!([number(&KEEPCNT, "1"), number(&KEEPCNT, "127")], [Ok(1), Ok(127)]);
+        for text in ["0", "128", "-1", "+1", "x", "", "9999999999"] {
             assert!(number(&KEEPCNT, text).is_err(), "{text}");
         }
     }

@@ -14,11 +14,7 @@ const MAX: Duration = Duration::from_secs(20 * 3600);
 
 /// A time within which a dead peer can be noticed.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let time = time::parse(text)?;
-    if !(MIN..=MAX).contains(&time) {
-        return Err(format!("not from {} to {}", time::show(MIN), time::show(MAX)));
-    }
-    Ok(time)
+    time::within(text, MIN..=MAX)
 }
 
 /// Values with which a dead peer is given up within `limit`, from [`MIN`] to [`MAX`], and a living

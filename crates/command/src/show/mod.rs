@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::errors;
 use crate::kernel::Counters;
 use crate::process::{self, Network, SelectionArgs};
 use crate::terminal::{self, complain, print, print_json};
@@ -34,10 +35,13 @@ use view::View;
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Exit status:
-  0  All was shown; with --check: nothing was found; with --watch: ended by q or a signal
-  1  A process is not there, or may not be looked into, or stdout cannot be written
+  0  All was shown; with --check: nothing was found; with --watch: ended by q
+     or a signal
+  1  A process is not there, or may not be looked into, or stdout cannot be
+     written
   2  A mistake in the arguments
-  3  With --check: something was found, even if not everything could be looked at
+  3  With --check: something was found, even if not everything could be looked
+     at
 
 Environment:
   NO_COLOR
@@ -51,13 +55,15 @@ Examples:
   keepalive show --watch=5s --problems
      What is wrong on this host, again every 5 seconds
   keepalive show --check --path-timeout 10m broker.service
-     For monitoring: whether every connection of a service outlives 10 idle minutes
+     For monitoring: whether every connection outlives 10 idle minutes
   keepalive show --all --json 1234
      Every TCP socket of one process, for programs to read
   keepalive show --openmetrics kafka.service
      The connections of a unit, for Prometheus")]
 pub struct ShowArgs {
-    /// Every TCP socket, each on a line of its own; those that listen too
+    /// Every TCP socket, each on a line of its own
+    ///
+    /// Those that listen, too.
     #[arg(short, long)]
     all: bool,
 
@@ -79,7 +85,7 @@ pub struct ShowArgs {
         require_equals = true, default_missing_value = "2s", conflicts_with_all = ["check", "json"])]
     watch: Option<Duration>,
 
-    /// A line for each finding, and exit status 3 if there is one
+    /// A line for each finding; exit status 3 if any
     ///
     /// For scripts and monitoring plugins. The first line is the verdict. What counts is what would
     /// be shown: connections, unless --listen or --all is given. With --json the document is
@@ -87,11 +93,11 @@ pub struct ShowArgs {
     #[arg(short, long)]
     check: bool,
 
-    /// A first probe after more than this is too late
+    /// A first probe after this is late
     ///
     /// A path forgets a connection that is idle for longer. The default holds every path whose
     /// limit is known and counted in minutes.
-    #[arg(long, value_name = "TIME", value_parser = path_timeout,
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = path_timeout,
         default_value = "200s")]
     path_timeout: Duration,
 
@@ -99,12 +105,12 @@ pub struct ShowArgs {
     #[arg(long)]
     json: bool,
 
-    /// Metrics for Prometheus and others that read OpenMetrics
+    /// Metrics for Prometheus, in the format OpenMetrics
     ///
     /// Connections by process, unit and state of keepalive, probes that are not answered, how long
-    /// the peers have been silent, and the kernel's own counters; docs/command.md lists them. For
-    /// the textfile collector of node_exporter, or any other scraper: examples/monitoring has a
-    /// timer, alerts and a dashboard.
+    /// the peers have been silent, and the kernel's own counters; keepalive-show(1) lists them. For
+    /// the textfile collector of node_exporter, or any other scraper: examples/monitoring, below
+    /// /usr/share/doc/libkeepalive, has a timer, alerts and a dashboard.
     #[arg(long, conflicts_with_all = ["all", "listen", "problems", "watch", "check", "json"])]
     openmetrics: bool,
 
@@ -112,7 +118,7 @@ pub struct ShowArgs {
     #[command(flatten)]
     selection: SelectionArgs,
 
-    /// Processes: by number, by name, or all of a unit, a container or a cgroup
+    /// Processes: PIDs, names, units, containers, cgroups
     ///
     /// A number is a PID. A name that ends as systemd's do (kafka.service, system.slice) is a unit;
     /// 12 hexadecimal digits or more are the id of a container of Docker, Podman, containerd or
@@ -131,14 +137,11 @@ impl ShowArgs {
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
-    let time = time::parse(text)?;
-    let range = Duration::from_millis(100)..=Duration::from_secs(24 * 60 * 60);
-    if range.contains(&time) { Ok(time) } else { Err("not a time from 100ms to 1day".into()) }
+    time::within(text, Duration::from_millis(100)..=Duration::from_secs(24 * 60 * 60))
 }
 
 fn path_timeout(text: &str) -> Result<Duration, String> {
-    let time = time::parse(text)?;
-    if time.is_zero() { Err("not a time above 0".into()) } else { Ok(time) }
+    time::within(text, Duration::from_millis(1)..=Duration::from_secs(365 * 24 * 60 * 60))
 }
 
 /// Something was found that `--check` looks for.
@@ -181,7 +184,9 @@ fn show_once(arguments: &ShowArgs) -> u8 {
     let printed = if arguments.json {
         print_json(&json::document(&view))
     } else if arguments.openmetrics {
-        let counters = Counters::new().map_err(|error| complain(format!("/proc/net: {error}")));
+        let counters = Counters::new().map_err(|error| {
+            complain(format!("/proc/net: {}", errors::words(&error)));
+        });
         // Names are as unaltered as in JSON.
         print_json(&openmetrics::document(&view, arguments.path_timeout, counters.ok()))
     } else if arguments.check {
@@ -191,7 +196,7 @@ fn show_once(arguments: &ShowArgs) -> u8 {
     };
     let has_findings = || view.sockets().any(|socket| !socket.findings.is_empty());
     if let Err(error) = printed {
-        complain(format!("stdout: {error}"));
+        complain(format!("stdout: {}", errors::words(&error)));
         1
     } else if arguments.check && has_findings() {
         FINDINGS

@@ -16,6 +16,7 @@ use super::table::list;
 use super::verdict::verdict;
 use super::view::View;
 use super::{ShowArgs, overview};
+use crate::errors;
 use crate::process::{Apart, receive};
 use crate::screen::{self, Event, Events};
 use crate::terminal::{append, complain, styled, wrap};
@@ -55,7 +56,7 @@ pub fn watch(arguments: &ShowArgs, interval: Duration) -> ExitCode {
     let mut events = match Events::new(is_drawn) {
         Ok(events) => events,
         Err(error) => {
-            complain(format!("signalfd(2): {error}"));
+            complain(format!("signalfd(2): {}", errors::words(&error)));
             return ExitCode::FAILURE;
         }
     };
@@ -107,7 +108,7 @@ fn looks(
             }
             append(&look.text)
         };
-        if !is_read.map_err(|error| format!("stdout: {error}"))? {
+        if !is_read.map_err(|error| format!("stdout: {}", errors::words(&error)))? {
             return Ok(ExitCode::SUCCESS);
         }
         let were_there = past.seen.is_some();

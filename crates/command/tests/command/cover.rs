@@ -285,7 +285,12 @@ fn a_second_call_replaces_and_remove_leaves_nothing() {
     is_gone(&fourth);
     assert!(covered.says("plain").starts_with("client 0 7200 "));
     let (status, stderr) = failure(&mut covered.keepalive("cover --remove"));
-    assert!(status == 1 && stderr.contains("is not covered itself"), "{stderr}");
+    let path = covered.path().display().to_string();
+    let said = format!(
+        "keepalive: {path}: it has no cover of its own; `keepalive cover --list {path}` lists those \
+         above and below it\n"
+    );
+    assert_eq!((status, stderr), (1, said));
     assert_eq!(covered.entry(), Value::Null);
 }
 

@@ -71,7 +71,7 @@ fn root_without_all_rights() {
 #[ignore = "needs root: looks for cgroups"]
 fn what_is_not_there() {
     for (target, reason) in [
-        (unique("x.service"), "no such unit is running, so there is nothing to cover: start it"),
+        (unique("x.service"), "no such unit is running"),
         ("0123456789abcdef".into(), "no such container is running"),
         (root().join("nothing").display().to_string(), "there is no such cgroup"),
         ("/etc".into(), "not a cgroup: those are below"),
@@ -112,7 +112,7 @@ fn a_kernel_without_btf() {
     is_refused(
         &mut command,
         1,
-        "/sys/kernel/btf/vmlinux: No such file or directory (os error 2): the kernel was built without CONFIG_DEBUG_INFO_BTF",
+        "/sys/kernel/btf/vmlinux: no such file or directory: the kernel was built without CONFIG_DEBUG_INFO_BTF",
     );
     let mut command = with_mounts(&format!("{hidden} --force {group_path}"));
     let said = stdout(&mut command);

@@ -46,6 +46,29 @@ fn a_unit_a_slice_and_a_path() {
 
 #[test]
 #[ignore = "needs root, and a cgroup v2 tree: makes cgroups"]
+fn a_unit_that_is_not_there_gets_the_nearest() {
+    let name = unique("quizzical.service");
+    let unit = Group::new(&root(), &name);
+    let inside = c_target();
+    unit.take(inside.pid());
+    let slip = name.replace("zz", "z");
+    let ending = name.replace("service", "servce");
+    for (verb, wanted, said) in [
+        ("attach --idle 60", &slip, "no process runs in a unit of this name"),
+        ("attach --idle 60", &ending, "no process has this name"),
+        ("show", &slip, "no process runs in a unit of this name"),
+        ("cover", &slip, "no such unit is running"),
+        ("cover --remove", &slip, "no such unit is running"),
+    ] {
+        let (status, stderr) = failure(&mut keepalive(&format!("{verb} {wanted}")));
+        let hint = format!("keepalive: {wanted}: {said}; the nearest is {name} (`keepalive show`");
+        assert!(status == 1 && stderr.starts_with(&hint), "{verb}: {stderr}");
+    }
+    drop(inside);
+}
+
+#[test]
+#[ignore = "needs root, and a cgroup v2 tree: makes cgroups"]
 fn a_container_by_the_begin_of_its_id() {
     let id = format!("{:064x}", 0xfeed_0000_0000_u64 + u64::from(std::process::id()));
     // Not those of its monitor.

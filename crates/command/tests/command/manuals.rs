@@ -47,17 +47,74 @@ fn every_option_is_in_the_manual_pages_and_completions() {
     assert!(read("keepalive.1").contains("keepalive\\-attach"));
 }
 
-/// What is used most comes first, and `-h` fits a screen.
+/// What is used most comes first, and `-h` fits a screen, with the prompt below it.
 #[test]
 fn the_short_help_fits_a_screen() {
-    for (command, first) in
-        [("run", "--dead-after"), ("attach", "--dead-after"), ("show", "--all"), ("", "--help")]
-    {
+    for (command, first) in [
+        ("", "--help"),
+        ("run", "--dead-after"),
+        ("show", "--all"),
+        ("attach", "--dead-after"),
+        ("cover", "--dead-after"),
+        ("probe", "--max"),
+    ] {
         let help = support::stdout(crate::keepalive(command).arg("-h").env("COLUMNS", "80"));
         let lines: Vec<_> = help.lines().collect();
-        assert!(lines.len() <= 40 && lines.iter().all(|line| line.chars().count() <= 80), "{help}");
+        assert!(lines.len() < 24, "{}: {help}", lines.len());
+        assert!(lines.iter().all(|line| line.chars().count() <= 80), "{help}");
         let options = lines.iter().skip_while(|line| **line != "Options:").nth(1);
         assert!(options.is_some_and(|line| line.contains(first)), "{command}: {help}");
+    }
+}
+
+/// What is laid out by hand below the options is not broken anew at 80 columns.
+#[test]
+fn the_lines_below_the_options_fit_a_terminal() {
+    for command in ["", "run", "show", "attach", "cover", "probe"] {
+        let [narrow, wide] = ["80", "100"].map(|columns| {
+            support::stdout(crate::keepalive(command).arg("--help").env("COLUMNS", columns))
+        });
+        let below = |help: &str| {
+            let begin = help.find("\nExit status:").or_else(|| help.find("\nExamples:"));
+            help[begin.expect("a heading")..].to_owned()
+        };
+        assert_eq!(below(&narrow), below(&wide), "{command}");
+    }
+}
+
+/// Where `--help` says that a manual page describes the JSON, it does: every field.
+#[test]
+fn the_pages_describe_the_json() {
+    let directory = generated();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let fields = |file: &str, structs: &[&str]| -> Vec<String> {
+        let source = std::fs::read_to_string(root.join("src").join(file)).expect("a file");
+        let body = |name: &&str| {
+            let (_, body) = source.split_once(&format!("struct {name} {{\n")).expect("a struct");
+            body.split("\n}").next().expect("its fields").to_owned()
+        };
+        let fields = structs.iter().map(body).collect::<Vec<_>>().join("\n");
+        let names = fields.lines().filter_map(|line| line.trim().split_once(": "));
+        names.map(|(name, _)| name.to_owned()).collect()
+    };
+    for (command, file, structs, least) in [
+        ("probe", "probe/json.rs", &["Document", "Settings"][..], 18),
+        ("cover", "ebpf/entry.rs", &["Entry"], 15),
+    ] {
+        let help = support::stdout(&mut crate::keepalive(&format!("{command} --help")));
+        assert!(help.contains(&format!("keepalive-{command}(1)")), "{help}");
+        let page = directory.join(format!("keepalive-{command}.1"));
+        let page = std::fs::read_to_string(page).expect("a page");
+        let (_, section) = page.split_once(".SH JSON\n").expect("a section");
+        let (section, _) = section.split_once(".SH ").expect("another one");
+        let section = section.replace("\\fB", "").replace("\\fR", "");
+        let fields = fields(file, structs);
+        assert!(fields.len() >= least, "{fields:?}");
+        for field in fields {
+            let field = field.trim_start_matches("pub ");
+            let words = || section.split(|it: char| !(it.is_alphanumeric() || it == '_'));
+            assert!(words().any(|word| word == field), "{command}: {field}: {section}");
+        }
     }
 }
 
@@ -76,8 +133,8 @@ fn the_pages_have_the_sections_of_a_manual_page() {
             ),
         ),
         ("keepalive-attach", format!("{middle} SETTINGS EXIT_STATUS EXAMPLES SEE_ALSO")),
-        ("keepalive-cover", format!("{middle} SETTINGS EXIT_STATUS EXAMPLES SEE_ALSO")),
-        ("keepalive-probe", format!("{middle} EXIT_STATUS EXAMPLES SEE_ALSO")),
+        ("keepalive-cover", format!("{middle} SETTINGS JSON EXIT_STATUS EXAMPLES SEE_ALSO")),
+        ("keepalive-probe", format!("{middle} JSON EXIT_STATUS EXAMPLES SEE_ALSO")),
     ] {
         let page = std::fs::read_to_string(directory.join(format!("{name}.1"))).expect("a page");
         let headings = page.lines().filter_map(|line| line.strip_prefix(".SH "));

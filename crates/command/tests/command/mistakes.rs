@@ -27,12 +27,85 @@ fn a_month_is_not_a_minute() {
     }
 }
 
+/// What is said about this value of an option, which stands behind a blank, or an equals sign.
+#[track_caller]
+fn said_of(arguments: &str, value: &str) -> String {
+    let mut command = keepalive(arguments);
+    if arguments.ends_with('=') {
+        let (before, option) = arguments.rsplit_once(' ').expect("a verb");
+        command = keepalive(before);
+        command.arg(format!("{option}{value}"));
+    } else {
+        command.arg(value);
+    }
+    let (status, stderr) = failure(command.arg("x"));
+    assert_eq!(status, if arguments.starts_with("run") { 125 } else { 2 }, "{stderr}");
+    stderr
+}
+
+/// Every argument that is a TIME, and which ones it takes.
+const TIMES: [(&str, &str, &str); 10] = [
+    ("run --dead-after", "--dead-after <TIME>", "from 3s to 20h"),
+    ("run --idle", "--idle <TIME>", "from 1s to 32767s"),
+    ("attach --interval", "--interval <TIME>", "from 1s to 32767s"),
+    ("attach --rto-max", "--rto-max <TIME>", "from 1s to 2m"),
+    ("cover --user-timeout", "--user-timeout <TIME>", "from 0s to 2147483647ms"),
+    ("cover --user-timeout=", "--user-timeout <TIME>", "from 0s to 2147483647ms"),
+    ("show --path-timeout", "--path-timeout <TIME>", "from 1ms to 8760h"),
+    ("show --watch=", "--watch[=<TIME>]", "from 100ms to 24h"),
+    ("probe --max", "--max <TIME>", "from 5s to 24h"),
+    ("probe --max=", "--max <TIME>", "from 5s to 24h"),
+];
+
 #[test]
-fn a_port_is_a_number() {
-    for port in ["http", "0", "65536", "-1", ""] {
-        let mut command = keepalive("attach x");
-        let (status, stderr) = failure(command.arg(format!("--port={port}")));
-        assert!(status == 2 && stderr.contains("not a number from 1 to 65535"), "{stderr}");
+fn a_time_is_refused_in_the_same_words_everywhere() {
+    for (arguments, option, accepted) in TIMES {
+        let refused = |value: &str, why: &str| {
+            let expected = format!(
+                "error: invalid value '{value}' for '{option}': {why}\n\n\
+                 For more information, try '--help'.\n"
+            );
+            assert_eq!(said_of(arguments, value), expected, "{arguments}");
+        };
+        for value in ["5x", "-1", "-1s", "+5", "1h30", "5 5", "m", "abc"] {
+            refused(value, "not a time, which is written 90, 90s, 5m or 1h30m");
+        }
+        refused("", "not a time, which is written 90, 90s, 5m or 1h30m");
+        for value in ["99999999999", "99999999999999999999", "99999999999999999h"] {
+            refused(value, &format!("not a time {accepted}"));
+        }
+    }
+    // The kernel counts seconds there, and milliseconds.
+    for (arguments, value, unit) in [
+        ("run --idle", "1500ms", "seconds"),
+        ("run --interval", "2s 1ms", "seconds"),
+        ("run --rto-max", "1500ms 1us", "milliseconds"),
+        ("run --user-timeout", "1001us", "milliseconds"),
+    ] {
+        let said = said_of(arguments, value);
+        assert!(said.contains(&format!("': not a time in whole {unit}\n")), "{said}");
+    }
+}
+
+/// Every argument that is a number.
+#[test]
+fn a_number_is_refused_in_the_same_words_everywhere() {
+    for (arguments, option, accepted) in [
+        ("run --count", "--count <N>", "from 1 to 127"),
+        ("cover --syn-count", "--syn-count <N>", "from 1 to 127"),
+        ("attach --port", "--port <PORT>", "from 1 to 65535"),
+        ("show --port=", "--port <PORT>", "from 1 to 65535"),
+        ("probe --resolution", "--resolution <PERCENT>", "from 1 to 50"),
+        ("probe --parallel", "--parallel <N>", "from 6 to 100"),
+        ("probe --listen", "--listen <[ADDRESS:]PORT>", "from 1 to 65535"),
+    ] {
+        for value in ["0", "-1", "+9", "9.5", "70000", "99999999999999999999", "http", "9 "] {
+            let expected = format!(
+                "error: invalid value '{value}' for '{option}': not a whole number {accepted}\n\n\
+                 For more information, try '--help'.\n"
+            );
+            assert_eq!(said_of(arguments, value), expected, "{arguments}");
+        }
     }
 }
 
@@ -44,13 +117,11 @@ fn what_probe_cannot_use_is_refused_by_its_name() {
         ("probe ::1:80", "an IPv6 address is written [2001:db8::1]:443"),
         ("probe [::1:80", "an IPv6 address is written [2001:db8::1]:443"),
         ("probe [::1]", "the port is missing, as in example.com:443"),
-        ("probe a:http", "invalid value 'a:http' for '[HOST:PORT]': not a port from 1 to 65535"),
-        ("probe a:65536", "not a port from 1 to 65535"),
-        ("probe a:0", "not a port from 1 to 65535"),
-        ("probe --max 4s a:1", "not from 5 s to 24 h"),
+        ("probe a:http", "'[HOST:PORT]': the port is not a whole number from 1 to 65535"),
+        ("probe a:65536", "the port is not a whole number from 1 to 65535"),
+        ("probe a:0", "the port is not a whole number from 1 to 65535"),
+        ("probe --max 4s a:1", "not a time from 5s to 24h"),
         ("probe --max 2M a:1", "minutes are written 2m"),
-        ("probe --resolution 0 a:1", "0 is not in 1..=50"),
-        ("probe --parallel 5 a:1", "5 is not in 6..=100"),
         ("probe --send \\q a:1", "after a backslash stands r, n, t, a backslash or xNN"),
         ("probe --listen host:1", "not [ADDRESS:]PORT with an IP address"),
         ("probe --listen 1 a:1", "cannot be used with"),
@@ -58,6 +129,60 @@ fn what_probe_cannot_use_is_refused_by_its_name() {
     ] {
         let said = said(arguments);
         assert!(said.contains(accepted), "{arguments}: {said}");
+    }
+}
+
+/// No number of an error stands in what is said: that is for programs.
+#[test]
+fn an_error_of_the_system_is_told_in_words() {
+    let full = || std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let mut show = keepalive("show");
+    show.stdout(full());
+    let mut help = keepalive("--help");
+    help.stdout(full());
+    for (command, words) in [
+        (&mut keepalive("probe --listen 192.0.2.1:7"), ": 192.0.2.1:7: cannot assign requested"),
+        (&mut keepalive("probe no-such-host.invalid:7"), ": no-such-host.invalid:7: "),
+        (&mut show, "keepalive: stdout: no space left on device\n"),
+        (&mut help, "keepalive: stdout: no space left on device\n"),
+        (&mut keepalive("run --library / true"), "keepalive: the library /: not a regular file\n"),
+        (&mut keepalive("run --library Cargo.toml/x true"), "Cargo.toml/x: not a directory\n"),
+        (&mut keepalive("run Cargo.toml/x"), "keepalive: Cargo.toml/x: not a directory\n"),
+    ] {
+        let (_, stderr) = failure(command);
+        assert!(stderr.contains(words), "{stderr}");
+        assert!(!stderr.contains("os error") && !stderr.contains("lookup address"), "{stderr}");
+    }
+    // Nobody listens on a port that was somebody's a moment ago.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    let output = support::finish(&mut keepalive(&format!("probe {address}")));
+    let (stdout, _) = support::texts(&output);
+    assert_eq!(stdout, format!("{address}: cannot be reached: connection refused\n"));
+}
+
+/// What would be ignored is refused.
+#[test]
+fn settings_are_not_given_to_what_sets_nothing() {
+    for how in ["--remove", "--list"] {
+        for setting in [
+            "--dead-after 2m",
+            "--idle 60",
+            "--interval 60",
+            "--count 5",
+            "--rto-max 2s",
+            "--syn-count 5",
+            "--user-timeout 5s",
+            "--force",
+            "--skip",
+        ] {
+            let said = said(&format!("cover {how} {setting} x.service"));
+            let option = setting.split(' ').next().expect("a name");
+            let [first, second] = [how, option].map(|option| said.find(&format!("'{option}")));
+            assert!(first.is_some() && second.is_some(), "{said}");
+            assert!(said.contains("' cannot be used with '--"), "{said}");
+        }
     }
 }
 
