@@ -11,7 +11,7 @@ layers=(
     'process settings usage'
     'kernel'
     'terminal grid screen values time timeouts errors'
-    'startup'
+    'startup log'
 )
 known=" ${layers[*]} lib main " failed=0
 for path in *; do

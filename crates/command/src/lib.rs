@@ -14,7 +14,7 @@
 //! - `kernel`: the kernel's own values
 //! - `terminal`, `grid`, `screen`, `values`, `time`, `errors`: how it is said; `timeouts`: how long paths
 //!   remember
-//! - `startup`: what the Rust runtime changed
+//! - `startup`: what the Rust runtime changed; `log`: the system's log
 //!
 //! What stands below the options of `--help` (exit statuses, environment, examples) is laid out so
 //! that examples/generate_manuals can make sections of it: headings that end in a colon, entries
@@ -28,6 +28,7 @@ mod errors;
 mod follow;
 mod grid;
 mod kernel;
+mod log;
 #[cfg(test)]
 #[path = "../../../tests/support/markdown.rs"]
 mod markdown;

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::stdio::{stderr, stdout};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::startup;
+use crate::{log, startup};
 
 /// Prints a message on stderr. Every message of the command begins this way.
 pub fn complain(message: impl Display) {
@@ -23,10 +23,13 @@ pub fn complain(message: impl Display) {
 }
 
 /// Prints a text on stderr. If it cannot be written the work goes on: the exit status tells. A
-/// full pipe that does not block is waited for once.
+/// full pipe that does not block is waited for once. Where there is no stderr it goes to the log.
 pub fn warn(text: &str) {
     static IS_STUCK: AtomicBool = AtomicBool::new(false);
 
+    if log::say(text) {
+        return;
+    }
     clear_status();
     let patience = if IS_STUCK.load(Ordering::Relaxed) { 0 } else { 1 };
     let text = without_styles(text, AutoStream::choice(&io::stderr()));

@@ -15,6 +15,15 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// A look of which this is the time is followed by a pause at least this much longer.
 const REST: u32 = 100;
 
+/// What a look brought.
+#[derive(Default)]
+pub struct Look {
+    /// Whether there was a process or a socket that had not been seen.
+    pub is_news: bool,
+    /// The processor time of the children.
+    pub childs_time: Duration,
+}
+
 /// Remembers how long nothing new has come.
 #[derive(Debug, Default)]
 pub struct Pace {
@@ -33,6 +42,11 @@ impl Pace {
         let wanted = if first { FIRST } else { pause(self.quiet) };
         wanted.min(idle / 2).max(took.saturating_mul(REST))
     }
+}
+
+/// The pause after a look that took this much processor time, if it is to be done again soon.
+pub fn soon(took: Duration) -> Duration {
+    FIRST.max(took.saturating_mul(REST))
 }
 
 /// The pause after so many looks without anything new, if looks cost nothing.

@@ -53,6 +53,22 @@ impl Directory {
         Ok(None)
     }
 
+    /// The numbers of the process's children, which are those of its threads.
+    pub fn children(&self) -> io::Result<Vec<i32>> {
+        let mut children = Vec::new();
+        for tid in self.numbers("task")? {
+            let mut text = String::new();
+            let list = self.open(&format!("task/{tid}/children"));
+            match list.and_then(|list| list.take(FILE_MAX).read_to_string(&mut text)) {
+                // The thread has ended meanwhile.
+                Err(error) if vanished(&error) => {}
+                result => drop(result?),
+            }
+            children.extend(text.split_ascii_whitespace().filter_map(|it| it.parse::<i32>().ok()));
+        }
+        Ok(children)
+    }
+
     /// Its state, name, start time.
     pub fn stat(&self) -> io::Result<Stat> {
         Stat::from_read(self.open("stat")?.take(FILE_MAX)).map_err(io_error)

@@ -4,6 +4,7 @@ mod apart;
 mod cgroup;
 mod command_line;
 mod directory;
+mod family;
 pub mod findings;
 mod held;
 mod inspect;
@@ -24,6 +25,7 @@ pub use cgroup::{Group, all_below, is_of_root, is_threaded, mounted_at};
 #[cfg(test)]
 pub use command_line::CommandLine;
 pub use directory::own_descriptors;
+pub use family::with_descendants;
 pub use held::Held;
 pub use inspect::{Inspected, Inspector, Library, Socket};
 pub use named::{Search, find_apart};
@@ -240,18 +242,6 @@ pub fn hidden() -> Option<&'static str> {
 pub fn all() -> Result<Vec<Process>, String> {
     check_proc()?;
     processes(|_, _| Ok(true)).map_err(|error| own_trouble(&error))
-}
-
-/// Every process, as [`all`], each with the number of its parent.
-pub fn all_with_parents() -> Result<Vec<(Process, i32)>, String> {
-    let mut parents = Vec::new();
-    let processes = processes(|_, stat| {
-        parents.push((stat.pid, stat.ppid));
-        Ok(true)
-    });
-    let mut processes = processes.map_err(|error| own_trouble(&error))?;
-    parents.sort_unstable();
-    Ok(processes.drain(..).zip(parents).map(|(process, (_, parent))| (process, parent)).collect())
 }
 
 /// The processes that are wanted, sorted by number, without those of this command, those that have

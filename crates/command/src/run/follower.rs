@@ -1,6 +1,7 @@
 //! The follower beside the program, where no preload reaches it: a process that sets the program's
 //! sockets from outside (follow/). The program must not notice: the follower is no child of it that
-//! wait4(2) finds, in a session of its own, and holds no descriptor of the program's.
+//! wait4(2) finds, in a session of its own, and holds no descriptor of the program's. What goes wrong
+//! later it says in the system's log.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -14,7 +15,8 @@ use nix::unistd::{ForkResult, Pid, fork, getpid, setsid};
 use rustix::process::{PTracer, child_subreaper, set_child_subreaper, set_ptracer};
 
 use crate::errors;
-use crate::follow::follow_in_silence;
+use crate::follow::follow_family;
+use crate::log;
 use crate::process::{self, NotFollowed, Process};
 use crate::settings::SettingsArgs;
 use crate::startup;
@@ -144,7 +146,7 @@ fn be_follower(
     stream: UnixStream,
     their_end: RawFd,
 ) -> ! {
-    let detached = detach(null, stream.as_raw_fd());
+    let detached = detach(null, stream.as_raw_fd()).and_then(|()| log::begin());
     let begun = say(&stream, getpid().as_raw()).and_then(|()| (&stream).read_exact(&mut [0]));
     if begun.is_err() {
         std::process::exit(1);
@@ -156,7 +158,7 @@ fn be_follower(
     }
     let _ = say(&stream, 0);
     drop(stream);
-    follow_in_silence(process, settings);
+    follow_family(process, settings);
     std::process::exit(0);
 }
 

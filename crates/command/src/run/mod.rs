@@ -76,7 +76,8 @@ pub struct RunArgs {
     /// architecture, a script for such an interpreter) it is started without this option. This
     /// option is for a program that the preload reaches but that starts others which it does not,
     /// such as a shell script. PROGRAM does not notice the follower, which ends with PROGRAM and
-    /// its descendants. Where Yama's ptrace_scope is 1 (Ubuntu) the descendants are followed by root
+    /// its descendants. What goes wrong later the follower says in the system's log (journalctl -t
+    /// keepalive). Where Yama's ptrace_scope is 1 (Ubuntu) the descendants are followed by root
     /// only.
     #[arg(long, conflicts_with = "anyway")]
     follow: bool,

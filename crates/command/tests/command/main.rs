@@ -26,6 +26,7 @@ mod follow;
 mod groups;
 mod hostile;
 mod load;
+mod log;
 mod manuals;
 mod memory;
 mod metrics;

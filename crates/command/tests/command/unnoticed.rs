@@ -2,8 +2,10 @@
 //! whatever it inherits; nor does it matter to the program how the follower ends.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use expectrl::{ControlCode, Expect};
 use nix::sys::signal::{Signal, kill};
@@ -12,7 +14,7 @@ use nix::unistd::Pid;
 use crate::beside::{follower, static_target, with_follower};
 use crate::follow::{Supervisor, all_are_set, eventually};
 use crate::support::{self, bare, compile};
-use crate::terminal::{is_a_job, shell};
+use crate::terminal::{assert_status, is_a_job, shell};
 use crate::{Target, keepalive};
 
 /// tests/hosts/itself.c, statically linked.
@@ -23,6 +25,8 @@ fn itself() -> PathBuf {
 /// What the program sees after `inherit` has prepared it, started through these arguments.
 #[track_caller]
 fn seen(inherited: &str, before: &[&str], through: &[&str]) -> String {
+    const CLOEXEC: libc::c_int = libc::CLOSE_RANGE_CLOEXEC as libc::c_int;
+
     let file = support::scratch("seen");
     let inherit = support::host("inherit").display().to_string();
     let mut arguments = before.to_vec();
@@ -35,6 +39,14 @@ fn seen(inherited: &str, before: &[&str], through: &[&str]) -> String {
         ("KEEPALIVE", "off"),
         ("KEEPIDLE", "abc"),
     ]);
+    // Other tests have terminals open at the moment, which would be inherited.
+    // SAFETY: what is open stays so until execve(2).
+    let close = || match unsafe { libc::close_range(3, libc::c_uint::MAX, CLOEXEC) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    };
+    // SAFETY: a system call, and nothing else.
+    unsafe { command.pre_exec(close) };
     // No pipe, whose number would differ from one run to the next.
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     assert!(status.is_ok_and(|status| status.success()), "{inherited}");
@@ -155,11 +167,15 @@ fn it_has_nothing_of_the_program_s() {
     // While it looks it has some more, for a moment.
     eventually("nothing but descriptors of its own", || {
         let fds = std::fs::read_dir(format!("/proc/{follower}/fd")).expect("a directory");
-        fds.flatten().all(|fd| {
+        let mut sockets = 0;
+        let are_own = fds.flatten().all(|fd| {
             let file = std::fs::read_link(fd.path()).unwrap_or_default().display().to_string();
             let own = ["/dev/null", "anon_inode:[signalfd]", "anon_inode:[pidfd]", "pidfd:"];
-            own.iter().any(|own| file.starts_with(own))
-        })
+            sockets += usize::from(file.starts_with("socket:"));
+            file.starts_with("socket:") || own.iter().any(|own| file.starts_with(own))
+        });
+        // For the system's log.
+        are_own && sockets == 1
     });
     let stat = procfs::process::Process::new(follower.as_raw()).and_then(|it| it.stat());
     let stat = stat.expect("it runs");
@@ -171,46 +187,59 @@ fn it_has_nothing_of_the_program_s() {
     assert_eq!(command_line.trim_end_matches('\0'), title);
 }
 
-/// On a terminal: SIGTSTP, SIGCONT and SIGINT come to the program, and the shell sees its status.
+/// On a terminal: SIGTSTP, SIGCONT and SIGINT come to the program, and the shell sees its status. The
+/// follower does not end by a SIGINT that the program handles.
 #[test]
 #[ignore = "needs root (looks into another process), busybox-static"]
 fn the_program_is_a_job_of_the_shell() {
     let mut shell = shell();
     is_a_job(&mut shell, "/bin/busybox sh");
-    shell.send_line("$run /bin/busybox sleep 100; echo").expect("sent");
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    let interrupted = (0..15).any(|_| {
-        shell.send(ControlCode::EndOfText).expect("sent");
-        shell.expect("ready> ").is_ok()
-    });
-    assert!(interrupted);
+    let line = "$run --verbose /bin/busybox sh -c \
+                'trap \"echo cau''ght; trap - INT\" INT; echo sta''rted; while :; do read line; done'";
+    shell.send_line(line).expect("sent");
+    let said = shell.expect("started").expect("it runs");
+    let follower = follower(&String::from_utf8_lossy(said.before())).expect("its number");
+    shell.send(ControlCode::EndOfText).expect("sent");
+    shell.expect("caught").expect("the program's own handler ran");
+    // Longer than it takes to end.
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(runs(follower));
+    shell.send(ControlCode::EndOfText).expect("sent");
+    // Killed by SIGINT.
+    assert_status(&mut shell, 130);
+    eventually("the follower's end", || !runs(follower));
 }
 
-/// The terminal goes away: the program gets SIGHUP, and the follower ends with it.
+/// The terminal goes away: the program gets SIGHUP, and goes on, with its follower.
 #[test]
 #[ignore = "needs root (looks into another process), busybox-static"]
 fn the_program_hears_that_its_terminal_is_gone() {
     let (said, heard) = (support::scratch("said"), support::scratch("heard"));
-    let shell = "trap 'echo hung up >$HEARD; exit' HUP; echo started; while :; do sleep 1; done";
+    let shell = "trap 'echo hung up >$HEARD' HUP; echo $$; for i in $(seq 60); do sleep 1; done";
     let mut command = bare("script");
     command.args([
         "-qc",
-        "exec $KEEPALIVE_RUN /bin/busybox sh -c \"$SCRIPT\" 2>$SAID",
+        // The shell leads the session; its end is what the others in its group hear of.
+        "$KEEPALIVE_RUN /bin/busybox sh -c \"$SCRIPT\" 2>$SAID; :",
         "/dev/null",
     ]);
     command.env("KEEPALIVE_RUN", format!("{} run --verbose", RUN[0])).env("SCRIPT", shell);
     command.env("SAID", &said).env("HEARD", &heard).env("SHELL", "/bin/sh");
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut terminal = command.spawn().expect("script (Debian: bsdutils)");
-    let mut started = String::new();
+    let mut program = String::new();
     let stdout = terminal.stdout.take().expect("a pipe");
-    BufReader::new(stdout).read_line(&mut started).expect("text");
-    assert_eq!(started.trim_end(), "started");
+    BufReader::new(stdout).read_line(&mut program).expect("text");
+    let program = Pid::from_raw(program.trim_end().parse().expect("its number"));
     let follower = follower(&std::fs::read_to_string(&said).expect("text")).expect("its number");
     assert!(runs(follower));
     terminal.kill().expect("it runs");
     terminal.wait().expect("a child");
     eventually("SIGHUP", || std::fs::read_to_string(&heard).is_ok_and(|text| text == "hung up\n"));
+    // Longer than it takes to end.
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(runs(follower) && runs(program));
+    kill(program, Signal::SIGKILL).expect("it runs");
     eventually("the follower's end", || !runs(follower));
 }
 
@@ -226,7 +255,7 @@ fn it_goes_on_with_a_descendant_and_nobody_waits_for_it() {
     let child = child.stderr(std::fs::File::create(&said).expect("a file"));
     let begin = std::time::Instant::now();
     let output = child.spawn().and_then(Child::wait_with_output).expect("an end");
-    assert!(begin.elapsed() < std::time::Duration::from_secs(30), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
     let left = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");
     let follower = follower(&std::fs::read_to_string(&said).expect("text")).expect("its number");
     assert!(runs(Pid::from_raw(left)) && runs(follower));

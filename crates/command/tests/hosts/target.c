@@ -8,6 +8,7 @@
      fork    starts a child that does the same and stays: prints `fork ok`
      forks   starts 1,000 children, one after the other, that do the same and end: prints `forks ok`
      own     sets a time of its own on its first connection: prints `own ok`
+     dumpable calls prctl(PR_SET_DUMPABLE, 1): prints `dumpable ok`
 
    Arguments, before that: `undumpable` calls prctl(PR_SET_DUMPABLE, 0). */
 
@@ -94,6 +95,9 @@ int main(int count, char **arguments)
             int idle = 33;
             check("setsockopt", setsockopt(client, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle));
             puts("own ok");
+        } else if (!strcmp(line, "dumpable\n")) {
+            check("prctl", prctl(PR_SET_DUMPABLE, 1));
+            puts("dumpable ok");
         } else {
             check("write", write(client, &byte, 1));
             check("read", read(server, &byte, 1));

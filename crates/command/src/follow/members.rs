@@ -1,0 +1,209 @@
+//! Whom to look into: processes with their descendants, and all that have a name, now or later.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use super::known::Known;
+use super::names::Names;
+use super::pace::Look;
+use crate::process::{self, Process, Wanted};
+use crate::terminal::{complain, printable};
+
+/// A refusal counts when it has lasted for so long. A program that changes its user may not be
+/// looked into from then until its execve(2).
+const LASTING: Duration = Duration::from_secs(1);
+
+/// What is followed.
+#[derive(Default)]
+pub struct Members {
+    /// The processes that are followed with their descendants, by number.
+    family: HashMap<i32, Relative>,
+    /// What is followed by a name.
+    waited_for: Vec<WaitedFor>,
+    names: Names,
+    /// The processes that are looked into, by number.
+    pub all: HashMap<i32, Member>,
+    /// How many processes have been looked into.
+    pub processes: usize,
+}
+
+/// A process that is followed with its descendants, or one of these.
+struct Relative {
+    process: Process,
+    /// For its end; None where there was no descriptor for it.
+    handle: Option<OwnedFd>,
+}
+
+/// What is waited for, also after all of its processes have ended.
+struct WaitedFor {
+    argument: String,
+    wanted: Wanted,
+    /// Whether there has been one. Before, it may be a mistake.
+    was_there: bool,
+    /// Why it cannot be found, as was told.
+    told: Option<String>,
+}
+
+/// A process that is looked into.
+pub struct Member {
+    pub process: Process,
+    pub known: Known,
+    access: Access,
+}
+
+/// Whether a process may be looked into.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Access {
+    #[default]
+    Open,
+    RefusedSince(Instant),
+    /// It was refused, and that has been told.
+    Told,
+}
+
+impl Members {
+    /// What the arguments name, and what is wrong with some of them.
+    pub fn of(targets: &[String]) -> (Self, Vec<String>) {
+        let (mut members, mut failures) = (Self::default(), Vec::new());
+        for argument in targets {
+            let (argument, wanted) = (argument.clone(), Wanted::of(argument));
+            if !matches!(wanted, Wanted::Number(_)) {
+                let waited_for = WaitedFor { argument, wanted, was_there: false, told: None };
+                members.waited_for.push(waited_for);
+                continue;
+            }
+            match wanted.find() {
+                Ok(found) => members.add_to_family(&found),
+                Err(message) => failures.push(format!("{}: {message}", printable(&argument))),
+            }
+        }
+        (members, failures)
+    }
+
+    /// A process and its descendants.
+    pub fn of_family(process: Process) -> Self {
+        let mut members = Self::default();
+        members.add_to_family(&[process]);
+        members
+    }
+
+    fn add_to_family(&mut self, processes: &[Process]) {
+        for process in processes {
+            self.family.entry(process.pid).or_insert_with(|| Relative {
+                process: process.clone(),
+                handle: process.handle().ok(),
+            });
+        }
+    }
+
+    /// Whether all have ended, and nobody else is waited for.
+    pub fn nobody_is_left(&self) -> bool {
+        self.family.is_empty() && self.waited_for.is_empty()
+    }
+
+    /// What can be polled for the end of one that is followed with its descendants.
+    pub fn handles(&self) -> impl Iterator<Item = (i32, BorrowedFd<'_>)> {
+        self.family.iter().filter_map(|(pid, it)| Some((*pid, it.handle.as_ref()?.as_fd())))
+    }
+
+    /// Forgets one that has ended.
+    pub fn has_ended(&mut self, pid: i32) {
+        self.family.remove(&pid);
+    }
+
+    /// Finds out whom to look into. What goes wrong with a name is told here, what concerns all is
+    /// returned. Ends early if `stop` can be read.
+    pub fn find(&mut self, stop: BorrowedFd<'_>, look: &mut Look) -> Result<(), String> {
+        let relatives = self.relatives();
+        let result = relatives.as_ref().map(|_| ()).map_err(String::clone);
+        let mut found = relatives.unwrap_or_default();
+        for WaitedFor { argument, wanted, was_there, told } in &mut self.waited_for {
+            let search = match wanted {
+                Wanted::Name(_) => self.names.search(wanted, stop, &mut look.childs_time),
+                wanted => wanted.find(),
+            };
+            let failure = match search {
+                Ok(processes) => {
+                    *was_there |= !processes.is_empty();
+                    found.extend(processes);
+                    let printed = printable(argument);
+                    (!*was_there).then(|| format!("{printed}: no process yet; waiting for one"))
+                }
+                Err(message) => Some(format!("{}: {message}", printable(argument))),
+            };
+            if failure != *told {
+                failure.iter().for_each(complain);
+                *told = failure;
+            }
+        }
+        let mut before = std::mem::take(&mut self.all);
+        for process in found {
+            if self.all.contains_key(&process.pid) {
+                continue;
+            }
+            let known = before.remove(&process.pid).filter(|member| member.process.is(&process));
+            look.is_news |= known.is_none();
+            self.processes += usize::from(known.is_none());
+            let (known, access) =
+                known.map_or_else(Default::default, |member| (member.known, member.access));
+            self.all.insert(process.pid, Member { process, known, access });
+        }
+        result
+    }
+
+    /// The family as it is now. Those that have ended are forgotten.
+    fn relatives(&mut self) -> Result<Vec<Process>, String> {
+        if self.family.is_empty() {
+            return Ok(Vec::new());
+        }
+        let family: Vec<_> = self.family.values().map(|relative| &relative.process).collect();
+        let found = process::with_descendants(&family)?;
+        self.family.retain(|pid, relative| {
+            let index = found.binary_search_by_key(pid, |process| process.pid);
+            index.is_ok_and(|index| found[index].is(&relative.process))
+        });
+        self.add_to_family(&found);
+        Ok(found)
+    }
+
+    /// Whether there is somebody to look into, or may come.
+    pub fn has_any(&self) -> bool {
+        let is_open = |member: &Member| member.access == Access::Open;
+        !self.waited_for.is_empty() || self.all.is_empty() || self.all.values().any(is_open)
+    }
+
+    /// Whether nobody may be looked into, as has been told, and nobody else is waited for.
+    pub fn all_are_refused(&self) -> bool {
+        let is_told = |member: &Member| member.access == Access::Told;
+        !self.has_any() && self.all.values().all(is_told)
+    }
+
+    /// Whether a refusal may pass.
+    pub fn has_doubts(&self) -> bool {
+        self.all.values().any(|member| matches!(member.access, Access::RefusedSince(_)))
+    }
+}
+
+impl Member {
+    /// It may be looked into. (What was told is not told again.)
+    pub fn is_open(&mut self) {
+        if self.access != Access::Told {
+            self.access = Access::Open;
+        }
+    }
+
+    /// Whether another refusal is to be told.
+    pub fn is_long_refused(&self) -> bool {
+        matches!(self.access, Access::RefusedSince(since) if since.elapsed() >= LASTING)
+    }
+
+    /// It may not be looked into, which has been told now or not.
+    pub fn is_refused(&mut self, is_told: bool) {
+        if is_told {
+            self.access = Access::Told;
+        } else if self.access == Access::Open {
+            self.access = Access::RefusedSince(Instant::now());
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What a child of the follower does: it sets what is new, and says what came of it.
+
+use std::collections::HashSet;
+
+use super::known::{Knowledge, knowledge};
+use crate::apply::{Applier, Outcome, Seen};
+use crate::process::{Process, SelectionArgs, Voice, vanished, why};
+use crate::settings::SettingsArgs;
+use crate::terminal::complain;
+
+/// What a child says.
+pub mod word {
+    /// The number of the process that comes next.
+    pub const PROCESS: u8 = 0;
+    /// The process may not be looked into.
+    pub const REFUSED: u8 = 1;
+    /// The inode of a socket that has been seen, with these bits.
+    pub const SOCKET: u8 = 2;
+    pub const SETTLED: u8 = 4;
+    pub const CHANGED: u8 = 8;
+    /// Its user timeout waits.
+    pub const WAITS: u8 = 16;
+}
+
+/// Sets what is new. The refusal of those that are long refused is told.
+pub fn set(
+    work: &[(Process, Vec<(i32, u64)>)],
+    long_refused: &HashSet<i32>,
+    settings: &SettingsArgs,
+    selection: &SelectionArgs,
+    voice: &Voice,
+) {
+    let mut applier = Applier::new(settings, selection, false);
+    for (process, sockets) in work {
+        voice.say((process.pid as u64, word::PROCESS));
+        let each = |seen: Seen, outcome: &Outcome| {
+            if let (true, Some(said)) = (settings.debug, outcome.describe()) {
+                complain(format!("{process}: fd {}: {said}", seen.fd));
+            }
+            if let Outcome::Failed(what) = outcome {
+                complain(format!("{process}: fd {}: {what}", seen.fd));
+            }
+            let mut kind = word::SOCKET;
+            if knowledge(outcome, seen.state, settings.force) == Knowledge::Settled {
+                kind |= word::SETTLED;
+            }
+            if let Outcome::Changed(change) = outcome {
+                kind |= word::CHANGED;
+                kind |= if change.silent.is_some() { word::WAITS } else { 0 };
+            }
+            voice.say((seen.inode, kind));
+        };
+        match process.with(|target| applier.process(target, sockets, &each)) {
+            Ok(_) => {}
+            Err(error) if vanished(&error) => {}
+            Err(error) => {
+                if long_refused.contains(&process.pid) {
+                    complain(format!("{process}: {}", why(process, &error)));
+                }
+                voice.say((0, word::REFUSED));
+            }
+        }
+    }
+}
