@@ -16,10 +16,11 @@ pub use tally::{Outcome, Tally};
 
 use crate::errors;
 use crate::kernel::Kernel;
+use crate::process::findings::{is_old, longest_pause};
 use crate::process::{Duplicate, Info, Network, Networks, Options, SelectionArgs, State, Target};
 use crate::settings::{Settings, SettingsArgs};
 use crate::values::Values;
-use plan::{is_met, lacking, plan};
+use plan::{Plan, is_met, lacking, plan};
 use silent::Silent;
 use tally::Change;
 
@@ -88,7 +89,8 @@ impl<'a> Applier<'a> {
                     let info = socket.info().ok();
                     let state = info.map_or(State::CLOSED, |info| info.state);
                     let socket_seen = Seen { fd, inode, state };
-                    let outcome = self.socket(&socket, socket_seen, info, &settings, &kernel);
+                    let outcome =
+                        self.socket(&socket, socket_seen, info, &settings, &kernel, &network);
                     each(socket_seen, &outcome);
                     tally.add(fd, outcome);
                 }
@@ -108,6 +110,7 @@ impl<'a> Applier<'a> {
         info: Option<Info>,
         settings: &Settings,
         kernel: &Kernel,
+        network: &Network,
     ) -> Outcome {
         if socket.protocol().is_none() {
             return Outcome::NotTcp;
@@ -127,10 +130,16 @@ impl<'a> Applier<'a> {
             Some(previous) => without(&now, previous, &kernel.defaults),
             None => now,
         };
-        let plan = match plan(&seen, state, settings, &kernel.defaults) {
+        let is_old = || has_old_timer(socket, inode, &now, settings, network);
+        let mut plan = match plan(&seen, state, settings, &kernel.defaults) {
             Ok(plan) => plan,
+            Err(LeftAlone::SetAlready) if is_old() => Plan::default(),
             Err(reason) => return Outcome::LeftAlone(reason),
         };
+        if plan == Plan::default() || plan.values.idle.is_none() && is_old() {
+            // Set again, it winds up the timer anew.
+            plan.values.idle = now.values.idle;
+        }
 
         let idle = plan.values.idle.or(now.values.idle).unwrap_or(0);
         let idle = Duration::from_secs(idle.into());
@@ -149,6 +158,26 @@ impl<'a> Applier<'a> {
         let lacking = lacking(&now, state, settings).collect();
         Outcome::Changed(Change { plan, state, lacking, silent })
     }
+}
+
+/// Whether the idle time is as it is wanted, but the timer that runs is older: it was wound up for
+/// longer than what is wanted.
+fn has_old_timer(
+    socket: &Duplicate,
+    inode: u64,
+    now: &Options,
+    settings: &Settings,
+    network: &Network,
+) -> bool {
+    let Values { idle, interval, .. } = settings.values;
+    if !now.keepalive || idle.is_none() || idle != now.values.idle {
+        return false;
+    }
+    let interval = interval.or(now.values.interval);
+    let pause = longest_pause(&Values { idle, interval, ..Values::default() });
+    let addresses = socket.local().zip(socket.remote());
+    let timer = addresses.and_then(|(local, remote)| network.timer(inode, local, remote));
+    timer.zip(pause).is_some_and(|(timer, pause)| is_old(&timer, pause))
 }
 
 /// The options, as if nobody had set what these settings have.

@@ -8,7 +8,7 @@ use crate::settings::Settings;
 use crate::values::Values;
 
 /// What is to be set on one socket.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Whether keepalive is to be turned on.
     pub keepalive: bool,

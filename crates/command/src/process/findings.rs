@@ -50,6 +50,13 @@ pub enum Finding {
         /// After how much idle time the path forgets.
         path_timeout: Duration,
     },
+    /// Keepalive is on, and in time, but the timer was wound up for an older, longer time.
+    OldTimer {
+        /// When the next probe comes.
+        probe_in: Range<Duration>,
+        /// After how much idle time the path forgets.
+        path_timeout: Duration,
+    },
     /// The peer has closed, the program has not.
     HalfClosed,
 }
@@ -78,7 +85,7 @@ pub fn findings(
         findings.extend(unanswered(options, info));
         findings.extend(unacknowledged(options, timer));
     }
-    findings.extend(unattended(state, options, path_timeout));
+    findings.extend(unattended(state, options, timer, path_timeout));
     findings
 }
 
@@ -111,7 +118,12 @@ fn unacknowledged(options: &Options, timer: Option<&Timer>) -> Option<Finding> {
 }
 
 /// Keepalive off, or too late; or no matter of keepalive (net/ipv4/tcp_timer.c).
-fn unattended(state: State, options: &Options, path_timeout: Duration) -> Option<Finding> {
+fn unattended(
+    state: State,
+    options: &Options,
+    timer: Option<&Timer>,
+    path_timeout: Duration,
+) -> Option<Finding> {
     let off = match state {
         State::ESTABLISHED => Unattended::Established,
         State::FIN_WAIT_2 => Unattended::Closing,
@@ -127,7 +139,23 @@ fn unattended(state: State, options: &Options, path_timeout: Duration) -> Option
     }
     let idle = options.values.idle?;
     let pause = longest_pause(&options.values)?;
-    is_late(pause, path_timeout).then_some(Finding::Late { idle, pause, path_timeout })
+    if is_late(pause, path_timeout) {
+        return Some(Finding::Late { idle, pause, path_timeout });
+    }
+    let is_connected = matches!(off, Unattended::Established | Unattended::Closing);
+    let timer = timer.filter(|timer| is_connected && is_old(timer, pause))?;
+    let probe_in = (timer.expires_in, timer.expires_in);
+    (timer.expires_in > path_timeout).then_some(Finding::OldTimer { probe_in, path_timeout })
+}
+
+/// Whether a timer was wound up before the options of its connection became what they are, and for
+/// longer than the `pause` that they allow, in seconds. A timer that runs is not touched when the
+/// kernel's defaults change, nor when TCP_KEEPINTVL does; setting TCP_KEEPIDLE winds it up anew
+/// (tcp_sock_set_keepidle_locked() in net/ipv4/tcp.c).
+pub fn is_old(timer: &Timer, pause: u32) -> bool {
+    // A second more than the kernel's rounding needs.
+    let most = Duration::from_secs(u64::from(pause) + 1);
+    timer.kind == TimerKind::Keepalive && timer.expires_in > most
 }
 
 /// For how long nothing is sent on a connection that carries no data and whose peer answers, in
@@ -173,7 +201,8 @@ impl Finding {
             Self::Unacknowledged { .. } => 1,
             Self::Off(_) => 2,
             Self::Late { .. } => 3,
-            Self::HalfClosed => 4,
+            Self::OldTimer { .. } => 4,
+            Self::HalfClosed => 5,
         }
     }
 
@@ -196,6 +225,9 @@ impl Finding {
             (Self::Unacknowledged { times, .. }, Self::Unacknowledged { times: others, .. }) => {
                 widen(times, *others);
             }
+            (Self::OldTimer { probe_in, .. }, Self::OldTimer { probe_in: others, .. }) => {
+                widen(probe_in, *others);
+            }
             _ => {}
         }
         true
@@ -206,7 +238,7 @@ impl Finding {
         match self {
             Self::Unanswered { .. } | Self::Unacknowledged { .. } => "unanswered",
             Self::Off(_) => "off",
-            Self::Late { .. } => "late",
+            Self::Late { .. } | Self::OldTimer { .. } => "late",
             Self::HalfClosed => "half closed",
         }
     }
@@ -218,10 +250,15 @@ impl Finding {
             Self::Unacknowledged { bound, .. } => bound.map_or(0, u64::from),
             Self::Off(what) => *what as u64,
             Self::Late { idle, pause, .. } => u64::from(*idle) << 32 | u64::from(*pause),
-            Self::HalfClosed => 0,
+            Self::OldTimer { .. } | Self::HalfClosed => 0,
         };
         (self.rank(), which)
     }
+}
+
+/// Whole seconds.
+fn seconds(time: Duration) -> u32 {
+    time.as_secs().try_into().unwrap_or(u32::MAX)
 }
 
 /// `2`, or `2 to 5`.
@@ -280,6 +317,15 @@ impl fmt::Display for Finding {
                 };
                 let forgotten = forgotten(*pause, *path_timeout);
                 write!(f, "keepalive on, {probed} {}; {forgotten}", time::show_seconds(*pause))
+            }
+            Self::OldTimer { probe_in: (least, most), path_timeout } => {
+                let forgotten = forgotten(seconds(*most), *path_timeout);
+                let probe_in = range(&time::show(*least), &time::show(*most));
+                write!(
+                    f,
+                    "keepalive on, but its timer runs for an older time, and the next probe comes \
+                     only in {probe_in}; {forgotten}"
+                )
             }
             Self::HalfClosed => f.write_str(
                 "the peer has closed, the program has not: keepalive does not help, only the \
@@ -407,6 +453,51 @@ mod tests {
             "data sent 6 times and not acknowledged: the peer may be gone; it is sent again at \
               least every 9.6s until the kernel gives up"
         );
+    }
+
+    #[test]
+    fn a_timer_that_runs_for_an_older_time_is_pointed_out() {
+        let keepalive = |seconds, nanos| Timer {
+            kind: TimerKind::Keepalive,
+            expires_in: Duration::new(seconds, nanos),
+            retransmissions: 0,
+        };
+        let found = |state, options: &Options, timer: &Timer, path_timeout| {
+            findings(state, Some(options), None, Some(timer), path_timeout)
+        };
+        let connected = |timer: &Timer| {
+            let found = found(State::ESTABLISHED, &options(true, 60, 0), timer, PATH_TIMEOUT);
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            connected(&keepalive(7140, 0)),
+            [
+                "keepalive on, but its timer runs for an older time, and the next probe comes only in \
+              1h 59m; many firewalls forget after 5–30 min"
+            ]
+        );
+        // A path holds the connection until then; another timer says nothing about the probe.
+        assert_eq!(connected(&keepalive(200, 0)), [""; 0]);
+        let other = |kind| Timer { kind, ..keepalive(7140, 0) };
+        for kind in [TimerKind::ZeroWindowProbe, TimerKind::Retransmission] {
+            assert_eq!(connected(&other(kind)), [""; 0]);
+        }
+        // An interval that is longer than the idle time is waited for, too.
+        let mut seldom = options(true, 60, 0);
+        seldom.values.interval = Some(100);
+        let limit = Duration::from_secs(100);
+        let at = |seconds, nanos| {
+            found(State::ESTABLISHED, &seldom, &keepalive(seconds, nanos), limit).len()
+        };
+        assert_eq!([at(100, 0), at(101, 0), at(101, 1)], [0, 0, 1]);
+        let late = found(State::ESTABLISHED, &options(true, 300, 0), &keepalive(7140, 0), limit);
+        assert!(matches!(late[..], [Finding::Late { .. }]), "{late:?}");
+        let closed = found(State::CLOSE_WAIT, &options(true, 60, 0), &keepalive(7140, 0), limit);
+        assert_eq!(closed, [Finding::HalfClosed]);
+        let mut first = Finding::OldTimer { probe_in: (limit, limit), path_timeout: PATH_TIMEOUT };
+        let longer = 2 * limit;
+        let second = Finding::OldTimer { probe_in: (longer, longer), path_timeout: PATH_TIMEOUT };
+        assert!(first.merge(&second) && first.to_string().contains("only in 100s to 3m 20s"));
     }
 
     #[test]

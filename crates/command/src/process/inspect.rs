@@ -11,9 +11,9 @@ use rustix::io::Errno;
 
 use super::cgroup::Place;
 use super::command_line::CommandLine;
-use super::findings::{Finding, findings};
+use super::findings::{Finding, findings, is_old, longest_pause};
 use super::held::{locked, reading_memory};
-use super::network::{Entry, Networks, Timer, copy};
+use super::network::{Entry, Network, Networks, Timer, copy};
 use super::refusal::{Refusal, why};
 use super::set_by::{SetBy, values_of_library};
 use super::socket::{Duplicate, Info, Options, Protocol, State};
@@ -209,7 +209,9 @@ impl Inspector {
                 Ok(duplicate) => {
                     // The descriptor may have become another socket's.
                     let inode = duplicate.inode()?;
-                    (inode, look(&duplicate, fd, inode, entry(inode)))
+                    let mut socket = look(&duplicate, fd, inode, entry(inode));
+                    socket.iter_mut().for_each(|socket| ask_again(socket, &network));
+                    (inode, socket)
                 }
                 Err(Errno::PERM | Errno::ACCESS) if entries.is_ok() => {
                     trouble = Some(format!("options unknown: {}", Refusal::of(process.pid)));
@@ -268,6 +270,18 @@ fn look(duplicate: &Duplicate, fd: i32, inode: u64, entry: Option<&Entry>) -> Op
         timer,
         info,
     })
+}
+
+/// Asks again for a timer that seems to be older than the options: the program may have set them
+/// after all timers were asked for.
+fn ask_again(socket: &mut Socket, network: &Network) {
+    let pause = socket.options.and_then(|options| longest_pause(&options.values));
+    let seems_old = |(timer, pause): (Timer, u32)| is_old(&timer, pause);
+    if socket.timer.zip(pause).is_some_and(seems_old) {
+        let addresses = socket.local.zip(socket.remote);
+        socket.timer =
+            addresses.and_then(|(local, remote)| network.timer(socket.inode, local, remote));
+    }
 }
 
 /// A socket as sock_diag alone shows it.

@@ -1,7 +1,7 @@
 //! Network namespaces, as sock_diag(7) and sysctl(8) show them: the timer of every TCP socket, and
 //! the kernel's defaults.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -76,8 +76,8 @@ impl Networks {
 pub struct Network {
     /// The kernel's own values, if the namespace may be entered.
     pub kernel: io::Result<Kernel>,
-    /// A socket of the namespace, which can be asked from outside of it; until it was.
-    netlink: Cell<Option<io::Result<Netlink>>>,
+    /// A socket of the namespace, which can be asked from outside of it.
+    netlink: io::Result<Netlink>,
     sockets: OnceCell<io::Result<HashMap<u64, Entry>>>,
 }
 
@@ -86,7 +86,8 @@ impl Network {
     pub fn own() -> Self {
         Self {
             kernel: Kernel::new(),
-            netlink: Cell::new(Some(Netlink::new(NETLINK_SOCK_DIAG))),
+            netlink: Netlink::new(NETLINK_SOCK_DIAG)
+                .and_then(|netlink| netlink.connect(&NetlinkAddress::new(0, 0)).map(|()| netlink)),
             sockets: OnceCell::new(),
         }
     }
@@ -102,7 +103,7 @@ impl Network {
             thread?.join().expect("a thread that does not panic")
         });
         entered.unwrap_or_else(|error: io::Error| Self {
-            netlink: Cell::new(Some(Err(copy(&error)))),
+            netlink: Err(copy(&error)),
             kernel: Err(error),
             sockets: OnceCell::new(),
         })
@@ -110,8 +111,36 @@ impl Network {
 
     /// Every TCP socket that is bound, listens or is connected, by inode; asked for once.
     pub fn sockets(&self) -> Result<&HashMap<u64, Entry>, &io::Error> {
-        let ask = || self.netlink.take().expect("asked once").and_then(|netlink| sockets(&netlink));
+        let ask = || sockets(self.netlink.as_ref().map_err(copy)?);
         self.sockets.get_or_init(ask).as_ref()
+    }
+
+    /// The timer that runs for one connection now; None if none runs, or if it cannot be asked.
+    pub fn timer(&self, inode: u64, local: SocketAddr, remote: SocketAddr) -> Option<Timer> {
+        let id = SocketId {
+            source_port: local.port(),
+            destination_port: remote.port(),
+            source_address: local.ip(),
+            destination_address: remote.ip(),
+            interface_id: match remote {
+                SocketAddr::V6(address) => address.scope_id(),
+                SocketAddr::V4(_) => 0,
+            },
+            // INET_DIAG_NOCOOKIE.
+            cookie: [0xff; 8],
+        };
+        let family = if local.is_ipv4() { AF_INET } else { AF_INET6 };
+        let netlink = self.netlink.as_ref().ok()?;
+        send(netlink, family, NLM_F_REQUEST, id).ok()?;
+        let mut answer = Vec::with_capacity(4096);
+        netlink.recv(&mut answer, 0).ok()?;
+        let mut timer = None;
+        // The address may have become another socket's.
+        let take = |header: &InetResponseHeader| {
+            timer = entry(header).timer.filter(|_| u64::from(header.inode) == inode);
+        };
+        read(&answer, take).ok()?;
+        timer
     }
 }
 
@@ -124,7 +153,6 @@ pub fn copy(error: &io::Error) -> io::Error {
 }
 
 fn sockets(netlink: &Netlink) -> io::Result<HashMap<u64, Entry>> {
-    netlink.connect(&NetlinkAddress::new(0, 0))?;
     let mut sockets = HashMap::new();
     for (family, id) in [(AF_INET, SocketId::new_v4()), (AF_INET6, SocketId::new_v6())] {
         dump(netlink, family, id, |header| {
@@ -160,8 +188,22 @@ fn dump(
     socket_id: SocketId,
     mut each: impl FnMut(&InetResponseHeader),
 ) -> io::Result<()> {
+    send(netlink, family, NLM_F_REQUEST | NLM_F_DUMP, socket_id)?;
+    // The kernel fills at most 32 KiB at a time (net/netlink/af_netlink.c, netlink_dump).
+    let mut buffer = Vec::with_capacity(64 * 1024);
+    loop {
+        buffer.clear();
+        netlink.recv(&mut buffer, 0)?;
+        if read(&buffer, &mut each)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Sends a question.
+fn send(netlink: &Netlink, family: u8, flags: u16, socket_id: SocketId) -> io::Result<()> {
     let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+    header.flags = flags;
     let request = InetRequest {
         family,
         protocol: IPPROTO_TCP,
@@ -173,17 +215,7 @@ fn dump(
     message.finalize();
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
-    netlink.send(&bytes, 0)?;
-
-    // The kernel fills at most 32 KiB at a time (net/netlink/af_netlink.c, netlink_dump).
-    let mut buffer = Vec::with_capacity(64 * 1024);
-    loop {
-        buffer.clear();
-        netlink.recv(&mut buffer, 0)?;
-        if read(&buffer, &mut each)? {
-            return Ok(());
-        }
-    }
+    netlink.send(&bytes, 0).map(|_| ())
 }
 
 /// Reads the messages of an answer; whether it is the last.

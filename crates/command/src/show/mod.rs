@@ -201,7 +201,7 @@ fn show_once(arguments: &ShowArgs) -> u8 {
     } else if arguments.check && has_findings() {
         FINDINGS
     } else {
-        u8::from(!found.is_complete)
+        u8::from(!found.is_complete || arguments.check && view.has_unknown())
     }
 }
 

@@ -18,7 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::view::{Shown, View};
 use crate::kernel::Counters;
-use crate::process::findings::{is_late, longest_pause};
+use crate::process::findings::{Finding, is_late, longest_pause};
 use crate::process::{Options, Socket};
 
 /// At most this many pairs of process and unit have series of their own, so that no program can
@@ -72,10 +72,11 @@ impl Group {
 
     fn add(&mut self, socket: &Socket, late: Duration) {
         let is_late = |it: &Options| longest_pause(&it.values).is_some_and(|it| is_late(it, late));
+        let has_old_timer = socket.findings.iter().any(|it| matches!(it, Finding::OldTimer { .. }));
         let state = match socket.options {
             None => &mut self.unknown,
             Some(options) if !options.keepalive => &mut self.off,
-            Some(options) if is_late(&options) => &mut self.late,
+            Some(options) if is_late(&options) || has_old_timer => &mut self.late,
             Some(_) => &mut self.on,
         };
         *state += 1;

@@ -38,7 +38,9 @@ impl Verdict {
                 None => {}
             }
             let has = |is_wanted: fn(&Finding) -> bool| socket.findings.iter().any(is_wanted);
-            verdict.late += usize::from(has(|it| matches!(it, Finding::Late { .. })));
+            verdict.late += usize::from(has(|it| {
+                matches!(it, Finding::Late { .. } | Finding::OldTimer { .. })
+            }));
             verdict.half_closed += usize::from(has(|it| matches!(it, Finding::HalfClosed)));
             verdict.unanswered += usize::from(has(|it| {
                 matches!(it, Finding::Unanswered { .. } | Finding::Unacknowledged { .. })

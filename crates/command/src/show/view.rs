@@ -64,6 +64,11 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Whether there may be findings that nobody could see.
+    pub fn has_unknown(&self) -> bool {
+        self.not_inspected > 0 || self.sockets().any(|socket| socket.options.is_none())
+    }
+
     /// Every socket that is shown.
     pub fn sockets(&self) -> impl Iterator<Item = &'a Socket> {
         self.processes.iter().flat_map(Shown::known).copied()

@@ -483,6 +483,58 @@ fn a_process_in_another_network_namespace() {
     assert_eq!(connected["timer"]["kind"], "keepalive", "{connected}");
 }
 
+/// A timer that runs is wound up for the time that the kernel had then.
+#[test]
+#[ignore = "needs root, and /usr/bin/python3: makes a network namespace"]
+fn a_timer_that_is_older_than_its_time_is_pointed_out_and_wound_up_anew() {
+    const CONNECTION: &str = "
+import socket, sys, time
+listener = socket.create_server(('127.0.0.1', 0))
+client = socket.create_connection(listener.getsockname())
+server = listener.accept()[0]
+for connection in client, server:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+print('ready 0', flush=True)
+sys.stdin.read()
+";
+    let script = "ip link set lo up; sysctl -qw net.ipv4.tcp_keepalive_time=7200; \
+                  exec /usr/bin/python3 -c \"$0\"";
+    let target = Target::start(bare("unshare").args(["--net", "sh", "-c", script, CONNECTION]));
+    let pid = target.pid();
+    let check = || {
+        let output = support::finish(&mut keepalive(&format!("show --check {pid}")));
+        (output.status.code(), support::texts(&output).0)
+    };
+    let attach = |options: &str| stdout(&mut keepalive(&format!("attach {options} {pid}")));
+    let (status, said) = check();
+    assert!(status == Some(3) && said.contains("first probe only after 2h"), "{said}");
+    let mut sysctl = bare("nsenter");
+    sysctl.args(["-t", &pid.to_string(), "--net", "sysctl", "-qw"]);
+    stdout(sysctl.arg("net.ipv4.tcp_keepalive_time=60"));
+    let (status, said) = check();
+    assert_eq!(status, Some(3), "{said}");
+    assert!(said.starts_with("2 connections: all on, first probe after 60s, too late\n"), "{said}");
+    let old = ": keepalive on, but its timer runs for an older time, and the next probe comes only \
+               in 1h 59m";
+    assert!(said.contains(old) && said.contains("; many firewalls forget"), "{said}");
+    let metrics = stdout(&mut keepalive(&format!("show --openmetrics {pid}")));
+    assert!(metrics.contains("keepalive=\"late\"} 2\n"), "{metrics}");
+    // Nobody asked for a time.
+    let said = attach("--dry-run --count 9 --skip");
+    assert!(said.contains("3 set already"), "{said}");
+    let said = attach("--port 1 --idle 60");
+    assert!(said.contains("0 sockets changed"), "{said}");
+    let said = attach("--idle 60 --remote 127.0.0.1");
+    assert!(said.contains("2 sockets changed (2 connected)"), "{said}");
+    assert_eq!(check(), (Some(0), "2 connections: all on, first probe after 60s\n".into()));
+    for socket in sockets(pid).iter().filter(|socket| socket["state"] == "established") {
+        let runs = socket["timer"]["expires_in_ms"].as_u64().expect("a number");
+        assert!(runs <= 60_000, "{socket}");
+    }
+    let said = attach("--idle 60 --remote 127.0.0.1");
+    assert!(said.contains("left alone: 2 set already"), "{said}");
+}
+
 #[test]
 fn a_process_that_is_not_there_is_an_error() {
     let pid = i32::MAX;

@@ -33,6 +33,13 @@ fn what_may_not_be_looked_at_is_not_said_to_be_absent() {
     assert_eq!(process["library_known"], false);
     assert!(process["trouble"].as_str().expect("why").contains("it runs as root"), "{process}");
 
+    // Nor is it fine.
+    let mut command = bare(&program);
+    let output = support::finish(as_nobody(&mut command).args(["show", "--check"]));
+    assert_eq!(output.status.code(), Some(1));
+    let (said, _) = texts(&output);
+    assert!(said.lines().next().is_some_and(|it| it.ends_with(" not looked into")), "{said}");
+
     // What is known to be absent.
     let document = stdout(&mut keepalive(&format!("show --json {}", std::process::id())));
     let document: Value = serde_json::from_str(&document).expect("JSON");
