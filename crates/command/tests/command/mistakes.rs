@@ -147,7 +147,7 @@ fn an_error_of_the_system_is_told_in_words() {
         (&mut help, "keepalive: stdout: no space left on device\n"),
         (&mut keepalive("run --library / true"), "keepalive: the library /: not a regular file\n"),
         (&mut keepalive("run --library Cargo.toml/x true"), "Cargo.toml/x: not a directory\n"),
-        (&mut keepalive("run Cargo.toml/x"), "keepalive: Cargo.toml/x: not a directory\n"),
+        (&mut keepalive_run("Cargo.toml/x"), "keepalive: Cargo.toml/x: not a directory\n"),
     ] {
         let (_, stderr) = failure(command);
         assert!(stderr.contains(words), "{stderr}");
