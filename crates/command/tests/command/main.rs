@@ -73,6 +73,12 @@ fn keepalive_run(arguments: &str) -> Command {
     command
 }
 
+/// What is started from here hears SIGHUP, though the tests themselves may run under nohup(1).
+fn without_nohup() {
+    // SAFETY: the default action runs no code.
+    unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
+}
+
 /// The source file of a program to look into.
 fn source(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hosts").join(name)

@@ -16,6 +16,7 @@ use crate::scenarios::{Expected, SCENARIOS, Scenario};
 use crate::support::document;
 use crate::support::running::{Running, wait_until};
 use crate::support::{self, texts};
+use crate::without_nohup;
 
 /// After how many seconds the firewalls forget, unless KEEPALIVE_TEST_PROBE says another time. The
 /// servers end connections after two thirds of it.
@@ -211,6 +212,7 @@ fn every_path_and_server_is_told_and_nothing_is_left() {
 #[test]
 #[ignore = "needs root: network namespaces; nft"]
 fn a_signal_ends_it_and_nothing_is_left() {
+    without_nohup();
     std::thread::scope(|scope| {
         for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
             scope.spawn(move || is_ended_by(signal));

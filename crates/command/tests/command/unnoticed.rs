@@ -15,7 +15,7 @@ use crate::beside::{follower, static_target, with_follower};
 use crate::follow::{Supervisor, all_are_set, eventually};
 use crate::support::{self, bare, compile};
 use crate::terminal::{assert_status, is_a_job, shell};
-use crate::{Target, keepalive};
+use crate::{Target, keepalive, without_nohup};
 
 /// tests/hosts/itself.c, statically linked.
 fn itself() -> PathBuf {
@@ -214,6 +214,7 @@ fn the_program_is_a_job_of_the_shell() {
 #[test]
 #[ignore = "needs root (looks into another process), busybox-static"]
 fn the_program_hears_that_its_terminal_is_gone() {
+    without_nohup();
     let (said, heard) = (support::scratch("said"), support::scratch("heard"));
     let shell = "trap 'echo hung up >$HEARD' HUP; echo $$; for i in $(seq 60); do sleep 1; done";
     let mut command = bare("script");
