@@ -192,6 +192,7 @@ print $answer =~ /^(.*)\r/, "\n";
 END
     chmod +x "$root"/usr/local/bin/{model,call}
     nsenter --net="/run/netns/$server" chroot "$root" /usr/local/bin/model &
+    until nsenter --net="/run/netns/$server" ss -ltn | grep -q ':8080 '; do sleep 0.1; done
     at_client() {
         printf '$ %s\n' "$*"
         nsenter --net="/run/netns/$client" chroot "$root" /usr/bin/env -i COLUMNS=100 \
