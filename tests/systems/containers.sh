@@ -61,18 +61,7 @@ trap cleanup EXIT
 trap 'exit 1' INT TERM
 mkdir -p "$root/made"
 
-# No more than every system grants (podman asks for a million descriptors), no log daemon, and a
-# runtime that takes every layout of control groups.
-cat >"$root/containers.conf" <<'END'
-[containers]
-default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
-log_driver = "k8s-file"
-[engine]
-events_logger = "none"
-cgroup_manager = "cgroupfs"
-runtime = "runc"
-END
-export CONTAINERS_CONF=$root/containers.conf
+export CONTAINERS_CONF=$PWD/tests/systems/containers.conf
 
 import() { # TREE NAME
     tar --create --one-file-system --exclude=./var/cache --exclude=./var/lib/apt -C "$1" . |

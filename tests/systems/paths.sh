@@ -119,17 +119,9 @@ replace() {
 
 container() {
     local line
-    cat >"$work/containers.conf" <<'END'
-[containers]
-default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
-log_driver = "k8s-file"
-[engine]
-events_logger = "none"
-cgroup_manager = "cgroupfs"
-runtime = "runc"
-END
+    export CONTAINERS_CONF=$PWD/tests/systems/containers.conf
     podman() {
-        CONTAINERS_CONF=$work/containers.conf command podman --root "$work/images" --runroot "$work/run" \
+        command podman --root "$work/images" --runroot "$work/run" \
             --tmpdir "$work/tmp" --storage-driver vfs "$@"
     }
     open_system container "$systems/clean-bookworm"

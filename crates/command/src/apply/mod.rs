@@ -130,15 +130,17 @@ impl<'a> Applier<'a> {
             Some(previous) => without(&now, previous, &kernel.defaults),
             None => now,
         };
-        let is_old = || has_old_timer(socket, inode, &now, settings, network);
         let mut plan = match plan(&seen, state, settings, &kernel.defaults) {
             Ok(plan) => plan,
-            Err(LeftAlone::SetAlready) if is_old() => Plan::default(),
+            Err(LeftAlone::SetAlready) => Plan::default(),
             Err(reason) => return Outcome::LeftAlone(reason),
         };
-        if plan == Plan::default() || plan.values.idle.is_none() && is_old() {
+        if plan.values.idle.is_none() && has_old_timer(socket, inode, &now, settings, network) {
             // Set again, it winds up the timer anew.
             plan.values.idle = now.values.idle;
+        }
+        if plan == Plan::default() {
+            return Outcome::LeftAlone(LeftAlone::SetAlready);
         }
 
         let idle = plan.values.idle.or(now.values.idle).unwrap_or(0);

@@ -53,8 +53,8 @@ pub struct CoverArgs {
 
     /// Stay, and take the cover away at the end
     ///
-    /// However this command ends. Ends on SIGINT and SIGTERM with 0, and with 1 once none of the control groups is there any
-    /// more. Tells systemd that it is ready (Type=notify).
+    /// However this command ends. Ends on SIGINT and SIGTERM with 0, and with 1 once none of the
+    /// control groups is there any more. Tells systemd that it is ready (Type=notify).
     #[arg(long, conflicts_with_all = ["list", "remove", "dry_run"])]
     foreground: bool,
 

@@ -83,8 +83,8 @@ pub struct ProbeArgs {
 
     /// How many connections to have at a time, at most
     ///
-    /// From 6 to 100. 26 unless given, and 8 on ports 22 and 3306, where servers may block a host that connects
-    /// often. With fewer it takes longer.
+    /// From 6 to 100. 26 unless given, and 8 on ports 22 and 3306, where servers may block a host
+    /// that connects often. With fewer it takes longer.
     #[arg(long, value_name = "N", allow_hyphen_values = true,
         value_parser = |text: &str| values::number(text, 6..=100))]
     parallel: Option<u32>,

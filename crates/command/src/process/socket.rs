@@ -107,9 +107,9 @@ pub struct Info {
 pub struct Duplicate(ManuallyDrop<OwnedFd>);
 
 impl Duplicate {
-    /// The socket that is descriptor `fd` of the process, where this inode was seen. EBADF says that it is closed, or
-    /// something else by now: the process may have changed it since it was listed. Only calls that
-    /// no other file can hold up are made before that is known.
+    /// The socket that is descriptor `fd` of the process, where this inode was seen. EBADF says that
+    /// it is closed, or something else by now: the process may have changed it since it was listed.
+    /// Only calls that no other file can hold up are made before that is known.
     pub fn of(target: &Target, fd: i32, inode: u64) -> io::Result<Self> {
         held::begin_duplicate(target.pid, fd, inode);
         let duplicate = pidfd_getfd(&target.handle, fd, PidfdGetfdFlags::empty());

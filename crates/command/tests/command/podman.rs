@@ -5,16 +5,9 @@ use std::process::Command;
 
 use crate::PublicDirectory;
 
-/// What `podman run` needs where no more may be asked for than every system grants.
-const CONTAINERS: &str = "\
-[containers]
-default_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]
-log_driver = \"k8s-file\"
-[engine]
-events_logger = \"none\"
-cgroup_manager = \"cgroupfs\"
-runtime = \"runc\"
-";
+/// The settings that all tests of podman share.
+const CONTAINERS: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/systems/containers.conf");
 
 /// podman(1) with a directory of its own for everything, so that the machine's own containers are not
 /// touched. It takes no path of more than 50 characters, so a test's scratch directory does not do.
@@ -22,14 +15,12 @@ pub struct Podman(PublicDirectory);
 
 impl Podman {
     pub fn new(name: &str) -> Self {
-        let directory = PublicDirectory::new(name);
-        std::fs::write(directory.0.join("containers.conf"), CONTAINERS).expect("written");
-        Self(directory)
+        Self(PublicDirectory::new(name))
     }
 
     pub fn command(&self) -> Command {
         let mut command = Command::new("podman");
-        command.env("CONTAINERS_CONF", self.0.0.join("containers.conf"));
+        command.env("CONTAINERS_CONF", CONTAINERS);
         // Without mounts.
         command.arg("--storage-driver=vfs");
         for name in ["root", "runroot", "tmpdir"] {
