@@ -9,12 +9,11 @@
 //!
 //! - `run`, `show`, `attach`, `cover`, `probe`: the verbs
 //! - `follow`: looks again and again
-//! - `apply`: what is wanted, put on the sockets that are there; `ebpf`: and on those to come
+//! - `apply`: sets options on open sockets; `bpf`: on those that are opened later
 //! - `process`: what is there; `settings`: what is wanted; `usage`: mistakes in the arguments
 //! - `kernel`: the kernel's own values
-//! - `terminal`, `grid`, `screen`, `values`, `time`, `errors`: how it is said; `timeouts`: how long paths
-//!   remember
-//! - `startup`: what the Rust runtime changed; `log`: the system's log
+//! - `text`: how it is said; `timeouts`: how long paths remember
+//! - `sys`: signals, the service manager, the system's log, what was inherited
 //!
 //! What stands below the options of `--help` (exit statuses, environment, examples) is laid out so
 //! that examples/generate_manuals can make sections of it: headings that end in a colon, entries
@@ -22,25 +21,20 @@
 
 mod apply;
 mod attach;
+mod bpf;
 mod cover;
-mod ebpf;
-mod errors;
 mod follow;
-mod grid;
 mod kernel;
-mod log;
 #[cfg(test)]
 #[path = "../../../tests/support/markdown.rs"]
 mod markdown;
 mod probe;
 mod process;
 mod run;
-mod screen;
 mod settings;
 mod show;
-mod startup;
-mod terminal;
-mod time;
+mod sys;
+mod text;
 mod timeouts;
 mod usage;
 mod values;
@@ -49,7 +43,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::terminal::{complain, print, warn};
+use crate::text::{error, print, print_stderr, report_error};
 
 /// TCP keepalive for programs whose source nobody can change
 ///
@@ -142,10 +136,10 @@ fn answer(error: clap::Error) -> ExitCode {
     let failed = if error.use_stderr() {
         let arguments: Vec<_> = std::env::args_os().collect();
         let error = usage::mended(error, &Cli::command(), &arguments);
-        warn(&error.render().ansi().to_string());
+        print_stderr(&error.render().ansi().to_string());
         2
     } else if let Err(error) = print(&error.render().ansi().to_string()) {
-        complain(format!("stdout: {}", errors::words(&error)));
+        report_error(format!("stdout: {}", error::describe(&error)));
         1
     } else {
         return ExitCode::SUCCESS;

@@ -14,11 +14,11 @@ pub use plan::LeftAlone;
 pub use silent::wait_for_answers;
 pub use tally::{Outcome, Tally};
 
-use crate::errors;
 use crate::kernel::Kernel;
 use crate::process::findings::{is_old, longest_pause};
 use crate::process::{Duplicate, Info, Network, Networks, Options, SelectionArgs, State, Target};
 use crate::settings::{Settings, SettingsArgs};
+use crate::text::error;
 use crate::values::Values;
 use plan::{Plan, is_met, lacking, plan};
 use silent::Silent;
@@ -123,7 +123,10 @@ impl<'a> Applier<'a> {
         let now = match socket.options() {
             Ok(now) => now,
             Err(error) => {
-                return Outcome::Failed(format!("getsockopt(2): {}", errors::words(&error.into())));
+                return Outcome::Failed(format!(
+                    "getsockopt(2): {}",
+                    error::describe(&error.into())
+                ));
             }
         };
         let seen = match &self.previous {
@@ -153,7 +156,7 @@ impl<'a> Applier<'a> {
             if let Err((what, error)) = plan.carry_out(socket, postponed.is_none()) {
                 return Outcome::Failed(format!(
                     "setsockopt(2), {what}: {}",
-                    errors::words(&error.into())
+                    error::describe(&error.into())
                 ));
             }
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::process::{Group, Wanted, is_of_root, mounted_at};
-use crate::terminal::printable;
+use crate::text::printable;
 
 /// What is to be covered.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use super::known::Known;
 use super::names::Names;
 use super::pace::Look;
 use crate::process::{self, Process, Wanted};
-use crate::terminal::{complain, printable};
+use crate::text::{printable, report_error};
 
 /// A refusal counts when it has lasted for so long. A program that changes its user may not be
 /// looked into from then until its execve(2).
@@ -133,7 +133,7 @@ impl Members {
                 Err(message) => Some(format!("{}: {message}", printable(argument))),
             };
             if failure != *told {
-                failure.iter().for_each(complain);
+                failure.iter().for_each(report_error);
                 *told = failure;
             }
         }

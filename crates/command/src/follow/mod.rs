@@ -10,19 +10,17 @@ mod known;
 mod members;
 mod names;
 mod pace;
-pub mod ready;
 mod set;
 
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::errors;
 use crate::kernel::Kernel;
 use crate::process::findings::too_late;
 use crate::process::{self, Process, SelectionArgs};
 use crate::settings::{Settings, SettingsArgs};
-use crate::terminal::{complain, count, print};
-use crate::time;
+use crate::sys::sd_notify;
+use crate::text::{count, error, print, report_error, time};
 use follower::Follower;
 use members::Members;
 
@@ -32,13 +30,13 @@ pub fn follow(targets: &[String], settings: &SettingsArgs, selection: &Selection
     let (mut follower, is_complete) = match start(targets, settings, selection) {
         Ok(started) => started,
         Err(message) => {
-            complain(message);
+            report_error(message);
             return ExitCode::FAILURE;
         }
     };
     let is_ready = || {
-        if let Err(error) = ready::tell() {
-            complain(format!("NOTIFY_SOCKET: {}", errors::words(&error)));
+        if let Err(error) = sd_notify::ready() {
+            report_error(format!("NOTIFY_SOCKET: {}", error::describe(&error)));
         }
     };
     if !follower.run(is_ready) {
@@ -48,10 +46,10 @@ pub fn follow(targets: &[String], settings: &SettingsArgs, selection: &Selection
         "{} of {} changed in {}\n",
         count(follower.changed(), "socket"),
         count(follower.processes(), "process"),
-        time::show(begin.elapsed())
+        time::format(begin.elapsed())
     );
     if let Err(error) = print(&report) {
-        complain(format!("stdout: {}", errors::words(&error)));
+        report_error(format!("stdout: {}", error::describe(&error)));
         return ExitCode::FAILURE;
     }
     if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -67,13 +65,13 @@ fn start<'a>(
     process::raise_limit();
     let kernel = Kernel::new().unwrap_or_default();
     let wanted = Settings::new(settings, &kernel).or_default(&kernel);
-    settings.remark().iter().for_each(complain);
-    too_late(wanted.values).iter().for_each(complain);
+    settings.remark().iter().for_each(report_error);
+    too_late(wanted.values).iter().for_each(report_error);
     if settings.verbose {
-        complain(format!("Settings: {}", wanted.held().describe(&kernel)));
+        report_error(format!("Settings: {}", wanted.held().describe(&kernel)));
     }
     let (members, failures) = Members::of(targets);
-    failures.iter().for_each(complain);
+    failures.iter().for_each(report_error);
     if members.nobody_is_left() {
         return Err("nothing is left to follow".into());
     }
@@ -90,6 +88,6 @@ pub fn follow_family(process: &Process, settings: &SettingsArgs) {
     let members = Members::of_family(process.clone());
     match Follower::of(members, settings, &selection, idle) {
         Ok(mut follower) => drop(follower.run(|| ())),
-        Err(message) => complain(format!("{process}: {message}")),
+        Err(message) => report_error(format!("{process}: {message}")),
     }
 }

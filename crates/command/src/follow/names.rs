@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use crate::process::{Held, Process, Search, Wanted, find_apart};
-use crate::terminal::complain;
+use crate::text::report_error;
 
 /// Remembers the processes whose names cannot be known, and at what a child of this one hung.
 #[derive(Default)]
@@ -35,7 +35,7 @@ impl Names {
                 Search::Stopped => return Ok(Vec::new()),
                 Search::Stuck(held) => {
                     for process in Wanted::Number(held.pid).find().unwrap_or_default() {
-                        complain(format!("{process}: {held}"));
+                        report_error(format!("{process}: {held}"));
                         self.locked.push((process, held));
                     }
                 }

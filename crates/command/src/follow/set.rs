@@ -6,7 +6,7 @@ use super::known::{Knowledge, knowledge};
 use crate::apply::{Applier, Outcome, Seen};
 use crate::process::{Process, SelectionArgs, Voice, vanished, why};
 use crate::settings::SettingsArgs;
-use crate::terminal::complain;
+use crate::text::report_error;
 
 /// What a child says.
 pub mod word {
@@ -35,10 +35,10 @@ pub fn set(
         voice.say((process.pid as u64, word::PROCESS));
         let each = |seen: Seen, outcome: &Outcome| {
             if let (true, Some(said)) = (settings.debug, outcome.describe()) {
-                complain(format!("{process}: fd {}: {said}", seen.fd));
+                report_error(format!("{process}: fd {}: {said}", seen.fd));
             }
             if let Outcome::Failed(what) = outcome {
-                complain(format!("{process}: fd {}: {what}", seen.fd));
+                report_error(format!("{process}: fd {}: {what}", seen.fd));
             }
             let mut kind = word::SOCKET;
             if knowledge(outcome, seen.state, settings.force) == Knowledge::Settled {
@@ -55,7 +55,7 @@ pub fn set(
             Err(error) if vanished(&error) => {}
             Err(error) => {
                 if long_refused.contains(&process.pid) {
-                    complain(format!("{process}: {}", why(process, &error)));
+                    report_error(format!("{process}: {}", why(process, &error)));
                 }
                 voice.say((0, word::REFUSED));
             }

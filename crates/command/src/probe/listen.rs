@@ -10,8 +10,7 @@ use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, RecvFlags, SocketFlags, SocketType, sockopt};
 
 use super::clock::Clock;
-use crate::errors;
-use crate::terminal::{complain, print};
+use crate::text::{error, print, report_error};
 
 /// More connections than these are closed at once, so that nobody can have all descriptors.
 const MOST: usize = 512;
@@ -23,13 +22,13 @@ const LOOK: f64 = 60.0;
 /// Listens until a signal comes.
 pub fn listen(address: SocketAddr) -> Result<ExitCode, String> {
     let clock = Clock::new()
-        .map_err(|error| format!("signalfd(2), clock_gettime(2): {}", errors::words(&error)))?;
-    let why = |error| format!("{address}: {}", errors::words(&error));
+        .map_err(|error| format!("signalfd(2), clock_gettime(2): {}", error::describe(&error)))?;
+    let why = |error| format!("{address}: {}", error::describe(&error));
     let listener = bind(address).map_err(why)?;
     let bound = listener.local_addr().map_err(why)?;
     let port = bound.port();
     print(&format!("Listening at {bound}. At the other end: keepalive probe HOST:{port}\n"))
-        .map_err(|error| format!("stdout: {}", errors::words(&error)))?;
+        .map_err(|error| format!("stdout: {}", error::describe(&error)))?;
     let mut connections: Vec<(TcpStream, f64)> = Vec::new();
     loop {
         let fds = connections.iter().map(|(connection, _)| (connection as &dyn AsFd, false));
@@ -40,7 +39,7 @@ pub fn listen(address: SocketAddr) -> Result<ExitCode, String> {
         connections.retain(|(connection, since)| now < since + OLDEST && is_open(connection));
         while let Ok((connection, peer)) = listener.accept() {
             if connections.len() >= MOST {
-                complain(format!("{peer}: there are {MOST} connections already"));
+                report_error(format!("{peer}: there are {MOST} connections already"));
             } else if connection.set_nonblocking(true).is_ok() {
                 connections.push((connection, now));
             }

@@ -30,9 +30,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::errors;
-use crate::terminal::{clear_status, complain, print, print_json, printable};
-use crate::{time, values};
+use crate::text::{clear_status, error, print, print_json, printable, report_error, time};
+use crate::values;
 use clock::Clock;
 use engine::Engine;
 use progress::Progress;
@@ -112,7 +111,7 @@ pub struct ProbeArgs {
 }
 
 fn max(text: &str) -> Result<Duration, String> {
-    time::within(text, Duration::from_secs(5)..=Duration::from_secs(24 * 60 * 60))
+    time::parse_in_range(text, Duration::from_secs(5)..=Duration::from_secs(24 * 60 * 60))
 }
 
 /// Measures, or is what is measured with.
@@ -125,7 +124,7 @@ pub fn probe(arguments: &ProbeArgs) -> ExitCode {
     match done {
         Ok(status) => status,
         Err(message) => {
-            complain(message);
+            report_error(message);
             ExitCode::FAILURE
         }
     }
@@ -135,13 +134,13 @@ fn measure(arguments: &ProbeArgs, target: &Target) -> Result<ExitCode, String> {
     let addresses = target.addresses()?;
     let parallel = arguments.parallel.map_or_else(|| usual(target), |number| number as usize);
     let clock = Clock::new()
-        .map_err(|error| format!("signalfd(2), clock_gettime(2): {}", errors::words(&error)))?;
+        .map_err(|error| format!("signalfd(2), clock_gettime(2): {}", error::describe(&error)))?;
     let greeting = arguments.send.as_ref().map_or(&[][..], |greeting| &greeting.0);
     let mut report: Option<Report> = None;
     // All connections go to one address: paths differ.
     for address in addresses {
         if let Some(before) = &report {
-            complain(format!(
+            report_error(format!(
                 "{}: cannot be reached: {}",
                 before.address,
                 before.why_unreachable()
@@ -158,7 +157,7 @@ fn measure(arguments: &ProbeArgs, target: &Target) -> Result<ExitCode, String> {
         engine.run(&mut search, |search, now| progress.watch(search, now));
         clear_status();
         if let Some(Found::Interrupted | Found::Slept(_)) = search.found() {
-            complain("interrupted: closing the connections; a second signal leaves at once");
+            report_error("interrupted: closing the connections; a second signal leaves at once");
         }
         let took = clock.now() - begin;
         let trouble = engine.trouble;
@@ -171,7 +170,7 @@ fn measure(arguments: &ProbeArgs, target: &Target) -> Result<ExitCode, String> {
     let report = report.ok_or_else(|| format!("{}: no address", printable(&target.text)))?;
     let printed =
         if arguments.json { print_json(&json::document(&report)) } else { print(&report.words()) };
-    printed.map_err(|error| format!("stdout: {}", errors::words(&error)))?;
+    printed.map_err(|error| format!("stdout: {}", error::describe(&error)))?;
     Ok(if report.is_answer() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -180,7 +179,7 @@ fn usual(target: &Target) -> usize {
     if !WITH_CARE.contains(&target.port) {
         return PARALLEL;
     }
-    complain(format!(
+    report_error(format!(
         "port {}: the server may block a host that connects often, so {PARALLEL_WITH_CARE} \
          connections are opened in place of {PARALLEL} (--parallel)",
         target.port

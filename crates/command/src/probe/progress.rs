@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::report::seconds;
 use super::search::Search;
-use crate::terminal::{show_status, warn};
-use crate::time;
+use crate::text::{print_stderr, show_status, time};
 
 /// What was said last.
 #[derive(Debug, Default)]
@@ -19,7 +18,7 @@ pub struct Progress {
 impl Progress {
     /// Says what is new.
     pub fn watch(&mut self, search: &Search, now: f64) {
-        let elapsed = time::show(Duration::from_secs(now as u64));
+        let elapsed = time::format(Duration::from_secs(now as u64));
         if std::io::stderr().is_terminal() {
             let line = format!("{elapsed}: {}", describe(search, now));
             if self.shown.as_ref() != Some(&line) {
@@ -32,10 +31,10 @@ impl Progress {
         let high = search.evidence.high().map(|high| high.ceil() as u64);
         // The control connection's own answers are not worth a line.
         if low > self.low && low >= 5 {
-            warn(&format!("{elapsed}: answered after {low} s without traffic\n"));
+            print_stderr(&format!("{elapsed}: answered after {low} s without traffic\n"));
         }
         if let Some(high) = high.filter(|_| high != self.high) {
-            warn(&format!("{elapsed}: forgotten after {high} s without traffic\n"));
+            print_stderr(&format!("{elapsed}: forgotten after {high} s without traffic\n"));
         }
         (self.low, self.high) = (low, high);
     }

@@ -9,9 +9,7 @@ use rustix::io::Errno;
 use super::evidence::{Evidence, How};
 use super::search::{Found, Search};
 use super::target::Target;
-use crate::errors;
-use crate::terminal::{count, printable};
-use crate::time;
+use crate::text::{count, error, printable, time};
 use crate::timeouts::{DATA, PACKETS, Place, SAFE, matching};
 
 /// What was measured.
@@ -67,7 +65,7 @@ impl Report<'_> {
 
     /// Why nobody could be reached.
     pub fn why_unreachable(&self) -> String {
-        self.trouble.map_or("no answer".into(), |error| errors::words(&error.into()))
+        self.trouble.map_or("no answer".into(), |error| error::describe(&error.into()))
     }
 
     /// Whether what was asked for was found.
@@ -164,7 +162,7 @@ impl Report<'_> {
                 let why = self.trouble.map_or(String::new(), |error| {
                     format!(
                         " (the last that could not be opened: {})",
-                        errors::words(&error.into())
+                        error::describe(&error.into())
                     )
                 });
                 format!("no connection was left to go on with{why}; {known}{}", self.bracket())
@@ -179,7 +177,7 @@ impl Report<'_> {
             Found::Slept(seconds) => format!(
                 "interrupted: the machine slept for {}, and what came of it proves nothing; \
                  {known}{}. `systemd-inhibit keepalive probe ...` keeps it awake",
-                time::show(Duration::from_secs(seconds.round() as u64)),
+                time::format(Duration::from_secs(seconds.round() as u64)),
                 self.bracket()
             ),
         }
@@ -194,7 +192,7 @@ impl Report<'_> {
         let evidence = &self.search.evidence;
         let mut text = format!(
             "It took {} and {}",
-            time::show(Duration::from_secs(self.took as u64)),
+            time::format(Duration::from_secs(self.took as u64)),
             count(self.search.connections(), "connection")
         );
         if self.search.confirmed() > 0 {

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
-use crate::terminal::printable;
-use crate::{errors, values};
+use crate::text::{error, printable};
+use crate::values;
 
 /// A server.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ impl Target {
     pub fn addresses(&self) -> Result<Vec<SocketAddr>, String> {
         let addresses = (self.host.as_str(), self.port).to_socket_addrs();
         let addresses = addresses
-            .map_err(|error| format!("{}: {}", printable(&self.text), errors::words(&error)))?;
+            .map_err(|error| format!("{}: {}", printable(&self.text), error::describe(&error)))?;
         Ok(addresses.collect())
     }
 }

@@ -22,8 +22,7 @@ use rustix::io::Errno;
 
 use super::directory::own_descriptors;
 use super::held::{self, Held, Watch};
-use crate::errors;
-use crate::terminal::complain;
+use crate::text::{error, report_error};
 
 /// How often the parent checks that the child goes on, and after how many checks at the same thing it
 /// gives up.
@@ -133,26 +132,26 @@ impl Apart {
                 Ok(End::Stopped) => return Ok(false),
                 Ok(End::Stuck(held)) if self.locked.len() < LOCKED_MAX => {
                     if held.fd.is_none() {
-                        complain(format!("{}: {held}", held.pid));
+                        report_error(format!("{}: {held}", held.pid));
                     }
                     self.locked.push(held);
                     continue;
                 }
-                Ok(End::Stuck(held)) => complain(format!("{}: {held}: given up", held.pid)),
+                Ok(End::Stuck(held)) => report_error(format!("{}: {held}: given up", held.pid)),
                 // Unless it was killed, it has said why.
                 Ok(End::Died(Some(WaitStatus::Exited(_, status)))) => {
                     return Err(u8::try_from(status).unwrap_or(1).into());
                 }
-                Ok(End::Died(Some(WaitStatus::Signaled(_, Signal::SIGSYS, _)))) => complain(
+                Ok(End::Died(Some(WaitStatus::Signaled(_, Signal::SIGSYS, _)))) => report_error(
                     "ended by a seccomp filter (SystemCallFilter= of systemd), which allows no \
                      look into other processes",
                 ),
                 Ok(End::Died(Some(WaitStatus::Signaled(_, signal, _)))) => {
-                    complain(format!("ended by {signal}"));
+                    report_error(format!("ended by {signal}"));
                 }
                 Ok(End::Died(_)) => {}
                 Err(error) => {
-                    complain(format!("fork(2): {} (ulimit -u)", errors::words(&error)));
+                    report_error(format!("fork(2): {} (ulimit -u)", error::describe(&error)));
                 }
             }
             return Err(ExitCode::FAILURE);

@@ -7,9 +7,9 @@ use options::RTO_MAX;
 
 use super::network::{Timer, TimerKind};
 use super::socket::{Info, Options, State};
-use crate::terminal::count;
+use crate::text::{count, time};
+use crate::timeouts;
 use crate::values::Values;
-use crate::{time, timeouts};
 
 /// A path may forget a connection that is idle for longer than this.
 pub const PATH_TIMEOUT: Duration = Duration::from_secs(timeouts::SAFE as u64);
@@ -178,14 +178,14 @@ pub fn too_late(wanted: Values<Option<u32>>) -> Option<String> {
         let what =
             if wanted.idle == Some(pause) { "a first probe after" } else { "a probe only every" };
         let forgotten = forgotten(pause, PATH_TIMEOUT);
-        format!("{what} {} may be too late: {forgotten}", time::show_seconds(pause))
+        format!("{what} {} may be too late: {forgotten}", time::format_seconds(pause))
     })
 }
 
 /// Who forgets a connection on which nothing is sent for this long, in seconds.
 fn forgotten(idle: u32, path_timeout: Duration) -> String {
     if path_timeout != PATH_TIMEOUT {
-        format!("the path forgets after {} (--path-timeout)", time::show(path_timeout))
+        format!("the path forgets after {} (--path-timeout)", time::format(path_timeout))
     } else if idle > timeouts::LONGEST {
         format!("many firewalls forget after {}", timeouts::firewalls())
     } else {
@@ -277,7 +277,7 @@ impl fmt::Display for Finding {
                     None if *most == 1 => " probe".into(),
                     None => " probes".into(),
                 };
-                let silence = range(&time::show(*shortest), &time::show(*longest));
+                let silence = range(&time::format(*shortest), &time::format(*longest));
                 write!(f, "{number}{of} unanswered, not heard for {silence}: the peer may be gone")
             }
             Self::Unacknowledged { times: (least, most), bound } => {
@@ -288,7 +288,7 @@ impl fmt::Display for Finding {
                         f,
                         "the peer may be gone; it is sent again at least every {} until the kernel \
                          gives up",
-                        time::show_milliseconds(*bound)
+                        time::format_milliseconds(*bound)
                     ),
                     None => f.write_str(
                         "keepalive rests meanwhile, and without a bound (--rto-max) the kernel \
@@ -316,11 +316,11 @@ impl fmt::Display for Finding {
                     _ => "first probe after",
                 };
                 let forgotten = forgotten(*pause, *path_timeout);
-                write!(f, "keepalive on, {probed} {}; {forgotten}", time::show_seconds(*pause))
+                write!(f, "keepalive on, {probed} {}; {forgotten}", time::format_seconds(*pause))
             }
             Self::OldTimer { probe_in: (least, most), path_timeout } => {
                 let forgotten = forgotten(seconds(*most), *path_timeout);
-                let probe_in = range(&time::show(*least), &time::show(*most));
+                let probe_in = range(&time::format(*least), &time::format(*most));
                 write!(
                     f,
                     "keepalive on, but its timer runs for an older time, and the next probe comes \

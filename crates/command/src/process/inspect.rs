@@ -19,8 +19,8 @@ use super::set_by::{SetBy, values_of_library};
 use super::socket::{Duplicate, Info, Options, Protocol, State};
 use super::user::user_name;
 use super::{Process, Target, is_own_trouble, is_refused, vanished};
-use crate::errors;
 use crate::kernel::Kernel;
+use crate::text::error;
 use crate::values::Values;
 
 /// A TCP socket of a process.
@@ -189,10 +189,10 @@ impl Inspector {
             entries => entries,
         };
         let mut trouble = entries.err().map(|error| match network.kernel {
-            Ok(_) => format!("its timers are unknown: sock_diag(7): {}", errors::words(error)),
+            Ok(_) => format!("its timers are unknown: sock_diag(7): {}", error::describe(error)),
             Err(_) => format!(
                 "its network namespace cannot be entered, so its timers are unknown: {}",
-                errors::words(error)
+                error::describe(error)
             ),
         });
         let mut sockets: Vec<Option<Socket>> = Vec::new();

@@ -45,7 +45,7 @@ use procfs::process::Stat;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Resource, pidfd_open};
 
-use crate::terminal::printable;
+use crate::text::printable;
 use directory::{Directory, is_over, process_numbers};
 use trouble::{is_refused, own_trouble};
 

@@ -12,7 +12,7 @@ use super::command_line::CommandLine;
 use super::directory::Directory;
 use super::held::{Held, leave_out, locked, reading_memory};
 use super::{Process, Wanted};
-use crate::errors;
+use crate::text::error;
 
 /// Whether one of a process's names is this, as pgrep(1) --exact compares.
 pub fn is_called(directory: &Directory, stat: &Stat, wanted: &str) -> io::Result<bool> {
@@ -91,7 +91,7 @@ pub fn find_apart(wanted: &Wanted, locked: &[Held], stop: BorrowedFd<'_>) -> (Se
         Ok(End::Stuck(held)) => Search::Stuck(held),
         Ok(End::Stopped) => Search::Stopped,
         Ok(End::Died(_)) => Search::Failed("a child of this command was killed".into()),
-        Err(error) => Search::Failed(format!("fork(2): {} (ulimit -u)", errors::words(&error))),
+        Err(error) => Search::Failed(format!("fork(2): {} (ulimit -u)", error::describe(&error))),
     };
     (search, Duration::ZERO)
 }

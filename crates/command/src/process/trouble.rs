@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::errors;
+use crate::text::error;
 
 /// Whether an error means that the process or the socket is gone.
 pub fn vanished(error: &io::Error) -> bool {
@@ -24,7 +24,7 @@ pub fn own_trouble(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(libc::EMFILE) => "no descriptor is left for this command (ulimit -n)".into(),
         Some(libc::ENFILE) => "no descriptor is left on this machine (fs.file-max)".into(),
-        Some(_) => format!("/proc: {}", errors::words(error)),
-        None => errors::words(error),
+        Some(_) => format!("/proc: {}", error::describe(error)),
+        None => error::describe(error),
     }
 }

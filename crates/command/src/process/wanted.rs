@@ -8,7 +8,7 @@ use super::directory::Directory;
 use super::named::{each_name, is_called};
 use super::trouble::{own_trouble, vanished};
 use super::{Process, among, check_proc, hidden, processes};
-use crate::terminal::printable;
+use crate::text::printable;
 
 /// The processes that the arguments name, each once, sorted by number; and what went wrong with
 /// the other arguments.

@@ -14,12 +14,12 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, setsid};
 use rustix::process::{PTracer, child_subreaper, set_child_subreaper, set_ptracer};
 
-use crate::errors;
 use crate::follow::follow_family;
-use crate::log;
 use crate::process::{self, NotFollowed, Process};
 use crate::settings::SettingsArgs;
-use crate::startup;
+use crate::sys::startup;
+use crate::sys::syslog;
+use crate::text::error;
 
 /// Starts a follower of this process, which is about to become the program. Returns the follower's
 /// number when it has found that it may look into this process.
@@ -30,12 +30,12 @@ pub fn start(settings: &SettingsArgs) -> Result<Pid, NotFollowed> {
         return Err(NotFollowed::for_now(why.into()));
     }
     let no_process = |error: io::Error| {
-        let why = errors::words(&error);
+        let why = error::describe(&error);
         NotFollowed::for_now(format!("no other process can be started for it: {why} (ulimit -u)"))
     };
     let null = File::options().read(true).write(true).open("/dev/null");
     let null = null
-        .map_err(|error| NotFollowed::for_now(format!("/dev/null: {}", errors::words(&error))))?;
+        .map_err(|error| NotFollowed::for_now(format!("/dev/null: {}", error::describe(&error))))?;
     // As a seccomp filter does.
     let killed = |_| NotFollowed::for_now("its follower was killed".into());
     let (mut ours, its) = UnixStream::pair().map_err(no_process)?;
@@ -146,7 +146,7 @@ fn be_follower(
     stream: UnixStream,
     their_end: RawFd,
 ) -> ! {
-    let detached = detach(null, stream.as_raw_fd()).and_then(|()| log::begin());
+    let detached = detach(null, stream.as_raw_fd()).and_then(|()| syslog::open());
     let begun = say(&stream, getpid().as_raw()).and_then(|()| (&stream).read_exact(&mut [0]));
     if begun.is_err() {
         std::process::exit(1);

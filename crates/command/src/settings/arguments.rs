@@ -7,7 +7,8 @@ use clap::Args;
 use options::{KEEPCNT, KEEPIDLE, KEEPINTVL, RTO_MAX, SYNCNT, TcpOption, USER_TIMEOUT};
 
 use super::dead_after;
-use crate::{time, values};
+use crate::text::time;
+use crate::values;
 
 /// What to set.
 #[derive(Debug, Default, Args)]
@@ -123,7 +124,7 @@ impl SettingsArgs {
         Some(format!(
             "--user-timeout: sent data may stay unacknowledged for {}, longer than the kernel \
              itself waits; a number is seconds, milliseconds are written {}ms",
-            time::show_milliseconds(limit),
+            time::format_milliseconds(limit),
             limit / 1000
         ))
     }
@@ -132,7 +133,7 @@ impl SettingsArgs {
 /// A time for an option that counts seconds.
 fn seconds(option: &TcpOption, text: &str) -> Result<u32, String> {
     let [min, max] = [option.min, option.max].map(|value| Duration::from_secs(value.into()));
-    let time = time::within(text, min..=max)?;
+    let time = time::parse_in_range(text, min..=max)?;
     if time.subsec_nanos() != 0 {
         return Err("not a time in whole seconds".into());
     }
@@ -142,7 +143,7 @@ fn seconds(option: &TcpOption, text: &str) -> Result<u32, String> {
 /// A time for an option that counts milliseconds.
 fn milliseconds(option: &TcpOption, text: &str) -> Result<u32, String> {
     let [min, max] = [option.min, option.max].map(|value| Duration::from_millis(value.into()));
-    let time = time::within(text, min..=max)?;
+    let time = time::parse_in_range(text, min..=max)?;
     if time.subsec_nanos() % 1_000_000 != 0 {
         return Err("not a time in whole milliseconds".into());
     }

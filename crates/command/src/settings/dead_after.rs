@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{LATENESS, patience};
 use crate::kernel::Kernel;
-use crate::time;
+use crate::text::time;
 use crate::values::Values;
 
 /// The shortest time for [`values`]: one second of idle time and one probe.
@@ -14,7 +14,7 @@ const MAX: Duration = Duration::from_secs(20 * 3600);
 
 /// A time within which a dead peer can be noticed.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    time::within(text, MIN..=MAX)
+    time::parse_in_range(text, MIN..=MAX)
 }
 
 /// Values with which a dead peer is given up within `limit`, from [`MIN`] to [`MAX`], and a living

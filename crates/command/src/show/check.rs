@@ -4,7 +4,7 @@ use super::page::group_findings;
 use super::table::list;
 use super::verdict::verdict;
 use super::view::View;
-use crate::terminal::count;
+use crate::text::count;
 
 /// The lines.
 pub fn lines(view: &View) -> String {

@@ -1,9 +1,9 @@
 //! Whether `keepalive cover` has covered a process.
 
-use crate::ebpf::{Cover, Entry, covers};
+use crate::bpf::{Cover, Entry, covers};
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::terminal::printable;
+use crate::text::printable;
 
 /// The covers of the process's control group and of those above it, the innermost first; None where
 /// this process may not ask (root may).

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::marks::{Mark, Marks};
 use super::view::Shown;
 use crate::process::{Protocol, SetBy, Socket};
-use crate::time;
+use crate::text::time;
 
 /// A row, and the sockets that are like it.
 pub struct Row<'a> {
@@ -125,7 +125,7 @@ impl Row<'_> {
         }
         let silent = || self.like.iter().filter_map(|it| Some(it.info?.silent_for));
         if let (Some(least), Some(most)) = (silent().min(), silent().max()) {
-            text += &match [least, most].map(time::show) {
+            text += &match [least, most].map(time::format) {
                 [least, most] if least == most => format!(", silent {least}"),
                 [least, most] => format!(", silent {least} to {most}"),
             };

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::covered;
 use super::view::{Shown, View};
-use crate::ebpf::Entry;
+use crate::bpf::Entry;
 use crate::process::{Library, Protocol, SetBy, Socket, Timer, TimerKind};
 
 #[derive(Serialize)]

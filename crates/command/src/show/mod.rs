@@ -22,11 +22,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::errors;
 use crate::kernel::Counters;
 use crate::process::{self, Network, SelectionArgs};
-use crate::terminal::{self, complain, print, print_json};
-use crate::time;
+use crate::text::{self, error, print, print_json, report_error, time};
 use collect::{Found, collect};
 use page::Layout;
 use view::View;
@@ -137,11 +135,11 @@ impl ShowArgs {
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
-    time::within(text, Duration::from_millis(100)..=Duration::from_secs(24 * 60 * 60))
+    time::parse_in_range(text, Duration::from_millis(100)..=Duration::from_secs(24 * 60 * 60))
 }
 
 fn path_timeout(text: &str) -> Result<Duration, String> {
-    time::within(text, Duration::from_millis(1)..=Duration::from_secs(365 * 24 * 60 * 60))
+    time::parse_in_range(text, Duration::from_millis(1)..=Duration::from_secs(365 * 24 * 60 * 60))
 }
 
 /// Something was found that `--check` looks for.
@@ -150,7 +148,7 @@ const FINDINGS: u8 = 3;
 /// Shows what was asked for.
 pub fn show(arguments: &ShowArgs) -> ExitCode {
     if let Some(message) = arguments.watch.and_then(|_| misplaced_time(&arguments.processes)) {
-        complain(message);
+        report_error(message);
         return ExitCode::from(2);
     }
     match arguments.watch {
@@ -175,28 +173,28 @@ fn show_once(arguments: &ShowArgs) -> u8 {
     let found = match collect(arguments) {
         Ok(found) => found,
         Err(message) => {
-            complain(message);
+            report_error(message);
             return 1;
         }
     };
-    found.messages.iter().for_each(complain);
+    found.messages.iter().for_each(report_error);
     let view = view(arguments, &found);
     let printed = if arguments.json {
         print_json(&json::document(&view))
     } else if arguments.openmetrics {
         let counters = Counters::new().map_err(|error| {
-            complain(format!("/proc/net: {}", errors::words(&error)));
+            report_error(format!("/proc/net: {}", error::describe(&error)));
         });
         // Names are as unaltered as in JSON.
         print_json(&openmetrics::document(&view, arguments.path_timeout, counters.ok()))
     } else if arguments.check {
         print(&check::lines(&view))
     } else {
-        print(&text(arguments, &view, terminal::width()))
+        print(&text(arguments, &view, text::width()))
     };
     let has_findings = || view.sockets().any(|socket| !socket.findings.is_empty());
     if let Err(error) = printed {
-        complain(format!("stdout: {}", errors::words(&error)));
+        report_error(format!("stdout: {}", error::describe(&error)));
         1
     } else if arguments.check && has_findings() {
         FINDINGS

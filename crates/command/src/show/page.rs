@@ -12,7 +12,7 @@ use super::verdict::verdict;
 use super::view::{Shown, View};
 use crate::process::findings::Finding;
 use crate::process::{Library, Socket};
-use crate::terminal::{self, count, fit, printable, wrap};
+use crate::text::{self, count, fit, printable, wrap};
 
 /// At most this many addresses are listed on which a process listens.
 const LISTED: usize = 3;
@@ -145,5 +145,5 @@ pub fn group_findings(sockets: &[&Socket]) -> Vec<(Finding, Vec<i32>)> {
 
 /// Lines in a style, each by itself.
 pub fn styled(lines: &str, style: Style) -> String {
-    lines.lines().map(|line| format!("{}\n", terminal::styled(line, style))).collect()
+    lines.lines().map(|line| format!("{}\n", text::styled(line, style))).collect()
 }

@@ -3,8 +3,7 @@
 use super::view::View;
 use crate::process::Socket;
 use crate::process::findings::Finding;
-use crate::terminal::count;
-use crate::time;
+use crate::text::{count, time};
 
 /// How many there are of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,9 +52,9 @@ impl Verdict {
     pub fn first_probe(&self) -> Option<String> {
         let (least, most) = self.idle?;
         Some(if least == most {
-            time::show_seconds(least)
+            time::format_seconds(least)
         } else {
-            format!("{} to {}", time::show_seconds(least), time::show_seconds(most))
+            format!("{} to {}", time::format_seconds(least), time::format_seconds(most))
         })
     }
 

@@ -16,11 +16,9 @@ use super::table::list;
 use super::verdict::verdict;
 use super::view::View;
 use super::{ShowArgs, overview};
-use crate::errors;
 use crate::process::{Apart, receive};
-use crate::screen::{self, Event, Events};
-use crate::terminal::{append, complain, styled, wrap};
-use crate::time;
+use crate::text::screen::{self, Event, Events};
+use crate::text::{append, error, report_error, styled, time, wrap};
 
 /// What a look has found.
 #[derive(Serialize, Deserialize)]
@@ -56,7 +54,7 @@ pub fn watch(arguments: &ShowArgs, interval: Duration) -> ExitCode {
     let mut events = match Events::new(is_drawn) {
         Ok(events) => events,
         Err(error) => {
-            complain(format!("signalfd(2): {}", errors::words(&error)));
+            report_error(format!("signalfd(2): {}", error::describe(&error)));
             return ExitCode::FAILURE;
         }
     };
@@ -64,7 +62,7 @@ pub fn watch(arguments: &ShowArgs, interval: Duration) -> ExitCode {
     // The terminal is as it was before anything else is said.
     drop(events);
     end.unwrap_or_else(|message| {
-        complain(message);
+        report_error(message);
         ExitCode::FAILURE
     })
 }
@@ -104,11 +102,11 @@ fn looks(
             events.draw(&look.text).map(|()| true)
         } else {
             if look.messages != past.messages {
-                look.messages.iter().for_each(complain);
+                look.messages.iter().for_each(report_error);
             }
             append(&look.text)
         };
-        if !is_read.map_err(|error| format!("stdout: {}", errors::words(&error)))? {
+        if !is_read.map_err(|error| format!("stdout: {}", error::describe(&error)))? {
             return Ok(ExitCode::SUCCESS);
         }
         let were_there = past.seen.is_some();
@@ -188,7 +186,7 @@ fn appended(verdict: &str, findings: &[Told], before: &[Told]) -> String {
 fn head(interval: Duration, before: Option<&Seen>, now: &Seen, marks: &Marks) -> String {
     let time = humantime::format_rfc3339_seconds(SystemTime::now());
     let changes = before.map_or(String::new(), |before| changes(before, now, marks));
-    format!("{time}, every {}{changes}; q ends it", time::show(interval))
+    format!("{time}, every {}{changes}; q ends it", time::format(interval))
 }
 
 /// What is drawn on a screen of this size.

@@ -99,7 +99,7 @@ fn the_pages_describe_the_json() {
     };
     for (command, file, structs, least) in [
         ("probe", "probe/json.rs", &["Document", "Settings"][..], 18),
-        ("cover", "ebpf/entry.rs", &["Entry"], 15),
+        ("cover", "bpf/entry.rs", &["Entry"], 15),
     ] {
         let help = support::stdout(&mut crate::keepalive(&format!("{command} --help")));
         assert!(help.contains(&format!("keepalive-{command}(1)")), "{help}");

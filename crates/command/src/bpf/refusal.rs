@@ -5,8 +5,7 @@ use std::{fmt, io};
 
 use rustix::thread::CapabilitySet;
 
-use crate::errors;
-use crate::terminal::printable;
+use crate::text::{error, printable};
 
 /// Why there is no cover.
 #[derive(Debug)]
@@ -149,7 +148,7 @@ impl fmt::Display for Refusal {
                 "{}: {}: the kernel was built without CONFIG_DEBUG_INFO_BTF, so what programs \
                  choose cannot be seen; --force does without it",
                 super::BTF,
-                errors::words(error)
+                error::describe(error)
             ),
             Self::StrangeBtf(what) => write!(
                 f,
@@ -178,7 +177,7 @@ impl fmt::Display for Refusal {
             ),
             Self::Ended => f.write_str("it has ended meanwhile"),
             Self::Covered => f.write_str("it is covered already: --remove that first"),
-            Self::Other(call, error) => write!(f, "{call}: {}", errors::words(error)),
+            Self::Other(call, error) => write!(f, "{call}: {}", error::describe(error)),
         }
     }
 }

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
 use nix::sys::signal::{SigSet, Signal, raise};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::stdio::{stdin, stdout};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+use crate::sys::signals::Signals;
 
 /// A screen beside the usual one, no cursor, no lines that go on in the next one.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
@@ -21,7 +22,7 @@ const HOME: &str = "\x1b[H";
 const ERASE_LINE: &str = "\x1b[K";
 const ERASE_BELOW: &str = "\x1b[J";
 
-/// What came while it was waited.
+/// The events that end a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The time is over, or the size has changed: draw again.
@@ -32,7 +33,7 @@ pub enum Event {
 
 /// Waits for time, keys and signals. Those that end or stop a program are blocked meanwhile.
 pub struct Events {
-    signals: SignalFd,
+    signals: Signals,
     /// The modes of the terminal on stdin, as they were; None where there is none.
     modes: Option<Termios>,
     is_drawn_on: bool,
@@ -41,17 +42,10 @@ pub struct Events {
 impl Events {
     /// With the whole screen, or without it.
     pub fn new(is_drawn_on: bool) -> io::Result<Self> {
-        let mut set = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
-            set.add(signal);
-        }
-        if is_drawn_on {
-            for signal in [Signal::SIGTSTP, Signal::SIGCONT, Signal::SIGWINCH] {
-                set.add(signal);
-            }
-        }
-        set.thread_block()?;
-        let signals = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        let ending = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+        let drawing = [Signal::SIGTSTP, Signal::SIGCONT, Signal::SIGWINCH];
+        let drawing = drawing.into_iter().filter(|_| is_drawn_on);
+        let signals = Signals::block(ending.into_iter().chain(drawing))?;
         let modes = if is_drawn_on { tcgetattr(stdin()).ok() } else { None };
         let events = Self { signals, modes, is_drawn_on };
         events.enter();
@@ -84,21 +78,15 @@ impl Events {
             if has_key && keys.is_some_and(|keys| self.is_last_key(keys)) {
                 return Event::End;
             }
-            if let Ok(Some(signal)) = self.signals.read_signal() {
-                match Signal::try_from(signal.ssi_signo as i32) {
-                    Ok(Signal::SIGWINCH) => return Event::Draw,
-                    Ok(Signal::SIGTSTP) => {
-                        self.stop();
-                        return Event::Draw;
-                    }
-                    // It was stopped by a signal that nobody can block.
-                    Ok(Signal::SIGCONT) => {
-                        self.enter();
-                        return Event::Draw;
-                    }
-                    _ => return Event::End,
-                }
+            match self.signals.read() {
+                None => continue,
+                Some(Signal::SIGWINCH) => {}
+                Some(Signal::SIGTSTP) => self.stop(),
+                // SIGSTOP, which nobody can block, had stopped it.
+                Some(Signal::SIGCONT) => self.enter(),
+                Some(_) => return Event::End,
             }
+            return Event::Draw;
         }
     }
 

@@ -4,7 +4,6 @@
 //! A cover is known by the name of its programs; their map has what it sets and what it has done.
 
 mod assembler;
-mod bpf;
 mod btf;
 mod cgroup;
 mod entry;
@@ -13,6 +12,7 @@ mod maker;
 mod programs;
 mod record;
 mod refusal;
+mod syscall;
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
@@ -30,9 +30,9 @@ pub use record::Counters;
 pub use refusal::{Refusal, check_rights};
 
 use crate::settings::Settings;
-use crate::terminal::{complain, printable};
-use bpf::{Kind, Map, Program};
+use crate::text::{printable, report_error};
 use record::Record;
+use syscall::{Kind, Map, Program};
 
 /// The kernel's own description of its structures (Linux 5.4, CONFIG_DEBUG_INFO_BTF).
 const BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -131,7 +131,7 @@ impl Directory {
                 Err(Errno::INTR) => {}
                 Err(Errno::WOULDBLOCK) if Instant::now() < until => std::thread::sleep(PAUSE),
                 Err(Errno::WOULDBLOCK) => {
-                    complain(format!(
+                    report_error(format!(
                         "{}: somebody keeps it locked (flock(2)): not waited for any longer",
                         printable(&self.path.to_string_lossy())
                     ));
@@ -147,7 +147,7 @@ impl Directory {
         let mut found: Option<Cover> = None;
         let mut maps = Vec::new();
         for kind in Kind::ALL {
-            for id in bpf::query(self.file.as_fd(), kind)?.programs {
+            for id in syscall::query(self.file.as_fd(), kind)?.programs {
                 let Some(ours) = Ours::of(id)? else { continue };
                 let cover = found.get_or_insert_with(|| Cover {
                     cgroup: self.path.clone(),
@@ -192,7 +192,7 @@ impl Ours {
         let look = || -> io::Result<Option<Self>> {
             let program = Program::of(id)?;
             let info = program.info()?;
-            let Some(map) = info.map.filter(|_| info.name == bpf::NAME) else {
+            let Some(map) = info.map.filter(|_| info.name == syscall::NAME) else {
                 return Ok(None);
             };
             let record = Map::of(map)?.words()?.and_then(|words| Record::of(&words));

@@ -7,7 +7,7 @@ const LOOKUP: &str = "failed to lookup address information: ";
 
 /// An error in words, without its number. Those of strerror(3) and getaddrinfo(3) begin in lower
 /// case, as those of the command do.
-pub fn words(error: &io::Error) -> String {
+pub fn describe(error: &io::Error) -> String {
     let text = error.to_string();
     let words = match error.raw_os_error() {
         Some(number) => text.strip_suffix(&format!(" (os error {number})")),
@@ -33,10 +33,10 @@ mod tests {
             // Not a word of its own in lower case.
             (libc::EDOTDOT, "RFS specific error"),
         ] {
-            assert_eq!(words(&io::Error::from_raw_os_error(number)), expected);
+            assert_eq!(describe(&io::Error::from_raw_os_error(number)), expected);
         }
-        assert_eq!(words(&io::Error::other("As it is (os error 2)")), "As it is (os error 2)");
+        assert_eq!(describe(&io::Error::other("As it is (os error 2)")), "As it is (os error 2)");
         let unknown = io::Error::other(format!("{LOOKUP}Name or service not known"));
-        assert_eq!(words(&unknown), "name or service not known");
+        assert_eq!(describe(&unknown), "name or service not known");
     }
 }

@@ -8,11 +8,11 @@ use options::Mode;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use super::bpf::{Kind, Map, Program};
 use super::btf::Btf;
 use super::fields::Fields;
 use super::programs::Plan;
 use super::record::{Counters, Record};
+use super::syscall::{Kind, Map, Program};
 use super::{BTF, Refusal, kinds_of};
 use crate::settings::Settings;
 

@@ -20,7 +20,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
 }
 
 /// A time in this range, as [`parse`] reads it.
-pub fn within(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, String> {
+pub fn parse_in_range(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, String> {
     let time = parse(text)?;
     if range.contains(&time) {
         return Ok(time);
@@ -41,7 +41,7 @@ pub fn exact(time: Duration) -> String {
 
 /// `2h`, `75s`, `1m 30s`: as [`parse`] reads it. Up to 99 s it is in seconds, as in ss(8) and in
 /// configuration files; milliseconds are shown below ten seconds only.
-pub fn show(time: Duration) -> String {
+pub fn format(time: Duration) -> String {
     let milliseconds = time.subsec_millis();
     let seconds = time.as_secs();
     match seconds {
@@ -52,14 +52,14 @@ pub fn show(time: Duration) -> String {
     }
 }
 
-/// Seconds, as [`show`].
-pub fn show_seconds(seconds: u32) -> String {
-    show(Duration::from_secs(seconds.into()))
+/// Seconds, as [`format`].
+pub fn format_seconds(seconds: u32) -> String {
+    format(Duration::from_secs(seconds.into()))
 }
 
-/// Milliseconds, as [`show`].
-pub fn show_milliseconds(milliseconds: impl Into<u64>) -> String {
-    show(Duration::from_millis(milliseconds.into()))
+/// Milliseconds, as [`format`].
+pub fn format_milliseconds(milliseconds: impl Into<u64>) -> String {
+    format(Duration::from_millis(milliseconds.into()))
 }
 
 #[cfg(test)]
@@ -85,9 +85,9 @@ mod tests {
         let range = Duration::from_secs(5)..=Duration::from_secs(24 * 3600);
         for text in ["0", "4999ms", "86400001ms", "99999999999999999999", "99999999999999999h"] {
             let error = Err("not a time from 5s to 24h".into());
-            assert_eq!(within(text, range.clone()), error, "{text}");
+            assert_eq!(parse_in_range(text, range.clone()), error, "{text}");
         }
-        assert_eq!(within("24h", range), Ok(Duration::from_secs(86_400)));
+        assert_eq!(parse_in_range("24h", range), Ok(Duration::from_secs(86_400)));
         assert_eq!(parse("2M"), Err("M is months, minutes are written 2m".into()));
     }
 
@@ -121,7 +121,7 @@ mod tests {
             (7_200_000, "2h"),
             (7_199_999, "1h 59m 59s"),
         ] {
-            assert_eq!(show(Duration::from_millis(milliseconds)), text);
+            assert_eq!(format(Duration::from_millis(milliseconds)), text);
         }
     }
 }

@@ -5,8 +5,8 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// Says that the first look is done, to whom NOTIFY_SOCKET names.
-pub fn tell() -> io::Result<()> {
+/// Tells the service manager, at NOTIFY_SOCKET, that the service has started.
+pub fn ready() -> io::Result<()> {
     let Some(name) = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
         return Ok(());
     };

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-use super::bpf::{self, Kind, Program};
 use super::maker::NewCover;
+use super::syscall::{self, Kind, Program};
 use super::{Cover, Directory, Refusal};
 
 /// A cgroup, locked against other calls of this command.
@@ -44,11 +44,11 @@ impl Cgroup {
         };
         let mut done: Vec<(Kind, &Program)> = Vec::new();
         for (kind, program) in &new.programs {
-            if let Err(error) = bpf::attach(file, *kind, program, before(*kind)) {
+            if let Err(error) = syscall::attach(file, *kind, program, before(*kind)) {
                 for (kind, program) in done {
                     let _ = match before(kind) {
-                        Some(old) => bpf::attach(file, kind, old, Some(program)),
-                        None => bpf::detach(file, kind, program),
+                        Some(old) => syscall::attach(file, kind, old, Some(program)),
+                        None => syscall::detach(file, kind, program),
                     };
                 }
                 return Err(self.why(*kind, error));
@@ -59,7 +59,7 @@ impl Cgroup {
         let replaced: Vec<_> = done.iter().filter_map(|(kind, _)| before(*kind)).collect();
         for (kind, program) in old.iter().flat_map(|cover| &cover.programs) {
             if !replaced.iter().any(|it| std::ptr::eq(*it, program)) {
-                bpf::detach(file, *kind, program)
+                syscall::detach(file, *kind, program)
                     .map_err(|error| Refusal::Other("bpf(2), PROG_DETACH", error))?;
             }
         }
@@ -73,7 +73,7 @@ impl Cgroup {
         }
         let file = self.0.file.as_fd();
         let links = new.programs.iter().map(|(kind, program)| {
-            bpf::link(file, *kind, program).map_err(|error| self.why(*kind, error))
+            syscall::link(file, *kind, program).map_err(|error| self.why(*kind, error))
         });
         let links = links.collect::<Result<_, _>>()?;
         // Not a duplicate, which would keep the lock.
@@ -87,7 +87,7 @@ impl Cgroup {
     pub fn remove(&self) -> Result<bool, Refusal> {
         let Some(cover) = self.cover_that_stays()? else { return Ok(false) };
         for (kind, program) in &cover.programs {
-            bpf::detach(self.0.file.as_fd(), *kind, program)
+            syscall::detach(self.0.file.as_fd(), *kind, program)
                 .map_err(|error| Refusal::Other("bpf(2), PROG_DETACH", error))?;
         }
         Ok(true)
@@ -109,9 +109,9 @@ impl Cgroup {
         }
         for path in self.0.path.ancestors() {
             let Ok(Some(directory)) = Directory::open(path) else { break };
-            let Ok(attached) = bpf::query(directory.file.as_fd(), kind) else { break };
+            let Ok(attached) = syscall::query(directory.file.as_fd(), kind) else { break };
             let first =
-                attached.programs.first().filter(|_| attached.flags & bpf::ALLOW_MULTI == 0);
+                attached.programs.first().filter(|_| attached.flags & syscall::ALLOW_MULTI == 0);
             if let Some(id) = first {
                 let name = Program::of(*id).and_then(|program| program.info());
                 let name = name.map_or(String::new(), |info| {

@@ -14,7 +14,7 @@ const PRIORITY: u8 = (3 << 3) | 4;
 static SOCKET: OnceLock<UnixDatagram> = OnceLock::new();
 
 /// From here on this process and its children say in the log what they would say on stderr.
-pub fn begin() -> io::Result<()> {
+pub fn open() -> io::Result<()> {
     let socket = UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
     let _ = SOCKET.set(socket);
@@ -23,7 +23,7 @@ pub fn begin() -> io::Result<()> {
 
 /// Says a message in the log, if that is what this process does. It begins with the program's name
 /// and a colon; the time is the receiver's to add (RFC 3164, section 4.3.2).
-pub fn say(message: &str) -> bool {
+pub fn send(message: &str) -> bool {
     let Some(socket) = SOCKET.get() else { return false };
     // There may be no log.
     let _ = socket.send_to(format!("<{PRIORITY}>{}", message.trim_end()).as_bytes(), PATH);
