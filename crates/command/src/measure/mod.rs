@@ -145,8 +145,7 @@ fn measure_path(
     let printed =
         if arguments.json { print_json(&json::document(&report)) } else { print(&report.render()) };
     printed.map_err(|error| format!("stdout: {}", error::describe(&error)))?;
-    let is_answer = report.outcome.finding.is_answer();
-    Ok(if is_answer { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(ExitCode::from(u8::from(!report.outcome.finding.is_answer())))
 }
 
 /// How many connections to have where nobody says it.
