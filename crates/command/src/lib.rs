@@ -10,6 +10,7 @@
 //! - `run`, `show`, `attach`, `cover`, `probe`: the verbs
 //! - `follow`: looks again and again
 //! - `apply`: sets options on open sockets; `bpf`: on those that are opened later
+//! - `judge`: what follows from what is there
 //! - `process`: what is there; `settings`: what is wanted; `usage`: mistakes in the arguments
 //! - `kernel`: the kernel's own values
 //! - `text`: how it is said; `timeouts`: how long paths remember
@@ -24,6 +25,7 @@ mod attach;
 mod bpf;
 mod cover;
 mod follow;
+mod judge;
 mod kernel;
 #[cfg(test)]
 #[path = "../../../tests/support/markdown.rs"]

@@ -15,8 +15,8 @@ pub use silent::wait_for_answers;
 pub use tally::{Outcome, Tally};
 
 use crate::kernel::Kernel;
-use crate::process::findings::{is_old, longest_pause};
 use crate::process::{Duplicate, Info, Network, Networks, Options, SelectionArgs, State, Target};
+use crate::process::{is_older_than_options, longest_pause};
 use crate::settings::{Settings, SettingsArgs};
 use crate::text::error;
 use crate::values::Values;
@@ -182,7 +182,7 @@ fn has_old_timer(
     let pause = longest_pause(&Values { idle, interval, ..Values::default() });
     let addresses = socket.local().zip(socket.remote());
     let timer = addresses.and_then(|(local, remote)| network.timer(inode, local, remote));
-    timer.zip(pause).is_some_and(|(timer, pause)| is_old(&timer, pause))
+    timer.zip(pause).is_some_and(|(timer, pause)| is_older_than_options(&timer, pause))
 }
 
 /// The options, as if nobody had set what these settings have.

@@ -6,8 +6,8 @@ use clap::Args;
 
 use crate::apply::{Applier, Outcome, Seen, wait_for_answers};
 use crate::follow::follow;
+use crate::judge::too_late;
 use crate::kernel::Kernel;
-use crate::process::findings::too_late;
 use crate::process::{self, SelectionArgs, vanished, why};
 use crate::settings::{Settings, SettingsArgs};
 use crate::text::{Progress, error, print, report_error};
