@@ -8,6 +8,7 @@ layers=(
     'run show attach cover probe'
     'follow'
     'apply bpf'
+    'find'
     'process settings usage'
     'kernel'
     'text values timeouts'

@@ -10,6 +10,7 @@
 //! - `run`, `show`, `attach`, `cover`, `probe`: the verbs
 //! - `follow`: looks again and again
 //! - `apply`: sets options on open sockets; `bpf`: on those that are opened later
+//! - `find`: from what an argument names to processes
 //! - `process`: what is there; `settings`: what is wanted; `usage`: mistakes in the arguments
 //! - `kernel`: the kernel's own values
 //! - `text`: how it is said; `timeouts`: how long paths remember
@@ -23,6 +24,7 @@ mod apply;
 mod attach;
 mod bpf;
 mod cover;
+mod find;
 mod follow;
 mod kernel;
 #[cfg(test)]

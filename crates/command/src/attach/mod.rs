@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::apply::{Applier, Outcome, Seen, wait_for_answers};
+use crate::find::{SelectionArgs, find_all};
 use crate::follow::follow;
 use crate::kernel::Kernel;
 use crate::process::findings::too_late;
-use crate::process::{self, SelectionArgs, vanished, why};
+use crate::process::{self, vanished, why};
 use crate::settings::{Settings, SettingsArgs};
 use crate::text::{Progress, error, print, report_error};
 
@@ -93,7 +94,7 @@ fn attach_all(arguments: &AttachArgs) -> bool {
             printed = print(&(line + "\n"));
         }
     };
-    let (processes, failures) = process::find_all(&arguments.processes);
+    let (processes, failures) = find_all(&arguments.processes);
     let mut complete = failures.is_empty();
     failures.iter().for_each(report_error);
     if !processes.is_empty() {

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use super::{CoverArgs, Covered, said};
 use crate::apply::{Applier, Outcome, Seen, Tally, wait_for_answers};
-use crate::process::{self, Group, Process, SelectionArgs, Wanted, is_threaded, vanished, why};
+use crate::find::{SelectionArgs, Wanted};
+use crate::process::{self, Group, Process, is_threaded, vanished, why};
 use crate::text::{Progress, count, report_error};
 
 /// Sets the open sockets of what is covered by now, and says so of each target. Whether all was

@@ -15,9 +15,10 @@ mod set;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use crate::find::SelectionArgs;
 use crate::kernel::Kernel;
 use crate::process::findings::too_late;
-use crate::process::{self, Process, SelectionArgs};
+use crate::process::{self, Process};
 use crate::settings::{Settings, SettingsArgs};
 use crate::sys::sd_notify;
 use crate::text::{count, error, print, report_error, time};

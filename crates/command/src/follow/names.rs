@@ -4,7 +4,8 @@
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use crate::process::{Held, Process, Search, Wanted, find_apart};
+use crate::find::{Search, Wanted, find_apart};
+use crate::process::{Held, Process};
 use crate::text::report_error;
 
 /// Remembers the processes whose names cannot be known, and at what a child of this one hung.

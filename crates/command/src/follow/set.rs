@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::known::{Knowledge, knowledge};
 use crate::apply::{Applier, Outcome, Seen};
-use crate::process::{Process, SelectionArgs, Voice, vanished, why};
+use crate::find::SelectionArgs;
+use crate::process::{Process, Voice, vanished, why};
 use crate::settings::SettingsArgs;
 use crate::text::report_error;
 

@@ -20,8 +20,8 @@ use nix::unistd::{ForkResult, fork, getpid, getppid};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::directory::own_descriptors;
 use super::held::{self, Held, Watch};
+use super::proc::own_descriptors;
 use crate::text::{error, report_error};
 
 /// How often the parent checks that the child goes on, and after how many checks at the same thing it

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use options::RTO_MAX;
 
-use super::network::{Timer, TimerKind};
+use super::namespace::{Timer, TimerKind};
 use super::socket::{Info, Options, State};
 use crate::text::{count, time};
 use crate::timeouts;

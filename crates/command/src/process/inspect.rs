@@ -11,10 +11,10 @@ use rustix::io::Errno;
 
 use super::cgroup::Place;
 use super::command_line::CommandLine;
+use super::denied::{Refusal, why};
 use super::findings::{Finding, findings, is_old, longest_pause};
 use super::held::{locked, reading_memory};
-use super::network::{Entry, Network, Networks, Timer, copy};
-use super::refusal::{Refusal, why};
+use super::namespace::{Entry, Network, Networks, Timer, copy};
 use super::set_by::{SetBy, values_of_library};
 use super::socket::{Duplicate, Info, Options, Protocol, State};
 use super::user::user_name;

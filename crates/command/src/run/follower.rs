@@ -24,7 +24,7 @@ use crate::text::error;
 /// Starts a follower of this process, which is about to become the program. Returns the follower's
 /// number when it has found that it may look into this process.
 pub fn start(settings: &SettingsArgs) -> Result<Pid, NotFollowed> {
-    let process = process::own().map_err(NotFollowed::for_now)?;
+    let process = Process::own().map_err(NotFollowed::for_now)?;
     if !children_share_the_pid_namespace() {
         let why = "its children are to be in another pid namespace (unshare(1) needs --fork)";
         return Err(NotFollowed::for_now(why.into()));

@@ -1,7 +1,8 @@
 //! Looks into the processes that are asked for.
 
 use super::ShowArgs;
-use crate::process::{self, Inspected, Inspector};
+use crate::find::{self, find_all};
+use crate::process::{Inspected, Inspector, hidden};
 
 /// What was found.
 pub struct Found {
@@ -26,10 +27,10 @@ pub fn collect(arguments: &ShowArgs) -> Result<Found, String> {
 
 /// Every process that has TCP sockets. Other users' processes are only counted.
 fn every_process(inspector: &mut Inspector) -> Result<Found, String> {
-    let messages = process::hidden().map(Into::into).into_iter().collect();
+    let messages = hidden().map(Into::into).into_iter().collect();
     let mut processes = Vec::new();
     let mut not_inspected = 0;
-    for process in process::all()? {
+    for process in find::all()? {
         let Some(inspected) = inspector.inspect(process)? else { continue };
         let has_sockets = inspected.sockets.as_ref().is_some_and(|sockets| !sockets.is_empty());
         not_inspected += usize::from(inspected.trouble.is_some() && !has_sockets);
@@ -40,7 +41,7 @@ fn every_process(inspector: &mut Inspector) -> Result<Found, String> {
 
 /// The processes that the arguments name.
 fn named_processes(arguments: &ShowArgs, inspector: &mut Inspector) -> Result<Found, String> {
-    let (named, mut messages) = process::find_all(&arguments.processes);
+    let (named, mut messages) = find_all(&arguments.processes);
     let mut is_complete = messages.is_empty();
     let mut processes = Vec::new();
     for process in named {

@@ -22,8 +22,9 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::find::SelectionArgs;
 use crate::kernel::Counters;
-use crate::process::{self, Network, SelectionArgs};
+use crate::process::{self, Network};
 use crate::text::{self, error, print, print_json, report_error, time};
 use collect::{Found, collect};
 use page::Layout;

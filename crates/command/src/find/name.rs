@@ -1,5 +1,5 @@
 //! Processes by their names. The name by which a process was started lies in its memory, which it can
-//! keep from being read: so nobody but a child may ask for it (held.rs).
+//! keep from being read: so nobody but a child may ask for it (process/held.rs).
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use procfs::process::Stat;
 
-use super::apart::{End, errand};
-use super::command_line::CommandLine;
-use super::directory::Directory;
-use super::held::{Held, leave_out, locked, reading_memory};
-use super::{Process, Wanted};
+use super::Wanted;
+use crate::process::{
+    CommandLine, Directory, End, Held, Process, errand, leave_out, locked, reading_memory,
+};
 use crate::text::error;
 
 /// Whether one of a process's names is this, as pgrep(1) --exact compares.
