@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../crates/command/src"
 
 layers=(
-    'run show attach cover probe'
+    'run show attach cover measure'
     'follow'
     'apply bpf'
     'find'

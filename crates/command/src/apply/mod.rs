@@ -21,7 +21,7 @@ use crate::process::{Duplicate, Info, Network, Networks, Options, State, Target}
 use crate::settings::{Settings, SettingsArgs};
 use crate::text::error;
 use crate::values::Values;
-use plan::{Plan, is_met, lacking, plan};
+use plan::{Plan, is_met, lacking, plan, refusal};
 use silent::Silent;
 use tally::Change;
 
@@ -155,10 +155,7 @@ impl<'a> Applier<'a> {
         if !self.is_dry_run {
             silent = postponed.map(|user_timeout| Silent { fd, inode, idle, user_timeout });
             if let Err((what, error)) = plan.carry_out(socket, postponed.is_none()) {
-                return Outcome::Failed(format!(
-                    "setsockopt(2), {what}: {}",
-                    error::describe(&error.into())
-                ));
+                return Outcome::Failed(refusal(&what, error));
             }
         }
         let lacking = lacking(&now, state, settings).collect();

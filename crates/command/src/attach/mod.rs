@@ -119,9 +119,8 @@ fn attach_all(arguments: &AttachArgs) -> bool {
     }
     progress.finish();
     let waiting = processes.iter().zip(&mut results);
-    let mut waiting: Vec<_> = waiting
-        .filter_map(|(process, result)| Some((process, &mut result.as_mut().ok()?.silent)))
-        .collect();
+    let mut waiting: Vec<_> =
+        waiting.filter_map(|(process, result)| Some((process, result.as_mut().ok()?))).collect();
     wait_for_answers(&mut waiting);
 
     let (mut changed, mut has_listening) = (false, false);

@@ -1,4 +1,4 @@
-//! `keepalive probe --listen`: a server for the other end of a path. It accepts, says nothing, and
+//! `keepalive measure --listen`: a server for the other end of a path. It accepts, says nothing, and
 //! closes what the other end closes.
 
 use std::io;
@@ -27,7 +27,7 @@ pub fn listen(address: SocketAddr) -> Result<ExitCode, String> {
     let listener = bind(address).map_err(why)?;
     let bound = listener.local_addr().map_err(why)?;
     let port = bound.port();
-    print(&format!("Listening at {bound}. At the other end: keepalive probe HOST:{port}\n"))
+    print(&format!("Listening at {bound}. At the other end: keepalive measure HOST:{port}\n"))
         .map_err(|error| format!("stdout: {}", error::describe(&error)))?;
     let mut connections: Vec<(TcpStream, f64)> = Vec::new();
     loop {
