@@ -10,6 +10,7 @@ layers=(
     'apply bpf'
     'find'
     'process settings usage'
+    'worker'
     'kernel'
     'text values timeouts'
     'sys'

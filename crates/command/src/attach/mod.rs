@@ -9,9 +9,10 @@ use crate::find::{SelectionArgs, find_all};
 use crate::follow::follow;
 use crate::kernel::Kernel;
 use crate::process::findings::too_late;
-use crate::process::{self, vanished, why};
+use crate::process::{vanished, why};
 use crate::settings::{Settings, SettingsArgs};
 use crate::text::{Progress, error, print, report_error};
+use crate::worker;
 
 /// Arguments of `attach`.
 #[derive(Debug, Args)]
@@ -78,7 +79,7 @@ pub fn attach(arguments: &AttachArgs) -> ExitCode {
     if arguments.follow {
         return follow(&arguments.processes, &arguments.settings, &arguments.selection);
     }
-    process::apart(|| u8::from(!attach_all(arguments)))
+    worker::in_child(|| u8::from(!attach_all(arguments)))
 }
 
 /// Whether all was done.

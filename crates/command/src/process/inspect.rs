@@ -13,7 +13,6 @@ use super::cgroup::Place;
 use super::command_line::CommandLine;
 use super::denied::{Refusal, why};
 use super::findings::{Finding, findings, is_old, longest_pause};
-use super::held::{locked, reading_memory};
 use super::namespace::{Entry, Network, Networks, Timer, copy};
 use super::set_by::{SetBy, values_of_library};
 use super::socket::{Duplicate, Info, Options, Protocol, State};
@@ -22,6 +21,7 @@ use super::{Process, Target, is_own_trouble, is_refused, vanished};
 use crate::kernel::Kernel;
 use crate::text::error;
 use crate::values::Values;
+use crate::worker::hang::{left_out, reading_memory};
 
 /// A TCP socket of a process.
 pub struct Socket {
@@ -155,7 +155,7 @@ impl Inspector {
             self.users.entry(uid).or_insert_with(name).clone()
         });
         let pid = seen.process.pid;
-        if locked(pid).is_some() {
+        if left_out(pid).is_some() {
             return Ok(Values::default());
         }
         let (line, library) = reading_memory(pid, || (target.command_line(), target.library()));

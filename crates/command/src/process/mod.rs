@@ -1,12 +1,10 @@
 //! What is there: one process, its sockets, its network namespace and its control group.
 
-mod apart;
 mod cgroup;
 mod command_line;
 mod denied;
 mod error;
 pub mod findings;
-mod held;
 mod inspect;
 mod namespace;
 mod opened;
@@ -15,20 +13,16 @@ mod set_by;
 mod socket;
 mod user;
 
-pub use apart::{
-    Apart, End, Voice, Word, apart, errand, forget_children, is_own, processor_time, receive,
-};
 #[cfg(test)]
 pub use cgroup::Place;
 pub use cgroup::{Group, all_below, is_of_root, is_threaded, mounted_at, processes_of};
 pub use command_line::CommandLine;
 pub use denied::{NotFollowed, why, yama_hides_children};
 pub use error::{is_own_trouble, is_refused, own_trouble, vanished};
-pub use held::{Held, leave_out, locked, reading_memory};
 pub use inspect::{Inspected, Inspector, Library, Socket};
 pub use namespace::{Network, Networks, Timer, TimerKind};
 pub use opened::Target;
-pub use proc::{Directory, check_proc, hidden, is_over, own_descriptors, process_numbers};
+pub use proc::{Directory, check_proc, hidden, is_over, process_numbers};
 pub use set_by::SetBy;
 pub use socket::{Duplicate, Info, Options, Protocol, State, does_not_exist};
 
@@ -37,7 +31,7 @@ use std::os::fd::{OwnedFd, RawFd};
 
 use procfs::process::Stat;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Resource, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::text::printable;
 
@@ -135,12 +129,4 @@ impl std::fmt::Display for Process {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", printable(&self.name), self.pid)
     }
-}
-
-/// Lets this process open as many descriptors as it may.
-pub fn raise_limit() {
-    let mut limit = rustix::process::getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // Where that is refused, EMFILE tells if it was needed.
-    let _ = rustix::process::setrlimit(Resource::Nofile, limit);
 }

@@ -24,8 +24,9 @@ use clap::Args;
 
 use crate::find::SelectionArgs;
 use crate::kernel::Counters;
-use crate::process::{self, Network};
+use crate::process::Network;
 use crate::text::{self, error, print, print_json, report_error, time};
+use crate::worker;
 use collect::{Found, collect};
 use page::Layout;
 use view::View;
@@ -154,7 +155,7 @@ pub fn show(arguments: &ShowArgs) -> ExitCode {
     }
     match arguments.watch {
         Some(interval) => watch::watch(arguments, interval),
-        None => process::apart(|| show_once(arguments)),
+        None => worker::in_child(|| show_once(arguments)),
     }
 }
 
