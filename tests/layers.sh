@@ -5,9 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/../crates/command/src"
 
 layers=(
-    'run show attach cover probe'
+    'run show attach cover measure'
     'follow'
     'apply bpf'
+    'judge'
     'process settings usage'
     'kernel'
     'text values timeouts'

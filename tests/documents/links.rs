@@ -177,8 +177,8 @@ fn what_leads_nowhere_is_seen() {
     let broken = |text: &str| broken_links("docs/command.md", text);
     assert_eq!(broken("[a](lost.md) ![b](../src)"), ["1: there is no docs/lost.md"]);
     assert_eq!(broken("# One\n[a](#one) [b](#two)"), ["2: docs/command.md has no heading #two"]);
-    assert_eq!(broken("[a](probe.md#lost)"), ["1: docs/probe.md has no heading #lost"]);
-    assert_eq!(broken("[a](probe.md#how-well) [b](https://example.com/lost)"), [""; 0]);
+    assert_eq!(broken("[a](measure.md#lost)"), ["1: docs/measure.md has no heading #lost"]);
+    assert_eq!(broken("[a](measure.md#how-well) [b](https://example.com/lost)"), [""; 0]);
     let lost = |text: &str| lost_names("docs/command.md", text).len();
     assert_eq!(lost("`src/lost.rs`, `src/lib.rs`, `std::fs::read` and `links::lost`"), 3);
     assert_eq!(lost("`links::what_leads_nowhere_is_seen`, `tests/breaks.sh one`"), 0);

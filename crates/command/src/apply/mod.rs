@@ -15,12 +15,12 @@ pub use silent::wait_for_answers;
 pub use tally::{Outcome, Tally};
 
 use crate::kernel::Kernel;
-use crate::process::findings::{is_old, longest_pause};
 use crate::process::{Duplicate, Info, Network, Networks, Options, SelectionArgs, State, Target};
+use crate::process::{is_older_than_options, longest_pause};
 use crate::settings::{Settings, SettingsArgs};
 use crate::text::error;
 use crate::values::Values;
-use plan::{Plan, is_met, lacking, plan};
+use plan::{Plan, is_met, lacking, plan, refusal};
 use silent::Silent;
 use tally::Change;
 
@@ -154,10 +154,7 @@ impl<'a> Applier<'a> {
         if !self.is_dry_run {
             silent = postponed.map(|user_timeout| Silent { fd, inode, idle, user_timeout });
             if let Err((what, error)) = plan.carry_out(socket, postponed.is_none()) {
-                return Outcome::Failed(format!(
-                    "setsockopt(2), {what}: {}",
-                    error::describe(&error.into())
-                ));
+                return Outcome::Failed(refusal(&what, error));
             }
         }
         let lacking = lacking(&now, state, settings).collect();
@@ -182,7 +179,7 @@ fn has_old_timer(
     let pause = longest_pause(&Values { idle, interval, ..Values::default() });
     let addresses = socket.local().zip(socket.remote());
     let timer = addresses.and_then(|(local, remote)| network.timer(inode, local, remote));
-    timer.zip(pause).is_some_and(|(timer, pause)| is_old(&timer, pause))
+    timer.zip(pause).is_some_and(|(timer, pause)| is_older_than_options(&timer, pause))
 }
 
 /// The options, as if nobody had set what these settings have.

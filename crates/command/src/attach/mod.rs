@@ -6,8 +6,8 @@ use clap::Args;
 
 use crate::apply::{Applier, Outcome, Seen, wait_for_answers};
 use crate::follow::follow;
+use crate::judge::too_late;
 use crate::kernel::Kernel;
-use crate::process::findings::too_late;
 use crate::process::{self, SelectionArgs, vanished, why};
 use crate::settings::{Settings, SettingsArgs};
 use crate::text::{Progress, error, print, report_error};
@@ -118,9 +118,8 @@ fn attach_all(arguments: &AttachArgs) -> bool {
     }
     progress.finish();
     let waiting = processes.iter().zip(&mut results);
-    let mut waiting: Vec<_> = waiting
-        .filter_map(|(process, result)| Some((process, &mut result.as_mut().ok()?.silent)))
-        .collect();
+    let mut waiting: Vec<_> =
+        waiting.filter_map(|(process, result)| Some((process, result.as_mut().ok()?))).collect();
     wait_for_answers(&mut waiting);
 
     let (mut changed, mut has_listening) = (false, false);

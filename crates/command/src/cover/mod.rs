@@ -13,8 +13,8 @@ use clap::Args;
 use options::RTO_MAX;
 
 use crate::bpf::{self, Cgroup, Links, Maker, Refusal};
+use crate::judge::too_late;
 use crate::kernel::Kernel;
-use crate::process::findings::too_late;
 use crate::settings::{Settings, SettingsArgs};
 use crate::text::{error, print, report_error};
 use target::Target;

@@ -63,7 +63,7 @@ fn set_all(covered: &[Covered], arguments: &CoverArgs) -> bool {
         }
         progress.finish();
         let mut waiting: Vec<_> =
-            results.iter_mut().map(|(process, tally)| (*process, &mut tally.silent)).collect();
+            results.iter_mut().map(|(process, tally)| (*process, tally)).collect();
         wait_for_answers(&mut waiting);
         for (process, tally) in results {
             for failure in &tally.failures {

@@ -15,8 +15,8 @@ mod set;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use crate::judge::too_late;
 use crate::kernel::Kernel;
-use crate::process::findings::too_late;
 use crate::process::{self, Process, SelectionArgs};
 use crate::settings::{Settings, SettingsArgs};
 use crate::sys::sd_notify;

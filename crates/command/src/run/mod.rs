@@ -17,8 +17,8 @@ use clap::Args;
 use nix::errno::Errno;
 use options::SYNCNT;
 
+use crate::judge::too_late;
 use crate::kernel::Kernel;
-use crate::process::findings::too_late;
 use crate::process::yama_hides_children;
 use crate::settings::{Settings, SettingsArgs};
 use crate::sys::startup;

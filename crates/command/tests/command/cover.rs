@@ -341,7 +341,8 @@ fn show_says_who_is_covered() {
     let covered = Covered::new("show", "--dead-after 2m");
     let below = Covered { group: Group::new(&covered.path(), "below") };
     let target = Target::start(&mut below.inside(program_that_is_asked()));
-    let show = |arguments: &str| stdout(&mut keepalive(&format!("{arguments} {}", target.pid())));
+    let pid = target.pid();
+    let show = |arguments: &str| stdout(&mut keepalive(&format!("{arguments} {pid}")));
     let path = covered.path().display().to_string();
     let page = show("show");
     assert!(page.contains(&format!("\ncovered by {path}: first probe after 56s idle, ")), "{page}");
@@ -353,7 +354,14 @@ fn show_says_who_is_covered() {
     let schema: Value = serde_json::from_str(&schema).expect("JSON");
     assert_eq!(fields(&covers[0]), fields(&schema["$defs"]["cover"]["properties"]));
     assert_eq!(fields(&covers[0]), fields(&covered.entry()));
+    // Who set the options, as long as the cover is there to tell.
+    let set_by = || {
+        let connected = sockets(pid).into_iter().filter(|it| it["state"] == "established");
+        connected.map(|it| it["set_by"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(set_by(), ["cover"; 2]);
     stdout(&mut covered.keepalive("cover --remove"));
+    assert_eq!(set_by(), ["program"; 2]);
     assert!(!show("show").contains("covered"));
     let document: Value = serde_json::from_str(&show("show --json")).expect("JSON");
     assert_eq!(document["processes"][0]["covers"], Value::Array(Vec::new()));

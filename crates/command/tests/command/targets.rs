@@ -517,8 +517,7 @@ sys.stdin.read()
     let (status, said) = check();
     assert_eq!(status, Some(3), "{said}");
     assert!(said.starts_with("2 connections: all on, first probe after 60s, too late\n"), "{said}");
-    let old = ": keepalive on, but its timer runs for an older time, and the next probe comes only \
-               in 1h 59m";
+    let old = ": keepalive on, but the running timer still uses the old time: next probe in 1h 59m";
     assert!(said.contains(old) && said.contains("; many firewalls forget"), "{said}");
     let metrics = stdout(&mut keepalive(&format!("show --openmetrics {pid}")));
     assert!(metrics.contains("keepalive=\"late\"} 2\n"), "{metrics}");

@@ -1,4 +1,4 @@
-//! `probe --json`: the schema is in docs/probe.md, and only ever grows.
+//! `measure --json`: the schema is in docs/measure.md, and only ever grows.
 
 use serde::Serialize;
 
@@ -103,7 +103,7 @@ mod tests {
         quoted(cell).into_iter().map(|(_, name)| name)
     }
 
-    /// docs/probe.md, *What it says*: the first table.
+    /// docs/measure.md, *What it says*: the first table.
     #[test]
     fn the_document_has_every_result_and_its_status() {
         let hows = [How::Silence, How::Reset, How::ResetUnasked, How::ClosedUnasked];
@@ -122,7 +122,7 @@ mod tests {
         let expected: Vec<_> = all
             .map(|it| (result(it).to_owned(), if it.is_answer() { "0" } else { "1" }.to_owned()))
             .into();
-        let rows = rows("docs/probe.md", "## What it says", "`result`");
+        let rows = rows("docs/measure.md", "## What it says", "`result`");
         let listed = rows.iter().flat_map(|row| names(&row[0]).map(|name| (name, row[1].clone())));
         assert_eq!(listed.collect::<Vec<_>>(), expected);
         let said: Vec<_> = names(&rows[0][2]).skip(1).collect();
@@ -132,7 +132,7 @@ mod tests {
     /// The second.
     #[test]
     fn the_document_has_every_field() {
-        let rows = rows("docs/probe.md", "## What it says", "field");
+        let rows = rows("docs/measure.md", "## What it says", "field");
         let settings = Settings { idle_s: 1, interval_s: 1, count: 1 };
         let document = Document {
             version: 1,
