@@ -74,7 +74,7 @@ impl<'a> Applier<'a> {
             // in every /proc (subset=pid).
             Err(_) => Network::own().kernel.unwrap_or_default(),
         };
-        let settings = Settings::new(self.settings, &kernel).or_default(&kernel);
+        let settings = Settings::new(self.settings).or_default(&kernel);
         let mut seen = HashSet::new();
         for &(fd, inode) in sockets {
             if seen.contains(&inode) {

@@ -85,7 +85,7 @@ pub fn attach(arguments: &AttachArgs) -> ExitCode {
 /// Whether all was done.
 fn attach_all(arguments: &AttachArgs) -> bool {
     let kernel = Kernel::new().unwrap_or_default();
-    let settings = Settings::new(&arguments.settings, &kernel).or_default(&kernel);
+    let settings = Settings::new(&arguments.settings).or_default(&kernel);
     arguments.settings.remark().iter().for_each(report_error);
     too_late(settings.values).iter().for_each(report_error);
     // Once stdout takes nothing, the rest is not tried; the work is done.

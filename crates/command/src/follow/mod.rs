@@ -65,7 +65,7 @@ fn start<'a>(
     process::check_proc()?;
     descriptors::raise_limit();
     let kernel = Kernel::new().unwrap_or_default();
-    let wanted = Settings::new(settings, &kernel).or_default(&kernel);
+    let wanted = Settings::new(settings).or_default(&kernel);
     settings.remark().iter().for_each(report_error);
     too_late(wanted.values).iter().for_each(report_error);
     if settings.verbose {
@@ -84,7 +84,7 @@ fn start<'a>(
 pub fn follow_family(process: &Process, settings: &SettingsArgs) {
     descriptors::raise_limit();
     let kernel = Kernel::new().unwrap_or_default();
-    let idle = Settings::new(settings, &kernel).values.idle.unwrap_or(kernel.defaults.idle);
+    let idle = Settings::new(settings).values.idle.unwrap_or(kernel.defaults.idle);
     let selection = SelectionArgs::default();
     let members = Members::of_family(process.clone());
     match Follower::of(members, settings, &selection, idle) {
