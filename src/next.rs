@@ -5,6 +5,7 @@
 //! program that does not load libdl has none), the system call itself is made. That skips no other
 //! preload: a preload that hooks functions needs dlsym too, and brings it.
 
+use core::mem::transmute;
 use core::num::NonZeroUsize;
 use core::ptr::with_exposed_provenance;
 
@@ -41,11 +42,10 @@ macro_rules! next_definitions {
             /// As for the function itself.
             $(#[cfg($where)])?
             pub unsafe fn $name($($argument: $type),*) -> c_int {
-                let function = with_exposed_provenance::<()>($name::address());
-                // SAFETY: the address is that of a function of this name, or of `system_call`,
-                // and never 0. Its provenance was exposed when `find` got a number for it.
-                let function =
-                    unsafe { core::mem::transmute::<*const (), $name::Function>(function) };
+                let address = with_exposed_provenance::<()>($name::address());
+                // SAFETY: the address is that of a function of this name, or of `system_call`, and
+                // never 0. Its provenance was exposed when `find` got a number for it.
+                let function = unsafe { transmute::<*const (), $name::Function>(address) };
                 // SAFETY: the caller's own arguments.
                 unsafe { function($($argument),*) }
             }

@@ -27,9 +27,6 @@ mod cover;
 mod follow;
 mod judge;
 mod kernel;
-#[cfg(test)]
-#[path = "../../../tests/support/markdown.rs"]
-mod markdown;
 mod measure;
 mod process;
 mod run;
