@@ -30,9 +30,6 @@ mod find;
 mod follow;
 mod judge;
 mod kernel;
-#[cfg(test)]
-#[path = "../../../tests/support/markdown.rs"]
-mod markdown;
 mod measure;
 mod process;
 mod run;
