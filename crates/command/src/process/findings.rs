@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use options::RTO_MAX;
 
-use super::namespace::{Timer, TimerKind};
+use super::sock_diag::{Timer, TimerKind};
 use super::socket::{Info, Options, State};
 use crate::text::{count, time};
 use crate::timeouts;

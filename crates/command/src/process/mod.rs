@@ -12,6 +12,7 @@ mod namespace;
 mod opened;
 mod proc;
 mod set_by;
+mod sock_diag;
 mod socket;
 mod user;
 
@@ -26,10 +27,11 @@ pub use denied::{NotFollowed, why, yama_hides_children};
 pub use error::{is_own_trouble, is_refused, own_trouble, vanished};
 pub use held::{Held, leave_out, locked, reading_memory};
 pub use inspect::{Inspected, Inspector, Library, Socket};
-pub use namespace::{Network, Networks, Timer, TimerKind};
+pub use namespace::{Network, Networks};
 pub use opened::Target;
 pub use proc::{Directory, check_proc, hidden, is_over, own_descriptors, process_numbers};
 pub use set_by::SetBy;
+pub use sock_diag::{Timer, TimerKind};
 pub use socket::{Duplicate, Info, Options, Protocol, State, does_not_exist};
 
 use std::io;
