@@ -5,11 +5,13 @@ set -euo pipefail
 cd "$(dirname "$0")/../crates/command/src"
 
 layers=(
-    'run show attach cover probe'
+    'run show attach cover measure'
     'follow'
     'apply bpf'
+    'judge'
     'find'
     'process settings usage'
+    'worker'
     'kernel'
     'text values timeouts'
     'sys'

@@ -7,11 +7,12 @@ use clap::Args;
 use crate::apply::{Applier, Outcome, Seen, wait_for_answers};
 use crate::find::{SelectionArgs, find_all};
 use crate::follow::follow;
+use crate::judge::too_late;
 use crate::kernel::Kernel;
-use crate::process::findings::too_late;
-use crate::process::{self, vanished, why};
+use crate::process::{vanished, why};
 use crate::settings::{Settings, SettingsArgs};
 use crate::text::{Progress, error, print, report_error};
+use crate::worker;
 
 /// Arguments of `attach`.
 #[derive(Debug, Args)]
@@ -78,13 +79,13 @@ pub fn attach(arguments: &AttachArgs) -> ExitCode {
     if arguments.follow {
         return follow(&arguments.processes, &arguments.settings, &arguments.selection);
     }
-    process::apart(|| u8::from(!attach_all(arguments)))
+    worker::in_child(|| u8::from(!attach_all(arguments)))
 }
 
 /// Whether all was done.
 fn attach_all(arguments: &AttachArgs) -> bool {
     let kernel = Kernel::new().unwrap_or_default();
-    let settings = Settings::new(&arguments.settings, &kernel).or_default(&kernel);
+    let settings = Settings::new(&arguments.settings).or_default(&kernel);
     arguments.settings.remark().iter().for_each(report_error);
     too_late(settings.values).iter().for_each(report_error);
     // Once stdout takes nothing, the rest is not tried; the work is done.
@@ -119,9 +120,8 @@ fn attach_all(arguments: &AttachArgs) -> bool {
     }
     progress.finish();
     let waiting = processes.iter().zip(&mut results);
-    let mut waiting: Vec<_> = waiting
-        .filter_map(|(process, result)| Some((process, &mut result.as_mut().ok()?.silent)))
-        .collect();
+    let mut waiting: Vec<_> =
+        waiting.filter_map(|(process, result)| Some((process, result.as_mut().ok()?))).collect();
     wait_for_answers(&mut waiting);
 
     let (mut changed, mut has_listening) = (false, false);

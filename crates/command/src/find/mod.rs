@@ -5,7 +5,7 @@ mod selection;
 mod spec;
 mod tree;
 
-pub use name::{Search, find_apart};
+pub use name::{Search, find_in_child};
 pub use selection::SelectionArgs;
 pub use spec::{Wanted, find_all};
 pub use tree::with_descendants;
@@ -15,9 +15,9 @@ use std::io;
 use procfs::process::Stat;
 
 use crate::process::{
-    Directory, Process, check_proc, is_over, is_own, is_refused, own_trouble, process_numbers,
-    vanished,
+    Directory, Process, check_proc, is_over, is_refused, own_trouble, process_numbers, vanished,
 };
+use crate::worker::is_own;
 
 /// Every process except this one and the kernel's threads.
 pub fn all() -> Result<Vec<Process>, String> {

@@ -10,7 +10,8 @@ use std::os::unix::fs::MetadataExt;
 use procfs::process::Stat;
 
 use super::processes;
-use crate::process::{Directory, Process, is_over, is_own, is_refused, own_trouble, vanished};
+use crate::process::{Directory, Process, is_over, is_refused, own_trouble, vanished};
+use crate::worker::is_own;
 
 /// Those of the roots that are still there, and all their descendants but the processes of this
 /// command, sorted by number.

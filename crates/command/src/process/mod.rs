@@ -1,45 +1,39 @@
 //! What is there: one process, its sockets, its network namespace and its control group.
 
-mod apart;
 mod cgroup;
 mod command_line;
 mod denied;
 mod error;
-pub mod findings;
-mod held;
 mod inspect;
+mod library;
 mod namespace;
 mod opened;
 mod proc;
-mod set_by;
 mod sock_diag;
 mod socket;
+mod timer;
 mod user;
 
-pub use apart::{
-    Apart, End, Voice, Word, apart, errand, forget_children, is_own, processor_time, receive,
-};
 #[cfg(test)]
 pub use cgroup::Place;
 pub use cgroup::{Group, all_below, is_of_root, is_threaded, mounted_at, processes_of};
 pub use command_line::CommandLine;
 pub use denied::{NotFollowed, why, yama_hides_children};
 pub use error::{is_own_trouble, is_refused, own_trouble, vanished};
-pub use held::{Held, leave_out, locked, reading_memory};
 pub use inspect::{Inspected, Inspector, Library, Socket};
 pub use namespace::{Network, Networks};
 pub use opened::Target;
-pub use proc::{Directory, check_proc, hidden, is_over, own_descriptors, process_numbers};
-pub use set_by::SetBy;
+pub use proc::{Directory, check_proc, hidden, is_over, process_numbers};
 pub use sock_diag::{Timer, TimerKind};
 pub use socket::{Duplicate, Info, Options, Protocol, State, does_not_exist};
+pub use timer::{is_older_than_options, longest_pause};
 
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 
 use procfs::process::Stat;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Resource, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::text::printable;
 
@@ -137,12 +131,4 @@ impl std::fmt::Display for Process {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", printable(&self.name), self.pid)
     }
-}
-
-/// Lets this process open as many descriptors as it may.
-pub fn raise_limit() {
-    let mut limit = rustix::process::getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // Where that is refused, EMFILE tells if it was needed.
-    let _ = rustix::process::setrlimit(Resource::Nofile, limit);
 }

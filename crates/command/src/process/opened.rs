@@ -8,7 +8,8 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::proc::{ANOTHER_NAMESPACE, Directory, is_over};
-use super::{Process, held, vanished};
+use super::{Process, vanished};
+use crate::worker::hang;
 
 /// A process that is open, to look into.
 pub struct Target {
@@ -40,7 +41,7 @@ impl Process {
 
     /// Opens it. ESRCH means that it has ended.
     fn open(&self) -> io::Result<Target> {
-        if let Some(socket) = held::locked(self.pid).filter(|held| held.fd.is_some()) {
+        if let Some(socket) = hang::left_out(self.pid).filter(|hang| hang.fd.is_some()) {
             return Err(io::Error::other(socket.to_string()));
         }
         let mut directory = Directory::of(self.pid)?;

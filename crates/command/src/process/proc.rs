@@ -200,11 +200,6 @@ pub fn hidden() -> Option<&'static str> {
     )
 }
 
-/// The descriptors of this process.
-pub fn own_descriptors() -> io::Result<Vec<i32>> {
-    numbers(rustix::fs::open("/proc/self/fd", list_flags(), Mode::empty())?)
-}
-
 fn numbers(directory: OwnedFd) -> io::Result<Vec<i32>> {
     let mut numbers = Vec::new();
     for entry in Dir::read_from(directory)? {

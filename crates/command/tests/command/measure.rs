@@ -1,8 +1,8 @@
-//! `keepalive probe` through real firewalls and against real servers, each in a network of its own,
-//! all of them at the same time. docs/probe.md has the table for a longer timeout:
+//! `keepalive measure` through real firewalls and against real servers, each in a network of its own,
+//! all of them at the same time. docs/measure.md has the table for a longer timeout:
 //!
-//!     KEEPALIVE_TEST_PROBE=100 KEEPALIVE_TEST_WRITE_DOCUMENTS=1 \
-//!         cargo test -p libkeepalive-command --test command probe::every -- --ignored
+//!     KEEPALIVE_TEST_MEASURE=100 KEEPALIVE_TEST_WRITE_DOCUMENTS=1 \
+//!         cargo test -p libkeepalive-command --test command measure::every -- --ignored
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -14,11 +14,12 @@ use serde_json::Value;
 use crate::bed::{Bed, SERVER};
 use crate::scenarios::{Expected, SCENARIOS, Scenario};
 use crate::support::document;
+use crate::support::markdown::{quoted, rows};
 use crate::support::running::{Running, wait_until};
 use crate::support::{self, texts};
 use crate::without_nohup;
 
-/// After how many seconds the firewalls forget, unless KEEPALIVE_TEST_PROBE says another time. The
+/// After how many seconds the firewalls forget, unless KEEPALIVE_TEST_MEASURE says another time. The
 /// servers end connections after two thirds of it.
 const LIMIT: u32 = 14;
 
@@ -71,11 +72,23 @@ impl Measured {
             (is_known, "said to be left"),
             (is_clean, "something is left"),
             (is_told, "exit status"),
-            (is_documented(&self.json), "other fields than docs/probe.md has"),
+            (is_documented(&self.json), "other fields than docs/measure.md has"),
+            (self.has_documented_result(), "docs/measure.md lacks the result with this status"),
         ];
         let fault = faults.into_iter().find(|(is_fine, _)| !is_fine)?.1;
         let Self { json, status, before, after, stderr, .. } = self;
         Some(format!("{fault}: {status:?}, {before} before, {after} after, {json:#}\n{stderr}"))
+    }
+
+    /// docs/probe.md, *What it says*: the first table, whose first row has each `how`.
+    fn has_documented_result(&self) -> bool {
+        let has = |cell: &str, word: &Value| quoted(cell).iter().any(|(_, it)| word == it);
+        let Self { json, status, .. } = self;
+        let status = status.map(|status| status.to_string());
+        let rows = rows("docs/measure.md", "## What it says", "`result`");
+        let how_is_there = json["how"].is_null() || has(&rows[0][2], &json["how"]);
+        let is_this = |row: &Vec<String>| has(&row[0], &json["result"]);
+        how_is_there && rows.iter().find(|row| is_this(row)).map(|row| &row[1]) == status.as_ref()
     }
 
     fn row(&self, scenario: &Scenario, limit: f64) -> String {
@@ -100,9 +113,9 @@ impl Measured {
     }
 }
 
-/// The fields of the table in docs/probe.md, and their types.
+/// The fields of the table in docs/measure.md, and their types.
 fn documented_fields() -> BTreeMap<&'static str, &'static str> {
-    let document = include_str!("../../../../docs/probe.md");
+    let document = include_str!("../../../../docs/measure.md");
     let table = document.split("| field | type | meaning |").nth(1).expect("the table");
     let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
     let cells = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
@@ -129,15 +142,15 @@ fn measure(scenario: &Scenario, limit: u32) -> Measured {
     let before = connections(&bed);
     let begin = Instant::now();
     // What takes too long is interrupted, and then a wrong result.
-    let mut probe = bed.client.namespace.command("timeout", None);
+    let mut measure = bed.client.namespace.command("timeout", None);
     let max = format!("{}s", limit * 5 / 2);
-    probe
+    measure
         .args([
             "-s",
             "INT",
             &(limit * 8).to_string(),
             env!("CARGO_BIN_EXE_keepalive"),
-            "probe",
+            "measure",
             "--json",
             "--max",
             &max,
@@ -145,12 +158,12 @@ fn measure(scenario: &Scenario, limit: u32) -> Measured {
         .args(scenario.arguments);
     if limit == LIMIT {
         // Quicker.
-        probe.args(["--resolution", "40"]);
+        measure.args(["--resolution", "40"]);
     }
-    probe.arg(format!("{}:{port}", scenario.host()));
+    measure.arg(format!("{}:{port}", scenario.host()));
     let output = std::thread::scope(|scope| {
         scope.spawn(|| scenario.meanwhile(&bed, limit));
-        support::finish(&mut probe)
+        support::finish(&mut measure)
     });
     // The server may still be closing some.
     wait_until(Duration::from_secs(10), || connections(&bed) == before);
@@ -178,9 +191,9 @@ fn connections(bed: &Bed) -> usize {
 #[test]
 #[ignore = "needs root: network namespaces; nft, python3, nginx, haproxy, sshd"]
 fn every_path_and_server_is_told_and_nothing_is_left() {
-    let chosen = std::env::var("KEEPALIVE_TEST_PROBE").ok().and_then(|time| time.parse().ok());
+    let chosen = std::env::var("KEEPALIVE_TEST_MEASURE").ok().and_then(|time| time.parse().ok());
     let (limit, is_long) = (chosen.unwrap_or(LIMIT), chosen.is_some());
-    let only = std::env::var("KEEPALIVE_TEST_PROBE_ONLY").unwrap_or_default();
+    let only = std::env::var("KEEPALIVE_TEST_MEASURE_ONLY").unwrap_or_default();
     let chosen: Vec<_> =
         SCENARIOS.iter().filter(|it| it.name.contains(&only) && (is_long || !it.is_long)).collect();
     let measured: Vec<_> = std::thread::scope(|scope| {
@@ -205,7 +218,7 @@ fn every_path_and_server_is_told_and_nothing_is_left() {
     println!("{table}");
     assert_eq!(faults, "");
     if document::is_to_be_written() && is_long {
-        document::Part { document: "probe.md", by: "the test probe" }.write(&table);
+        document::Part { document: "measure.md", by: "the test measure" }.write(&table);
     }
 }
 
@@ -223,20 +236,20 @@ fn a_signal_ends_it_and_nothing_is_left() {
 fn is_ended_by(signal: i32) {
     let bed = Bed::that_forgets_after(Duration::from_secs(3));
     let (_running, port) = SCENARIOS[0].set_up(&bed, 3);
-    let mut probe = bed.client.namespace.command(env!("CARGO_BIN_EXE_keepalive"), None);
-    let mut probe = Running::start(probe.args(["probe", &format!("{SERVER}:{port}")]));
+    let mut measure = bed.client.namespace.command(env!("CARGO_BIN_EXE_keepalive"), None);
+    let mut measure = Running::start(measure.args(["measure", &format!("{SERVER}:{port}")]));
     let patience = Duration::from_secs(30);
     assert!(wait_until(patience, || connections(&bed) == 22), "they are opened");
     // By now the firewall has forgotten all but one.
     std::thread::sleep(Duration::from_secs(6));
     assert_eq!(connections(&bed), 22);
     // SAFETY: takes two numbers; the process is our own child.
-    unsafe { libc::kill(probe.pid() as libc::pid_t, signal) };
-    probe.hear_text("interrupted: closing the connections", patience);
-    let said = probe.hear_text("interrupted; ", patience);
+    unsafe { libc::kill(measure.pid() as libc::pid_t, signal) };
+    measure.hear_text("interrupted: closing the connections", patience);
+    let said = measure.hear_text("interrupted; ", patience);
     assert!(said.contains(&format!("{SERVER}:{port}")), "{said}");
-    assert!(wait_until(patience, || probe.ended().is_some()), "it ends");
-    assert_eq!(probe.ended().and_then(|status| status.code()), Some(1));
+    assert!(wait_until(patience, || measure.ended().is_some()), "it ends");
+    assert_eq!(measure.ended().and_then(|status| status.code()), Some(1));
     assert!(wait_until(patience, || connections(&bed) == 0), "{} left", connections(&bed));
 }
 
@@ -246,12 +259,12 @@ fn is_ended_by(signal: i32) {
 fn a_signal_that_kills_leaves_nothing_that_the_path_remembers() {
     let bed = Bed::that_forgets_after(Duration::from_secs(60));
     let (_running, port) = SCENARIOS[0].set_up(&bed, 60);
-    let mut probe = bed.client.namespace.command(env!("CARGO_BIN_EXE_keepalive"), None);
-    let probe = Running::start(probe.args(["probe", &format!("{SERVER}:{port}")]));
+    let mut measure = bed.client.namespace.command(env!("CARGO_BIN_EXE_keepalive"), None);
+    let measure = Running::start(measure.args(["measure", &format!("{SERVER}:{port}")]));
     let patience = Duration::from_secs(30);
     assert!(wait_until(patience, || connections(&bed) == 22), "they are opened");
     // Ends it by SIGKILL.
-    drop(probe);
+    drop(measure);
     assert!(wait_until(patience, || connections(&bed) == 0), "{} left", connections(&bed));
 }
 
@@ -268,8 +281,9 @@ fn a_server_that_never_closes_keeps_nothing() {
     let mut python = bed.server.namespace.command("/usr/bin/python3", None);
     let python = Running::start(python.args(["-c", server]));
     python.hear_text("listens", Duration::from_secs(10));
-    let mut probe = bed.client.namespace.command(env!("CARGO_BIN_EXE_keepalive"), None);
-    let (said, _) = support::run(probe.args(["probe", "--max", "6s", &format!("{SERVER}:7000")]));
+    let mut measure = bed.client.namespace.command(env!("CARGO_BIN_EXE_keepalive"), None);
+    let (said, _) =
+        support::run(measure.args(["measure", "--max", "6s", &format!("{SERVER}:7000")]));
     assert!(said.contains("nothing is left at the server"), "{said}");
     let is_clean = wait_until(Duration::from_secs(5), || connections(&bed) == 0);
     assert!(is_clean, "{} left: {said}", connections(&bed));

@@ -146,7 +146,7 @@ impl Report<'_> {
                  carry no data after {}, though probes are answered. keepalive is the wrong tool \
                  here: something ends TCP and counts data only. What helps is data (a ping of the \
                  protocol), or a longer limit there. Whether the path itself forgets sooner or \
-                 later: {known}. Try another port, or `keepalive probe --listen` at that host",
+                 later: {known}. Try another port, or `keepalive measure --listen` at that host",
                 seconds(after)
             ),
             Found::DespiteKeepalive => format!(
@@ -176,7 +176,7 @@ impl Report<'_> {
             Found::Interrupted => format!("interrupted; {known}{}", self.bracket()),
             Found::Slept(seconds) => format!(
                 "interrupted: the machine slept for {}, and what came of it proves nothing; \
-                 {known}{}. `systemd-inhibit keepalive probe ...` keeps it awake",
+                 {known}{}. `systemd-inhibit keepalive measure ...` keeps it awake",
                 time::format(Duration::from_secs(seconds.round() as u64)),
                 self.bracket()
             ),

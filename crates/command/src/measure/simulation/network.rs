@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::world::{Forgets, Habit, World};
-use crate::probe::search::{Action, Event};
+use crate::measure::search::{Action, Event};
 
 /// What happens at some time.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -64,7 +64,7 @@ impl Evidence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::evidence::{Forgotten, How};
+    use crate::measure::evidence::{Forgotten, How};
 
     fn silent(connection: usize, asked: f64) -> Forgotten {
         Forgotten { connection: Some(connection), asked, idle: asked + 1.0, how: How::Silence }

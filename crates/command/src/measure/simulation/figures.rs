@@ -1,4 +1,4 @@
-//! How well limits are found: a table of docs/probe.md comes from here.
+//! How well limits are found: a table of docs/measure.md comes from here.
 
 #[path = "../../../../../tests/support/document.rs"]
 #[allow(dead_code, reason = "other tests use all of it")]
@@ -6,9 +6,9 @@ mod document;
 
 use super::world::World;
 use super::{MAX, PARALLEL, is_right, run};
-use crate::probe::evidence::How;
-use crate::probe::report::Recommended;
-use crate::probe::search::Found;
+use crate::measure::evidence::How;
+use crate::measure::report::Recommended;
+use crate::measure::search::Found;
 
 /// Timeouts from 1 s to 2 h, so many.
 fn limits(number: i32) -> impl Iterator<Item = f64> {
@@ -106,7 +106,7 @@ fn every_limit_is_found_whatever_is_lost() {
         }
     }
     println!("{table}");
-    let part = document::Part { document: "probe.md", by: "the test simulation" };
+    let part = document::Part { document: "measure.md", by: "the test simulation" };
     if document::is_to_be_written() {
         part.write(&table);
     }

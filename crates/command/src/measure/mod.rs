@@ -1,4 +1,4 @@
-//! `keepalive probe`: after how much idle time the path to a host forgets a TCP connection.
+//! `keepalive measure`: after how much idle time the path to a host forgets a TCP connection.
 //!
 //! `search` decides, from what came so far, what to do next; `engine` does it.
 
@@ -47,7 +47,7 @@ const PARALLEL_WITH_CARE: usize = 8;
 /// OpenSSH's MaxStartups and MySQL's max_connect_errors.
 const WITH_CARE: [u16; 2] = [22, 3306];
 
-/// Arguments of `probe`.
+/// Arguments of `measure`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Exit status:
@@ -57,15 +57,15 @@ Exit status:
   2  A mistake in the arguments
 
 Examples:
-  keepalive probe example.com:443
+  keepalive measure example.com:443
      After how much idle time the path to a server forgets a connection
-  keepalive probe --max 10m --json example.com:443
+  keepalive measure --max 10m --json example.com:443
      Whether it forgets within ten minutes, for programs to read
-  keepalive probe --listen 7000
+  keepalive measure --listen 7000
      At a host whose servers end idle connections: something to ask
-  keepalive probe --send 'GET / HTTP/1.0\\r\\n\\r\\n' example.com:80
+  keepalive measure --send 'GET / HTTP/1.0\\r\\n\\r\\n' example.com:80
      A server that waits for data first, or ends connections that say nothing")]
-pub struct ProbeArgs {
+pub struct MeasureArgs {
     /// The longest idle time to try
     ///
     /// From 5 s to 24 h.
@@ -94,7 +94,7 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "STRING", value_parser = target::greeting)]
     send: Option<Greeting>,
 
-    /// JSON, described in keepalive-probe(1)
+    /// JSON, described in keepalive-measure(1)
     #[arg(long)]
     json: bool,
 
@@ -115,10 +115,10 @@ fn max(text: &str) -> Result<Duration, String> {
 }
 
 /// Measures, or is what is measured with.
-pub fn probe(arguments: &ProbeArgs) -> ExitCode {
+pub fn measure(arguments: &MeasureArgs) -> ExitCode {
     let done = match (arguments.listen, &arguments.target) {
         (Some(address), _) => listen::listen(address),
-        (None, Some(target)) => measure(arguments, target),
+        (None, Some(target)) => measure_path(arguments, target),
         (None, None) => Err("HOST:PORT is missing".into()),
     };
     match done {
@@ -130,11 +130,9 @@ pub fn probe(arguments: &ProbeArgs) -> ExitCode {
     }
 }
 
-fn measure(arguments: &ProbeArgs, target: &Target) -> Result<ExitCode, String> {
+fn measure_path(arguments: &MeasureArgs, target: &Target) -> Result<ExitCode, String> {
     let addresses = target.addresses()?;
     let parallel = arguments.parallel.map_or_else(|| usual(target), |number| number as usize);
-    let clock = Clock::new()
-        .map_err(|error| format!("signalfd(2), clock_gettime(2): {}", error::describe(&error)))?;
     let greeting = arguments.send.as_ref().map_or(&[][..], |greeting| &greeting.0);
     let mut report: Option<Report> = None;
     // All connections go to one address: paths differ.
@@ -146,7 +144,10 @@ fn measure(arguments: &ProbeArgs, target: &Target) -> Result<ExitCode, String> {
                 before.why_unreachable()
             ));
         }
-        let begin = clock.now();
+        // The search counts from 0.
+        let clock = Clock::new().map_err(|error| {
+            format!("signalfd(2), clock_gettime(2): {}", error::describe(&error))
+        })?;
         let mut search = Search::new(Options {
             max: arguments.max.as_secs_f64(),
             resolution: f64::from(arguments.resolution) / 100.0,
@@ -159,7 +160,7 @@ fn measure(arguments: &ProbeArgs, target: &Target) -> Result<ExitCode, String> {
         if let Some(Found::Interrupted | Found::Slept(_)) = search.found() {
             report_error("interrupted: closing the connections; a second signal leaves at once");
         }
-        let took = clock.now() - begin;
+        let took = clock.now();
         let trouble = engine.trouble;
         let left = engine.end(&search);
         report = Some(Report { target, address, search, took, left, trouble });

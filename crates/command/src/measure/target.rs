@@ -1,4 +1,4 @@
-//! What the arguments of `probe` name: a server, an address to listen at, what to send.
+//! What the arguments of `measure` name: a server, an address to listen at, what to send.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 

@@ -2,8 +2,8 @@
 
 use super::world::{Forgets, Habit, World};
 use super::{MAX, PARALLEL, Result, is_right, run};
-use crate::probe::evidence::How;
-use crate::probe::search::Found;
+use crate::measure::evidence::How;
+use crate::measure::search::Found;
 
 /// Runs with several limits, losses and random numbers: those that are not as they should be.
 fn wrong(change: impl Fn(&mut World), check: impl Fn(&World, &Result) -> bool) -> Vec<String> {
@@ -59,7 +59,7 @@ fn every_way_to_forget_is_told() {
 }
 
 /// Advice above a limit that exists does harm. It is chance which connections are asked, and so
-/// whether it is noticed at all: a table of docs/probe.md says how often.
+/// whether it is noticed at all: a table of docs/measure.md says how often.
 #[test]
 fn advice_holds_the_connections_that_are_forgotten_first() {
     for forgets in [Forgets::Silently, Forgets::WithReset, Forgets::WithResetUnasked] {
