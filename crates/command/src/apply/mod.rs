@@ -14,8 +14,9 @@ pub use plan::LeftAlone;
 pub use silent::wait_for_answers;
 pub use tally::{Outcome, Tally};
 
+use crate::find::SelectionArgs;
 use crate::kernel::Kernel;
-use crate::process::{Duplicate, Info, Network, Networks, Options, SelectionArgs, State, Target};
+use crate::process::{Duplicate, Info, Network, Networks, Options, State, Target};
 use crate::process::{is_older_than_options, longest_pause};
 use crate::settings::{Settings, SettingsArgs};
 use crate::text::error;

@@ -10,10 +10,9 @@ use rustix::io::Errno;
 
 use super::cgroup::Place;
 use super::command_line::CommandLine;
-use super::held::{locked, reading_memory};
+use super::denied::{Refusal, why};
 use super::library::library_values;
-use super::network::{Entry, Network, Networks, Timer, copy};
-use super::refusal::{Refusal, why};
+use super::namespace::{Entry, Network, Networks, Timer, copy};
 use super::socket::{Duplicate, Info, Options, Protocol, State};
 use super::timer::{is_older_than_options, longest_pause};
 use super::user::user_name;
@@ -21,6 +20,7 @@ use super::{Process, Target, is_own_trouble, is_refused, vanished};
 use crate::kernel::Kernel;
 use crate::text::error;
 use crate::values::Values;
+use crate::worker::hang::{left_out, reading_memory};
 
 /// A TCP socket of a process.
 pub struct Socket {
@@ -148,7 +148,7 @@ impl Inspector {
             self.users.entry(uid).or_insert_with(name).clone()
         });
         let pid = seen.process.pid;
-        if locked(pid).is_some() {
+        if left_out(pid).is_some() {
             return Ok(());
         }
         let (line, library) = reading_memory(pid, || (target.command_line(), target.library()));

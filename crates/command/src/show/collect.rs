@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use super::ShowArgs;
 use crate::bpf::{Cover, covers};
+use crate::find::{self, find_all};
 use crate::kernel::Counters;
-use crate::process::{self, Inspected, Inspector, Network};
+use crate::process::{Inspected, Inspector, Network, hidden};
 use crate::text::error;
 use crate::values::Values;
 
@@ -58,8 +59,8 @@ impl Collected {
 
     /// Every process that has TCP sockets. Other users' processes are only counted.
     fn inspect_all(&mut self, inspector: &mut Inspector) -> Result<(), String> {
-        self.messages.extend(process::hidden().map(Into::into));
-        for process in process::all()? {
+        self.messages.extend(hidden().map(Into::into));
+        for process in find::all()? {
             let Some(inspected) = inspector.inspect(process)? else { continue };
             let has_sockets = inspected.sockets.as_ref().is_some_and(|sockets| !sockets.is_empty());
             self.not_inspected += usize::from(inspected.trouble.is_some() && !has_sockets);
@@ -74,7 +75,7 @@ impl Collected {
         arguments: &ShowArgs,
         inspector: &mut Inspector,
     ) -> Result<(), String> {
-        let (named, messages) = process::find_all(&arguments.processes);
+        let (named, messages) = find_all(&arguments.processes);
         self.is_complete = messages.is_empty();
         self.messages.extend(messages);
         for process in named {

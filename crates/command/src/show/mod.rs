@@ -21,8 +21,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::process::{self, SelectionArgs};
+use crate::find::SelectionArgs;
 use crate::text::{self, error, print, print_json, report_error, time};
+use crate::worker;
 use collect::Collected;
 use page::Layout;
 use view::View;
@@ -151,7 +152,7 @@ pub fn show(arguments: &ShowArgs) -> ExitCode {
     }
     match arguments.watch {
         Some(interval) => watch::watch(arguments, interval),
-        None => process::apart(|| show_once(arguments)),
+        None => worker::in_child(|| show_once(arguments)),
     }
 }
 

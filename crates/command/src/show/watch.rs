@@ -1,5 +1,5 @@
 //! `show --watch`: looks again and again. A child looks, and sends what is to be shown: where it
-//! hangs at a socket, the next one goes on without that process (process/apart.rs). The parent owns
+//! hangs at a socket, the next one goes on without that process (worker/child.rs). The parent owns
 //! the terminal.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,9 +15,10 @@ use super::page::{Layout, group_findings, pages, warning};
 use super::table::list;
 use super::view::View;
 use super::{ShowArgs, overview};
-use crate::process::{Apart, receive};
+
 use crate::text::screen::{self, Event, Events};
 use crate::text::{append, error, report_error, styled, time, wrap};
+use crate::worker::{Worker, receive};
 
 /// What a look has found.
 #[derive(Serialize, Deserialize)]
@@ -73,14 +74,16 @@ fn looks(
     is_drawn: bool,
     events: &mut Events,
 ) -> Result<ExitCode, String> {
-    let mut apart = Apart::default();
+    let mut worker = Worker::default();
     let mut past = Past::default();
     loop {
         let mut document = Vec::new();
-        let sent = apart.run(
-            |voice| {
+        let sent = worker.run(
+            |sender| {
                 let look = look(arguments, interval, is_drawn, &past);
-                voice.send(&serde_json::to_vec(&look).expect("no map with keys other than text"));
+                sender.send_document(
+                    &serde_json::to_vec(&look).expect("no map with keys other than text"),
+                );
             },
             |word| receive(&mut document, word),
             Some(events.signals()),
