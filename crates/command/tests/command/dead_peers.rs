@@ -4,6 +4,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::support::namespace::ran_in_user_namespace;
 use crate::support::{self, bare, run, stdout};
 use crate::{Target, keepalive, sockets};
 
@@ -52,8 +53,11 @@ fn user_timeouts(target: &Target) -> Vec<Option<u64>> {
 }
 
 #[test]
-#[ignore = "needs root: makes a network namespace"]
+#[ignore = "needs user namespaces"]
 fn a_peer_that_answers_gets_the_user_timeout() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let mut target = silent_target();
     let said = attach(&target);
     assert!(!said.contains("not answering"), "{said}");
@@ -62,8 +66,11 @@ fn a_peer_that_answers_gets_the_user_timeout() {
 }
 
 #[test]
-#[ignore = "needs root, and nft (Debian: nftables)"]
+#[ignore = "needs user namespaces, and nft (Debian: nftables)"]
 fn a_single_lost_probe_does_not_end_a_living_connection() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let mut target = silent_target();
     lose_everything(&target);
     let said = attach(&target);
@@ -80,8 +87,11 @@ fn a_single_lost_probe_does_not_end_a_living_connection() {
 }
 
 #[test]
-#[ignore = "needs root, and nft (Debian: nftables)"]
+#[ignore = "needs user namespaces, and nft (Debian: nftables)"]
 fn a_dead_connection_ends_and_the_probes_are_counted_meanwhile() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let target = silent_target();
     lose_everything(&target);
     attach(&target);
@@ -104,8 +114,11 @@ fn target_under_run() -> Target {
 }
 
 #[test]
-#[ignore = "needs root, and nft (Debian: nftables)"]
+#[ignore = "needs user namespaces, and nft (Debian: nftables)"]
 fn an_idle_connection_ends_within_the_time_promised() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let target = target_under_run();
     lose_everything(&target);
     let begin = Instant::now();
