@@ -7,7 +7,7 @@
 #
 # KEEPALIVE is the command, LIBRARY the libkeepalive.so for it. Needs root, and Debian's iproute2,
 # nftables, perl, postgresql, procps, prometheus-node-exporter, python3, tcpdump and util-linux. Leaves
-# nothing behind. Takes half a minute, to write twice that: `probe` is only written.
+# nothing behind. Takes half a minute, to write twice that: `measure` is only written.
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 page=$here/recipes.md
@@ -67,8 +67,8 @@ if [ -n "$what" ] && [ "$what" != --write ]; then
     cat "$directory/$what.seen"
     exit
 fi
-# The path's limit takes a while, and docs/probe.md has tests of its own for it.
-leave_out='^probe$'
+# The path's limit takes a while, and docs/measure.md has tests of its own for it.
+leave_out='^measure$'
 if [ "$what" = --write ]; then leave_out='^$'; fi
 scenes=$(sed -nE 's/^scene_(.*)\(\).*/\1/p' "$here/recipes/scenes.sh" |
     grep -v "$leave_out")

@@ -5,13 +5,16 @@ set -euo pipefail
 cd "$(dirname "$0")/../crates/command/src"
 
 layers=(
-    'run show attach cover probe'
+    'run show attach cover measure'
     'follow'
-    'apply ebpf'
+    'apply bpf'
+    'judge'
+    'find'
     'process settings usage'
+    'worker'
     'kernel'
-    'terminal grid screen values time timeouts errors'
-    'startup log'
+    'text values timeouts'
+    'sys'
 )
 known=" ${layers[*]} lib main " failed=0
 for path in *; do
@@ -23,7 +26,9 @@ for layer in "${layers[@]}"; do
     for module in $layer; do
         for other in $above $layer; do
             [ "$other" = "$module" ] && continue
-            if grep -rnE "\bcrate::(\{.*\b)?$other\b" "$module" "$module.rs" 2>/dev/null; then
+            # An import may go over several lines: `use crate::{` ... `};`.
+            if find "$module" "$module.rs" -name '*.rs' -exec grep -lzP \
+                "\bcrate::(\{[^;]*\b)?$other\b" {} + 2>/dev/null; then
                 echo "$module may not use $other"
                 failed=1
             fi

@@ -191,11 +191,11 @@ scene_seeing() {
     type client 'tcpdump -ni eth0 -c 2 port 8000 2>/dev/null'
 }
 
-scene_probe() {
+scene_measure() {
     bed 10
-    start server 'keepalive probe --listen 7000'
+    start server 'keepalive measure --listen 7000'
     wait_for_port server 7000
-    type client 'keepalive probe --max 30s 10.77.2.2:7000'
+    type client 'keepalive measure --max 30s 10.77.2.2:7000'
 }
 
 start_postgres() { # END

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 use std::sync::LazyLock;
 
-use crate::markdown::{self, prose, quoted, root};
+use crate::markdown::{self, entries, prose, quoted, root};
 use crate::nothing_is_wrong;
 
 /// What a path in back quotes begins with.
@@ -132,6 +132,34 @@ fn every_path_and_test_is_there() {
     nothing_is_wrong(|_, text| lost_tests(text));
 }
 
+/// The documentation of a crate, as docs.rs shows it.
+fn crate_documentation(root: &str) -> String {
+    let source = markdown::read(root).expect("a source");
+    let lines = source.lines().filter_map(|line| {
+        if let Some((_, name)) = line.split_once("#![doc = include_str!(\"") {
+            let (name, _) = name.split_once('"').expect("a closing quote");
+            return markdown::read(&beside(root, name));
+        }
+        Some(line.strip_prefix("//!")?.trim_start().into())
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// docs.rs has the documentation alone, and no file of the repository beside it.
+#[test]
+fn the_documentation_of_a_crate_links_to_no_file() {
+    let packages = entries("crates").into_iter().map(|name| format!("crates/{name}/src/lib.rs"));
+    for root in packages.chain(["src/lib.rs".into()]) {
+        let text = crate_documentation(&root);
+        assert!(text.len() > 100, "{root}");
+        let files: Vec<_> = links(&text)
+            .map(|(_, target)| target)
+            .filter(|target| !target.contains("://") && !target.starts_with('#'))
+            .collect();
+        assert_eq!(files, [""; 0], "{root}");
+    }
+}
+
 /// README.md, *More*; and the other documents of the repository's root.
 #[test]
 fn every_document_is_reached_from_the_readme() {
@@ -177,8 +205,8 @@ fn what_leads_nowhere_is_seen() {
     let broken = |text: &str| broken_links("docs/command.md", text);
     assert_eq!(broken("[a](lost.md) ![b](../src)"), ["1: there is no docs/lost.md"]);
     assert_eq!(broken("# One\n[a](#one) [b](#two)"), ["2: docs/command.md has no heading #two"]);
-    assert_eq!(broken("[a](probe.md#lost)"), ["1: docs/probe.md has no heading #lost"]);
-    assert_eq!(broken("[a](probe.md#how-well) [b](https://example.com/lost)"), [""; 0]);
+    assert_eq!(broken("[a](measure.md#lost)"), ["1: docs/measure.md has no heading #lost"]);
+    assert_eq!(broken("[a](measure.md#how-well) [b](https://example.com/lost)"), [""; 0]);
     let lost = |text: &str| lost_names("docs/command.md", text).len();
     assert_eq!(lost("`src/lost.rs`, `src/lib.rs`, `std::fs::read` and `links::lost`"), 3);
     assert_eq!(lost("`links::what_leads_nowhere_is_seen`, `tests/breaks.sh one`"), 0);

@@ -6,6 +6,7 @@ mod dependencies;
 mod links;
 #[path = "../support/markdown.rs"]
 mod markdown;
+mod timeouts;
 mod variables;
 
 /// What each document has to be told.

@@ -93,8 +93,8 @@ end_program() {
 }
 
 # It has asked nothing before ten seconds: until then there is something else to do.
-start bash -c "exec $(documented README.md 'keepalive probe')"
-prober=${started[-1]}
+start bash -c "exec $(documented README.md 'keepalive measure')"
+measurer=${started[-1]}
 
 typed=$(documented README.md 'target/release/keepalive show')
 try "${typed//target\/release/$binaries}" 'broker'
@@ -142,5 +142,5 @@ wait_for 'a message' said ']: socket() = 3: SO_KEEPALIVE=1 TCP_KEEPIDLE=180'
 end_program
 
 wait_for 'an answer' said 'answered after 10 s without traffic'
-kill "$prober"
+kill "$measurer"
 say 'done'

@@ -9,7 +9,7 @@
 #   operator   has a service under systemd: the package, a follower, the drop-in, a restart, a look
 #   replace    has libkeepalive 0.3 and an LD_PRELOAD line: the package, and the same line
 #   container  has podman and an image that is to stay as it is
-#   site       has HTTP calls that hang behind a firewall: the package, `probe`, `show`, `run`
+#   site       has HTTP calls that hang behind a firewall: the package, `measure`, `show`, `run`
 #
 # Without arguments: all. As root on Debian 12, after packaging/build.sh. CI does not run this: what is
 # tried here is tried there by packages.sh and containers.sh, without the clock.
@@ -151,7 +151,7 @@ container() {
 
 # A server that answers an HTTP request after 16 s, and a firewall that forgets after 12.
 site() {
-    local client=${namespaces[0]} firewall=${namespaces[1]} server=${namespaces[2]} call probe
+    local client=${namespaces[0]} firewall=${namespaces[1]} server=${namespaces[2]} call measured
     open_system site "$systems/clean-bookworm"
     packages_into_system
     make_firewall "$client" "$firewall" "$server" 12
@@ -196,9 +196,9 @@ END
     install_packages
     at_client keepalive show call
     ! wait "$call" || fail 'the call is answered without keepalive'
-    at_client keepalive probe --max 30s 10.77.2.2:8080 | tee "$work/probed" || true
-    probe=$(cat "$work/probed")
-    expect 'forg' "$probe"
+    at_client keepalive measure --max 30s 10.77.2.2:8080 | tee "$work/measured" || true
+    measured=$(cat "$work/measured")
+    expect 'forg' "$measured"
     at_client keepalive run --idle 5s call | tee "$work/called"
     expect '200 OK' "$(cat "$work/called")"
     took 'site (a call that hangs for 30 s, and one that is answered after 16 s, are within this time)'

@@ -2,19 +2,21 @@
 //!
 //! `run` starts a program with the preload library in front or a follower beside it, `show` tells
 //! what the TCP sockets of running processes have, `attach` sets it on them, `cover` on all that a
-//! service opens, `probe` measures how long a path remembers. docs/command.md says more.
+//! service opens, `measure` measures how long a path remembers. docs/command.md says more.
 //!
 //! The modules are in layers. Each uses only those of the layers below its own, so no verb uses
 //! another (`tests/layers.sh`):
 //!
-//! - `run`, `show`, `attach`, `cover`, `probe`: the verbs
+//! - `run`, `show`, `attach`, `cover`, `measure`: the verbs
 //! - `follow`: looks again and again
-//! - `apply`: what is wanted, put on the sockets that are there; `ebpf`: and on those to come
+//! - `apply`: sets options on open sockets; `bpf`: on those that are opened later
+//! - `judge`: what follows from what is there
+//! - `find`: from what an argument names to processes
 //! - `process`: what is there; `settings`: what is wanted; `usage`: mistakes in the arguments
+//! - `worker`: the child process that does what may hang
 //! - `kernel`: the kernel's own values
-//! - `terminal`, `grid`, `screen`, `values`, `time`, `errors`: how it is said; `timeouts`: how long paths
-//!   remember
-//! - `startup`: what the Rust runtime changed; `log`: the system's log
+//! - `text`: how it is said; `timeouts`: how long paths remember
+//! - `sys`: signals, the service manager, the system's log, what was inherited
 //!
 //! What stands below the options of `--help` (exit statuses, environment, examples) is laid out so
 //! that examples/generate_manuals can make sections of it: headings that end in a colon, entries
@@ -22,34 +24,29 @@
 
 mod apply;
 mod attach;
+mod bpf;
 mod cover;
-mod ebpf;
-mod errors;
+mod find;
 mod follow;
-mod grid;
+mod judge;
 mod kernel;
-mod log;
-#[cfg(test)]
-#[path = "../../../tests/support/markdown.rs"]
-mod markdown;
-mod probe;
+mod measure;
 mod process;
 mod run;
-mod screen;
 mod settings;
 mod show;
-mod startup;
-mod terminal;
-mod time;
+mod sys;
+mod text;
 mod timeouts;
 mod usage;
 mod values;
+mod worker;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::terminal::{complain, print, warn};
+use crate::text::{error, print, print_stderr, report_error};
 
 /// TCP keepalive for programs whose source nobody can change
 ///
@@ -68,7 +65,7 @@ Examples:
   keepalive attach --dead-after 2m some-program   set it on its open sockets
   keepalive attach --follow some-program          and on those it opens later
   keepalive cover --dead-after 2m kafka.service   a whole service, in the kernel
-  keepalive probe example.com:443                 how long the path remembers"
+  keepalive measure example.com:443               how long the path remembers"
 )]
 pub struct Cli {
     /// What to do.
@@ -87,7 +84,7 @@ enum Command {
     /// second process follows it and sets its sockets from outside. Values that are not given stay
     /// as the environment has them, or else the kernel's. TIME is written 90, 90s, 5m or 1h.
     Run(run::RunArgs),
-    /// Show the TCP sockets of running processes and what keepalive they have
+    /// Show the TCP sockets of running processes and their keepalive
     ///
     /// For each process: whether libkeepalive is loaded in it; for each of its TCP sockets: state,
     /// addresses, keepalive and its times, how long the peer has been silent, the timer that runs
@@ -104,7 +101,7 @@ enum Command {
     /// Needs the rights of ptrace(2): one's own processes, or root. TIME is written 90, 90s, 5m or
     /// 1h.
     Attach(attach::AttachArgs),
-    /// Set keepalive on all TCP connections of a service, container or system
+    /// Set keepalive on all TCP connections of a service, container or host
     ///
     /// Two eBPF programs on the control group set the options of every connection that its
     /// processes open or accept from now on, whatever they are written in: static programs, Go,
@@ -122,7 +119,7 @@ enum Command {
     /// server needs to know nothing of it and is told nothing; at the end all of them are closed,
     /// those that the path has forgotten too. Needs no root. Not for a server that is not yours and
     /// counts connections. TIME is written 90, 90s, 5m or 1h.
-    Probe(probe::ProbeArgs),
+    Measure(measure::MeasureArgs),
 }
 
 /// The command, from the arguments to the exit status.
@@ -132,7 +129,7 @@ pub fn main() -> ExitCode {
         Ok(Cli { command: Command::Show(arguments) }) => show::show(&arguments),
         Ok(Cli { command: Command::Attach(arguments) }) => attach::attach(&arguments),
         Ok(Cli { command: Command::Cover(arguments) }) => cover::cover(&arguments),
-        Ok(Cli { command: Command::Probe(arguments) }) => probe::probe(&arguments),
+        Ok(Cli { command: Command::Measure(arguments) }) => measure::measure(&arguments),
         Err(error) => answer(error),
     }
 }
@@ -142,10 +139,10 @@ fn answer(error: clap::Error) -> ExitCode {
     let failed = if error.use_stderr() {
         let arguments: Vec<_> = std::env::args_os().collect();
         let error = usage::mended(error, &Cli::command(), &arguments);
-        warn(&error.render().ansi().to_string());
+        print_stderr(&error.render().ansi().to_string());
         2
     } else if let Err(error) = print(&error.render().ansi().to_string()) {
-        complain(format!("stdout: {}", errors::words(&error)));
+        report_error(format!("stdout: {}", error::describe(&error)));
         1
     } else {
         return ExitCode::SUCCESS;

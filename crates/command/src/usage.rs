@@ -7,7 +7,7 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use clap::{Arg, Command};
 
-use crate::terminal::printable;
+use crate::text::printable;
 
 /// The error for these arguments, ready to be printed.
 pub fn mended(mut error: Error, command: &Command, arguments: &[OsString]) -> Error {

@@ -25,7 +25,7 @@ const LIBRARY_PAGE: &str = include_str!("../../../../man/libkeepalive.8");
 /// What a page has beside `--help`: every column, finding and field.
 const MORE: [(&str, &str); 3] = [
     ("cover", include_str!("../../src/cover/manual.txt")),
-    ("probe", include_str!("../../src/probe/manual.txt")),
+    ("measure", include_str!("../../src/measure/manual.txt")),
     ("show", include_str!("../../src/show/manual.txt")),
 ];
 
@@ -34,7 +34,7 @@ const SEE_ALSO: [(&str, &str); 9] = [
     ("keepalive", "1"),
     ("keepalive-attach", "1"),
     ("keepalive-cover", "1"),
-    ("keepalive-probe", "1"),
+    ("keepalive-measure", "1"),
     ("keepalive-run", "1"),
     ("keepalive-show", "1"),
     ("tcp", "7"),

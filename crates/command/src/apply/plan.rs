@@ -5,6 +5,7 @@ use rustix::io::Errno;
 
 use crate::process::{Duplicate, Options, State, does_not_exist};
 use crate::settings::Settings;
+use crate::text::error;
 use crate::values::Values;
 
 /// What is to be set on one socket.
@@ -127,8 +128,14 @@ impl Plan {
     }
 }
 
-fn assignment(option: &TcpOption, value: u32) -> String {
+/// `TCP_KEEPCNT=5`.
+pub fn assignment(option: &TcpOption, value: u32) -> String {
     format!("{}={value}", option.name.to_string_lossy())
+}
+
+/// What the kernel refused, and why.
+pub fn refusal(assignment: &str, error: Errno) -> String {
+    format!("setsockopt(2), {assignment}: {}", error::describe(&error.into()))
 }
 
 #[cfg(test)]

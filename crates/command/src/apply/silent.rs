@@ -7,7 +7,10 @@
 use std::time::{Duration, Instant};
 
 use options::USER_TIMEOUT;
+use rustix::io::Errno;
 
+use super::plan::{assignment, refusal};
+use super::tally::Tally;
 use crate::process::{Duplicate, Process, Target, vanished};
 
 /// How long living peers are given to answer.
@@ -26,29 +29,41 @@ pub struct Silent {
 }
 
 impl Silent {
-    /// Whether the peer was heard, and the user timeout is set now; also if the socket is gone.
-    fn answered(&self, target: &Target) -> bool {
-        let Ok(socket) = Duplicate::of(target, self.fd, self.inode) else { return true };
+    /// Sets the user timeout if the peer was heard. False while it was not.
+    fn set_if_heard(&self, target: &Target) -> Result<bool, Errno> {
+        let Ok(socket) = Duplicate::of(target, self.fd, self.inode) else { return Ok(true) };
         if socket.inode().ok() != Some(self.inode) {
-            return true;
+            // Closed meanwhile.
+            return Ok(true);
         }
-        let heard = socket.info().is_ok_and(|info| info.silent_for < self.idle);
-        heard && socket.set(&USER_TIMEOUT, self.user_timeout).is_ok()
+        let is_heard = socket.info().is_ok_and(|info| info.silent_for < self.idle);
+        if is_heard {
+            socket.set(&USER_TIMEOUT, self.user_timeout)?;
+        }
+        Ok(is_heard)
     }
 }
 
 /// Sets the user timeouts that wait, on the sockets whose peers answer in time. The others are left.
-pub fn wait_for_answers(waiting: &mut [(&Process, &mut Vec<Silent>)]) {
+pub fn wait_for_answers(waiting: &mut [(&Process, &mut Tally)]) {
     let end = Instant::now() + ANSWER_TIME;
-    while waiting.iter().any(|(_, sockets)| !sockets.is_empty()) && Instant::now() < end {
+    while waiting.iter().any(|(_, tally)| !tally.silent.is_empty()) && Instant::now() < end {
         std::thread::sleep(ANSWER_TIME / 10);
-        for (process, sockets) in waiting.iter_mut().filter(|(_, sockets)| !sockets.is_empty()) {
+        for (process, tally) in waiting.iter_mut().filter(|(_, tally)| !tally.silent.is_empty()) {
             let asked = process.with(|target| {
-                sockets.retain(|socket| !socket.answered(target));
+                let Tally { silent, failures, .. } = &mut **tally;
+                silent.retain(|socket| match socket.set_if_heard(target) {
+                    Ok(is_heard) => !is_heard,
+                    Err(error) => {
+                        let what = refusal(&assignment(&USER_TIMEOUT, socket.user_timeout), error);
+                        failures.push(format!("fd {}: {what}", socket.fd));
+                        false
+                    }
+                });
                 Ok(())
             });
             if asked.is_err_and(|error| vanished(&error)) {
-                sockets.clear();
+                tally.silent.clear();
             }
         }
     }

@@ -125,9 +125,8 @@ impl Tally {
                 "with times that the program or an earlier attach set (--force changes them)",
             ),
             (self.not_chosen, "not chosen by --port or --remote"),
-            (self.failures.len(), "refused"),
         ]);
-        if self.changed() == 0 && left.is_empty() {
+        if self.changed() == 0 && left.is_empty() && self.failures.is_empty() {
             return "no TCP sockets".into();
         }
         let kinds = listed(&[
@@ -143,6 +142,9 @@ impl Tally {
         }
         if !left.is_empty() {
             let _ = write!(text, "; left alone: {left}");
+        }
+        if !self.failures.is_empty() {
+            let _ = write!(text, "; refused: {}", self.failures.len());
         }
         for (option, number) in &self.lacking {
             let _ = write!(

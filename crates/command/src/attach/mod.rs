@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::apply::{Applier, Outcome, Seen, wait_for_answers};
-use crate::errors;
+use crate::find::{SelectionArgs, find_all};
 use crate::follow::follow;
+use crate::judge::too_late;
 use crate::kernel::Kernel;
-use crate::process::findings::too_late;
-use crate::process::{self, SelectionArgs, vanished, why};
+use crate::process::{vanished, why};
 use crate::settings::{Settings, SettingsArgs};
-use crate::terminal::{Progress, complain, print};
+use crate::text::{Progress, error, print, report_error};
+use crate::worker;
 
 /// Arguments of `attach`.
 #[derive(Debug, Args)]
@@ -78,15 +79,15 @@ pub fn attach(arguments: &AttachArgs) -> ExitCode {
     if arguments.follow {
         return follow(&arguments.processes, &arguments.settings, &arguments.selection);
     }
-    process::apart(|| u8::from(!attach_all(arguments)))
+    worker::in_child(|| u8::from(!attach_all(arguments)))
 }
 
 /// Whether all was done.
 fn attach_all(arguments: &AttachArgs) -> bool {
     let kernel = Kernel::new().unwrap_or_default();
-    let settings = Settings::new(&arguments.settings, &kernel).or_default(&kernel);
-    arguments.settings.remark().iter().for_each(complain);
-    too_late(settings.values).iter().for_each(complain);
+    let settings = Settings::new(&arguments.settings).or_default(&kernel);
+    arguments.settings.remark().iter().for_each(report_error);
+    too_late(settings.values).iter().for_each(report_error);
     // Once stdout takes nothing, the rest is not tried; the work is done.
     let mut printed = Ok(());
     let mut say = |line: String| {
@@ -94,9 +95,9 @@ fn attach_all(arguments: &AttachArgs) -> bool {
             printed = print(&(line + "\n"));
         }
     };
-    let (processes, failures) = process::find_all(&arguments.processes);
+    let (processes, failures) = find_all(&arguments.processes);
     let mut complete = failures.is_empty();
-    failures.iter().for_each(complain);
+    failures.iter().for_each(report_error);
     if !processes.is_empty() {
         say(format!("Settings: {}", settings.held().describe(&kernel)));
     }
@@ -107,11 +108,11 @@ fn attach_all(arguments: &AttachArgs) -> bool {
     for process in &processes {
         results.push(process.with(|target| {
             let sockets = target.sockets()?;
-            progress.more(sockets.len());
+            progress.add(sockets.len());
             let each = |seen: Seen, outcome: &Outcome| {
                 progress.step();
                 if let (true, Some(said)) = (arguments.settings.debug, outcome.describe()) {
-                    complain(format!("{process}: fd {}: {said}", seen.fd));
+                    report_error(format!("{process}: fd {}: {said}", seen.fd));
                 }
             };
             applier.process(target, &sockets, each)
@@ -119,9 +120,8 @@ fn attach_all(arguments: &AttachArgs) -> bool {
     }
     progress.finish();
     let waiting = processes.iter().zip(&mut results);
-    let mut waiting: Vec<_> = waiting
-        .filter_map(|(process, result)| Some((process, &mut result.as_mut().ok()?.silent)))
-        .collect();
+    let mut waiting: Vec<_> =
+        waiting.filter_map(|(process, result)| Some((process, result.as_mut().ok()?))).collect();
     wait_for_answers(&mut waiting);
 
     let (mut changed, mut has_listening) = (false, false);
@@ -130,7 +130,7 @@ fn attach_all(arguments: &AttachArgs) -> bool {
             Ok(tally) => {
                 say(format!("{process}: {}", tally.describe(arguments.dry_run)));
                 for failure in &tally.failures {
-                    complain(format!("{process}: {failure}"));
+                    report_error(format!("{process}: {failure}"));
                 }
                 complete &= tally.failures.is_empty();
                 has_listening |= tally.has_listening();
@@ -138,7 +138,7 @@ fn attach_all(arguments: &AttachArgs) -> bool {
             }
             Err(error) if vanished(&error) => say(format!("{process}: has ended meanwhile")),
             Err(error) => {
-                complain(format!("{process}: {}", why(process, &error)));
+                report_error(format!("{process}: {}", why(process, &error)));
                 complete = false;
             }
         }
@@ -160,7 +160,7 @@ fn attach_all(arguments: &AttachArgs) -> bool {
         ));
     }
     if let Err(error) = printed {
-        complain(format!("stdout: {}", errors::words(&error)));
+        report_error(format!("stdout: {}", error::describe(&error)));
         complete = false;
     }
     complete

@@ -4,30 +4,23 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{Covered, said};
-use crate::errors;
-use crate::follow::ready;
-use crate::terminal::complain;
+use crate::sys::sd_notify;
+use crate::sys::signals::Signals;
+use crate::text::{error, report_error};
 
 /// How often it is checked that the control groups are still there.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Keeps the covers until SIGINT or SIGTERM, or until none of the control groups is there.
 pub fn stay(mut covered: Vec<Covered>, is_complete: bool) -> ExitCode {
-    let mut ending = SigSet::empty();
-    ending.add(Signal::SIGINT);
-    ending.add(Signal::SIGTERM);
-    let signals = ending.thread_block().and_then(|()| {
-        SignalFd::with_flags(&ending, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-    });
-    let signals = match signals {
+    let signals = match Signals::block([Signal::SIGINT, Signal::SIGTERM]) {
         Ok(signals) => signals,
         Err(error) => {
-            complain(format!("signalfd(2): {}", errors::words(&error.into())));
+            report_error(format!("signalfd(2): {}", error::describe(&error)));
             return ExitCode::FAILURE;
         }
     };
@@ -35,8 +28,8 @@ pub fn stay(mut covered: Vec<Covered>, is_complete: bool) -> ExitCode {
     if !said(&format!("Until this process, {process}, ends.\n")) {
         return ExitCode::FAILURE;
     }
-    if let Err(error) = ready::tell() {
-        complain(format!("NOTIFY_SOCKET: {}", errors::words(&error)));
+    if let Err(error) = sd_notify::ready() {
+        report_error(format!("NOTIFY_SOCKET: {}", error::describe(&error)));
     }
     let pause = Timespec::try_from(LOOK).ok();
     loop {
@@ -47,7 +40,7 @@ pub fn stay(mut covered: Vec<Covered>, is_complete: bool) -> ExitCode {
         covered.retain(|it| {
             let is_alive = it.links.as_ref().is_some_and(|links| links.is_alive());
             if !is_alive {
-                complain(format!("{}: has ended, and its cover with it", it.target));
+                report_error(format!("{}: has ended, and its cover with it", it.target));
             }
             is_alive
         });

@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::target::Target;
-use crate::ebpf::{self, Cover, Entry, Refusal, cover_on};
-use crate::errors;
-use crate::grid::Grid;
+use crate::bpf::{self, Cover, Entry, Refusal, cover_on};
 use crate::process::{all_below, mounted_at};
-use crate::terminal::{self, complain, print, print_json, printable};
-use crate::time;
+use crate::text::table::Table;
+use crate::text::{self, error, print, print_json, printable, report_error, time};
 
 /// Lists the covers on the targets, above and below them; without targets all. Whether all was
 /// listed.
@@ -18,7 +16,7 @@ pub fn list(targets: &[Target], is_json: bool) -> bool {
     let root = match mounted_at() {
         Ok(root) => root,
         Err(message) => {
-            complain(message);
+            report_error(message);
             return false;
         }
     };
@@ -32,7 +30,7 @@ pub fn list(targets: &[Target], is_json: bool) -> bool {
                 cgroups.extend(all_below(&cgroup));
             }
             Err(message) => {
-                complain(format!("{target}: {message}"));
+                report_error(format!("{target}: {message}"));
                 complete = false;
             }
         }
@@ -45,7 +43,7 @@ pub fn list(targets: &[Target], is_json: bool) -> bool {
         match cover_on(&cgroup) {
             Ok(cover) => {
                 if cover.as_ref().is_some_and(|cover| !cover.is_whole) {
-                    complain(format!(
+                    report_error(format!(
                         "{}: a call that was killed left parts of a cover: cover it again, or \
                          --remove it",
                         printable(&cgroup.to_string_lossy())
@@ -54,7 +52,7 @@ pub fn list(targets: &[Target], is_json: bool) -> bool {
                 covers.extend(cover);
             }
             Err(error) => {
-                complain(match ebpf::check_rights() {
+                report_error(match bpf::check_rights() {
                     Err(refusal) => refusal,
                     Ok(()) => Refusal::of_query(error),
                 });
@@ -71,7 +69,7 @@ pub fn list(targets: &[Target], is_json: bool) -> bool {
         print(&(table(&covers).join("\n") + "\n"))
     };
     if let Err(error) = printed {
-        complain(format!("stdout: {}", errors::words(&error)));
+        report_error(format!("stdout: {}", error::describe(&error)));
         return false;
     }
     complete
@@ -83,20 +81,20 @@ const LOST: [&str; 8] =
 
 /// One line for each cover.
 fn table(covers: &[Cover]) -> Vec<String> {
-    let mut grid = Grid::default();
+    let mut table = Table::default();
     let mut add = |header, text: &dyn Fn(&Cover) -> Option<String>| {
-        grid.add(header, covers.iter().map(|cover| (text(cover).unwrap_or("-".into()), None)));
+        table.add(header, covers.iter().map(|cover| (text(cover).unwrap_or("-".into()), None)));
     };
     // As it can be given as a TARGET.
     add("CGROUP", &|it| Some(printable(&it.cgroup.to_string_lossy()).to_string()));
     add("MODE", &|it| Some(it.mode().into()));
-    add("IDLE", &|it| it.settings.values.idle.map(time::show_seconds));
-    add("EVERY", &|it| it.settings.values.interval.map(time::show_seconds));
+    add("IDLE", &|it| it.settings.values.idle.map(time::format_seconds));
+    add("EVERY", &|it| it.settings.values.interval.map(time::format_seconds));
     add("COUNT", &|it| it.settings.values.count.map(|count| count.to_string()));
-    add("USER TIMEOUT", &|it| it.settings.values.user_timeout.map(time::show_milliseconds));
-    add("RTO MAX", &|it| it.settings.values.rto_max.map(time::show_milliseconds));
+    add("USER TIMEOUT", &|it| it.settings.values.user_timeout.map(time::format_milliseconds));
+    add("RTO MAX", &|it| it.settings.values.rto_max.map(time::format_milliseconds));
     add("SYNS", &|it| it.settings.values.syn_count.map(|count| count.to_string()));
-    add("FOR", &|it| Some(time::show(it.age)));
+    add("FOR", &|it| Some(time::format(it.age)));
     add("UNTIL", &|it| {
         let process = it.foreground.as_ref();
         Some(process.map_or("cgroup ends".into(), |process| format!("{process} ends")))
@@ -106,8 +104,8 @@ fn table(covers: &[Cover]) -> Vec<String> {
     add("LEFT ALONE", &|it| Some(it.counters.left_alone.to_string()));
     add("REPLACED", &|it| Some(it.counters.replaced.to_string()));
     add("REFUSED", &|it| Some(it.counters.failed.to_string()));
-    grid.fit(terminal::width(), &LOST);
-    grid.lines()
+    table.fit(text::width(), &LOST);
+    table.lines()
 }
 
 #[derive(Serialize)]

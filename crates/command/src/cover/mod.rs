@@ -12,12 +12,11 @@ use std::process::ExitCode;
 use clap::Args;
 use options::RTO_MAX;
 
-use crate::ebpf::{self, Cgroup, Links, Maker, Refusal};
-use crate::errors;
+use crate::bpf::{self, Cgroup, Links, Maker, Refusal};
+use crate::judge::too_late;
 use crate::kernel::Kernel;
-use crate::process::findings::too_late;
 use crate::settings::{Settings, SettingsArgs};
-use crate::terminal::{complain, print};
+use crate::text::{error, print, report_error};
 use target::Target;
 
 /// Arguments of `cover`.
@@ -123,8 +122,8 @@ pub fn cover(arguments: &CoverArgs) -> ExitCode {
     if arguments.list {
         return status(list::list(targets, arguments.json));
     }
-    if let Err(refusal) = ebpf::check_rights() {
-        complain(refusal);
+    if let Err(refusal) = bpf::check_rights() {
+        report_error(refusal);
         return ExitCode::FAILURE;
     }
     if arguments.remove {
@@ -135,7 +134,7 @@ pub fn cover(arguments: &CoverArgs) -> ExitCode {
     let maker = match Maker::new(settings, arguments.foreground) {
         Ok(maker) => maker,
         Err(refusal) => {
-            complain(refusal);
+            report_error(refusal);
             return ExitCode::FAILURE;
         }
     };
@@ -145,7 +144,7 @@ pub fn cover(arguments: &CoverArgs) -> ExitCode {
         match cover_one(target, &maker, arguments) {
             Ok(done) => covered.push(done),
             Err(message) => {
-                complain(format!("{target}: {message}"));
+                report_error(format!("{target}: {message}"));
                 complete = false;
             }
         }
@@ -166,11 +165,11 @@ pub fn cover(arguments: &CoverArgs) -> ExitCode {
 
 /// What is wanted, as far as the kernel has it.
 fn settings(arguments: &CoverArgs, kernel: &Kernel) -> Settings {
-    let mut settings = Settings::new(&arguments.settings, kernel).or_default(kernel);
-    arguments.settings.remark().iter().for_each(complain);
-    too_late(settings.values).iter().for_each(complain);
+    let mut settings = Settings::new(&arguments.settings).or_default(kernel);
+    arguments.settings.remark().iter().for_each(report_error);
+    too_late(settings.values).iter().for_each(report_error);
     if settings.values.rto_max.is_some() && !kernel.has_rto_max {
-        complain(format!(
+        report_error(format!(
             "--rto-max: this kernel has no {} (Linux 6.15 has): left out",
             RTO_MAX.name.to_string_lossy()
         ));
@@ -221,13 +220,13 @@ fn remove(targets: &[Target]) -> bool {
                     Some(_) => format!(" {target}` lists those above and below it"),
                     None => "` lists those below it".into(),
                 };
-                complain(format!(
+                report_error(format!(
                     "{target}: it has no cover of its own; `keepalive cover --list{others}"
                 ));
                 complete = false;
             }
             Err(message) => {
-                complain(format!("{target}: {message}"));
+                report_error(format!("{target}: {message}"));
                 complete = false;
             }
         }
@@ -239,7 +238,7 @@ fn remove(targets: &[Target]) -> bool {
 fn said(text: &str) -> bool {
     let printed = print(text);
     if let Err(error) = &printed {
-        complain(format!("stdout: {}", errors::words(error)));
+        report_error(format!("stdout: {}", error::describe(error)));
     }
     printed.is_ok()
 }

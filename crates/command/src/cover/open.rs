@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use super::{CoverArgs, Covered, said};
 use crate::apply::{Applier, Outcome, Seen, Tally, wait_for_answers};
-use crate::process::{self, Group, Process, SelectionArgs, Wanted, is_threaded, vanished, why};
-use crate::terminal::{Progress, complain, count};
+use crate::find::{SelectionArgs, Wanted};
+use crate::process::{Group, Process, is_threaded, vanished, why};
+use crate::text::{Progress, count, report_error};
+use crate::worker;
 
 /// Sets the open sockets of what is covered by now, and says so of each target. Whether all was
 /// done.
@@ -18,7 +20,7 @@ pub fn set(covered: &mut [Covered], arguments: &CoverArgs) -> bool {
     }
     // The child must not keep what this process holds: a cover in the foreground ends with it.
     let covered = RefCell::new(covered);
-    let status = process::apart(|| {
+    let status = worker::in_child(|| {
         let mut covered = covered.borrow_mut();
         covered.iter_mut().for_each(|it| drop(it.links.take()));
         u8::from(!set_all(&covered, arguments))
@@ -32,7 +34,7 @@ fn set_all(covered: &[Covered], arguments: &CoverArgs) -> bool {
     let mut applier = Applier::new(&arguments.settings, &selection, arguments.dry_run);
     for it in covered {
         if is_threaded(&it.cgroup) {
-            complain(format!(
+            report_error(format!(
                 "{}: a threaded cgroup: what is open belongs to the processes of the one above and \
                  is left as it is; cover that one to set it",
                 it.target
@@ -41,7 +43,7 @@ fn set_all(covered: &[Covered], arguments: &CoverArgs) -> bool {
         let processes = match Wanted::Group(Group::Directory(it.cgroup.clone())).find() {
             Ok(processes) => processes,
             Err(message) => {
-                complain(format!("{}: {message}", it.target));
+                report_error(format!("{}: {message}", it.target));
                 complete = false;
                 continue;
             }
@@ -56,18 +58,18 @@ fn set_all(covered: &[Covered], arguments: &CoverArgs) -> bool {
                 Ok(tally) => results.push((process, tally)),
                 Err(error) if vanished(&error) => {}
                 Err(error) => {
-                    complain(format!("{process}: {}", why(process, &error)));
+                    report_error(format!("{process}: {}", why(process, &error)));
                     complete = false;
                 }
             }
         }
         progress.finish();
         let mut waiting: Vec<_> =
-            results.iter_mut().map(|(process, tally)| (*process, &mut tally.silent)).collect();
+            results.iter_mut().map(|(process, tally)| (*process, tally)).collect();
         wait_for_answers(&mut waiting);
         for (process, tally) in results {
             for failure in &tally.failures {
-                complain(format!("{process}: {failure}"));
+                report_error(format!("{process}: {failure}"));
             }
             complete &= tally.failures.is_empty();
             total.add_all(tally);
@@ -90,11 +92,11 @@ fn set_process(
 ) -> std::io::Result<Tally> {
     process.with(|target| {
         let sockets = target.sockets()?;
-        progress.more(sockets.len());
+        progress.add(sockets.len());
         applier.process(target, &sockets, |seen: Seen, outcome: &Outcome| {
             progress.step();
             if let (true, Some(said)) = (arguments.settings.debug, outcome.describe()) {
-                complain(format!("{process}: fd {}: {said}", seen.fd));
+                report_error(format!("{process}: fd {}: {said}", seen.fd));
             }
         })
     })

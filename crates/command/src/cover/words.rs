@@ -3,7 +3,7 @@
 use super::Covered;
 use super::target::{Lifetime, Target};
 use crate::settings::SettingsArgs;
-use crate::terminal::printable;
+use crate::text::printable;
 
 /// How long each cover lasts, and the lines that keep it.
 pub fn how_long(covered: &[Covered], settings: &SettingsArgs) -> String {

@@ -5,8 +5,7 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -14,10 +13,12 @@ use super::known::Knowledge;
 use super::members::Members;
 use super::pace::{self, Look, Pace};
 use super::set::{set, word};
-use crate::errors;
-use crate::process::{self, End, Process, SelectionArgs, Word, vanished, why};
+use crate::find::SelectionArgs;
+use crate::process::{Process, vanished, why};
 use crate::settings::SettingsArgs;
-use crate::terminal::{clear_status, complain, count, show_status};
+use crate::sys::signals::Signals;
+use crate::text::{clear_status, count, error, report_error, show_status};
+use crate::worker::{self, End, Word};
 
 /// What is followed, and the outcome so far.
 pub struct Follower<'a> {
@@ -28,7 +29,7 @@ pub struct Follower<'a> {
     members: Members,
     /// Failures that concern no process and have been told.
     told: HashSet<String>,
-    signals: Rc<SignalFd>,
+    signals: Rc<Signals>,
     pace: Pace,
     /// How many sockets have been changed.
     changed: usize,
@@ -42,13 +43,8 @@ impl<'a> Follower<'a> {
         selection: &'a SelectionArgs,
         idle: u32,
     ) -> Result<Self, String> {
-        let mut ending = SigSet::empty();
-        ending.add(Signal::SIGINT);
-        ending.add(Signal::SIGTERM);
-        let signals = ending.thread_block().and_then(|()| {
-            SignalFd::with_flags(&ending, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        });
-        process::forget_children();
+        let signals = Signals::block([Signal::SIGINT, Signal::SIGTERM]);
+        worker::forget_children();
         Ok(Self {
             settings,
             selection,
@@ -57,7 +53,7 @@ impl<'a> Follower<'a> {
             told: HashSet::new(),
             signals: signals
                 .map(Rc::new)
-                .map_err(|error| format!("signalfd(2): {}", errors::words(&error.into())))?,
+                .map_err(|error| format!("signalfd(2): {}", error::describe(&error)))?,
             pace: Pace::default(),
             changed: 0,
         })
@@ -78,9 +74,9 @@ impl<'a> Follower<'a> {
     pub fn run(&mut self, is_ready: impl FnOnce()) -> bool {
         let mut is_ready = Some(is_ready);
         loop {
-            let begin = process::processor_time();
+            let begin = worker::processor_time();
             let look = self.look();
-            let took = process::processor_time().saturating_sub(begin) + look.childs_time;
+            let took = worker::processor_time().saturating_sub(begin) + look.childs_time;
             if is_ready.is_some() && self.members.all_are_refused() {
                 return false;
             }
@@ -160,7 +156,11 @@ impl<'a> Follower<'a> {
                 Err(error) => {
                     let is_told = member.is_long_refused();
                     if is_told {
-                        complain(format!("{}: {}", member.process, why(&member.process, &error)));
+                        report_error(format!(
+                            "{}: {}",
+                            member.process,
+                            why(&member.process, &error)
+                        ));
                     }
                     member.is_refused(is_told);
                 }
@@ -180,28 +180,28 @@ impl<'a> Follower<'a> {
             members.filter(|it| it.is_long_refused()).map(|it| it.process.pid).collect();
         let mut current = 0;
         let signals = Rc::clone(&self.signals);
-        let end = process::errand(
-            |voice| set(work, &long_refused, settings, selection, voice),
-            |word| self.hear(word, &mut current, &long_refused, look),
+        let end = worker::run_child(
+            |sender| set(work, &long_refused, settings, selection, sender),
+            |word| self.receive(word, &mut current, &long_refused, look),
             Some(signals.as_fd()),
         );
         match end {
             Ok(End::Done(time)) => look.childs_time += time,
-            Ok(End::Stuck(held)) => {
-                if let Some(member) = self.members.all.get_mut(&held.pid) {
-                    complain(format!("{}: left out: {held}", member.process));
-                    member.known.learn(held.inode, Knowledge::Settled);
+            Ok(End::Stuck(hang)) => {
+                if let Some(member) = self.members.all.get_mut(&hang.pid) {
+                    report_error(format!("{}: left out: {hang}", member.process));
+                    member.known.learn(hang.inode, Knowledge::Settled);
                 }
             }
             // By a signal, which ends the pause as well.
             Ok(End::Stopped) => {}
             Ok(End::Died(_)) => self.tell("a child of this command was killed".into()),
-            Err(error) => self.tell(format!("fork(2): {} (ulimit -u)", errors::words(&error))),
+            Err(error) => self.tell(format!("fork(2): {} (ulimit -u)", error::describe(&error))),
         }
     }
 
     /// Something that the child says. It tells the refusal of those that are long refused.
-    fn hear(
+    fn receive(
         &mut self,
         (number, kind): Word,
         current: &mut i32,
@@ -230,7 +230,7 @@ impl<'a> Follower<'a> {
     /// Tells something that concerns no process, once.
     fn tell(&mut self, message: String) {
         if !self.told.contains(&message) {
-            complain(&message);
+            report_error(&message);
             self.told.insert(message);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! The follower itself only reads /proc. What is new is duplicated and set by a child that lives
 //! for that look: where it hangs at a socket, the follower goes on without that socket, and
-//! whatever the child had to leave open ends with it (process/apart.rs). Names, too, are looked for
+//! whatever the child had to leave open ends with it (worker/child.rs). Names, too, are looked for
 //! by a child. A signal ends the follower at once, whatever the child does.
 
 mod follower;
@@ -10,19 +10,18 @@ mod known;
 mod members;
 mod names;
 mod pace;
-pub mod ready;
 mod set;
 
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::errors;
+use crate::find::SelectionArgs;
+use crate::judge::too_late;
 use crate::kernel::Kernel;
-use crate::process::findings::too_late;
-use crate::process::{self, Process, SelectionArgs};
+use crate::process::{self, Process};
 use crate::settings::{Settings, SettingsArgs};
-use crate::terminal::{complain, count, print};
-use crate::time;
+use crate::sys::{descriptors, sd_notify};
+use crate::text::{count, error, print, report_error, time};
 use follower::Follower;
 use members::Members;
 
@@ -32,13 +31,13 @@ pub fn follow(targets: &[String], settings: &SettingsArgs, selection: &Selection
     let (mut follower, is_complete) = match start(targets, settings, selection) {
         Ok(started) => started,
         Err(message) => {
-            complain(message);
+            report_error(message);
             return ExitCode::FAILURE;
         }
     };
     let is_ready = || {
-        if let Err(error) = ready::tell() {
-            complain(format!("NOTIFY_SOCKET: {}", errors::words(&error)));
+        if let Err(error) = sd_notify::ready() {
+            report_error(format!("NOTIFY_SOCKET: {}", error::describe(&error)));
         }
     };
     if !follower.run(is_ready) {
@@ -48,10 +47,10 @@ pub fn follow(targets: &[String], settings: &SettingsArgs, selection: &Selection
         "{} of {} changed in {}\n",
         count(follower.changed(), "socket"),
         count(follower.processes(), "process"),
-        time::show(begin.elapsed())
+        time::format(begin.elapsed())
     );
     if let Err(error) = print(&report) {
-        complain(format!("stdout: {}", errors::words(&error)));
+        report_error(format!("stdout: {}", error::describe(&error)));
         return ExitCode::FAILURE;
     }
     if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -64,16 +63,16 @@ fn start<'a>(
     selection: &'a SelectionArgs,
 ) -> Result<(Follower<'a>, bool), String> {
     process::check_proc()?;
-    process::raise_limit();
+    descriptors::raise_limit();
     let kernel = Kernel::new().unwrap_or_default();
-    let wanted = Settings::new(settings, &kernel).or_default(&kernel);
-    settings.remark().iter().for_each(complain);
-    too_late(wanted.values).iter().for_each(complain);
+    let wanted = Settings::new(settings).or_default(&kernel);
+    settings.remark().iter().for_each(report_error);
+    too_late(wanted.values).iter().for_each(report_error);
     if settings.verbose {
-        complain(format!("Settings: {}", wanted.held().describe(&kernel)));
+        report_error(format!("Settings: {}", wanted.held().describe(&kernel)));
     }
     let (members, failures) = Members::of(targets);
-    failures.iter().for_each(complain);
+    failures.iter().for_each(report_error);
     if members.nobody_is_left() {
         return Err("nothing is left to follow".into());
     }
@@ -83,13 +82,13 @@ fn start<'a>(
 
 /// Follows a process and its descendants until they have ended, and says only what goes wrong.
 pub fn follow_family(process: &Process, settings: &SettingsArgs) {
-    process::raise_limit();
+    descriptors::raise_limit();
     let kernel = Kernel::new().unwrap_or_default();
-    let idle = Settings::new(settings, &kernel).values.idle.unwrap_or(kernel.defaults.idle);
+    let idle = Settings::new(settings).values.idle.unwrap_or(kernel.defaults.idle);
     let selection = SelectionArgs::default();
     let members = Members::of_family(process.clone());
     match Follower::of(members, settings, &selection, idle) {
         Ok(mut follower) => drop(follower.run(|| ())),
-        Err(message) => complain(format!("{process}: {message}")),
+        Err(message) => report_error(format!("{process}: {message}")),
     }
 }

@@ -5,8 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::errors;
-use crate::terminal::printable;
+use crate::text::{error, printable};
 
 /// What a group is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +107,7 @@ pub fn is_threaded(directory: &Path) -> bool {
 }
 
 /// The numbers of the processes in a group and in those below it.
-pub fn processes(directory: &Path) -> Vec<i32> {
+pub fn processes_of(directory: &Path) -> Vec<i32> {
     let mut processes = Vec::new();
     each_below(directory, &mut |path| {
         // A threaded group has none of its own, and one that is gone has none any more.
@@ -149,7 +148,7 @@ fn each_below(directory: &Path, visit: &mut impl FnMut(&Path) -> bool) {
 pub fn mounted_at() -> Result<PathBuf, String> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo");
     let mounts =
-        mounts.map_err(|error| format!("/proc/self/mountinfo: {}", errors::words(&error)))?;
+        mounts.map_err(|error| format!("/proc/self/mountinfo: {}", error::describe(&error)))?;
     Ok(mount_point(&mounts).ok_or("no cgroup v2 tree is mounted")?)
 }
 

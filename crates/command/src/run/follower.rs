@@ -14,28 +14,27 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, setsid};
 use rustix::process::{PTracer, child_subreaper, set_child_subreaper, set_ptracer};
 
-use crate::errors;
 use crate::follow::follow_family;
-use crate::log;
-use crate::process::{self, NotFollowed, Process};
+use crate::process::{NotFollowed, Process};
 use crate::settings::SettingsArgs;
-use crate::startup;
+use crate::sys::{descriptors, startup, syslog};
+use crate::text::error;
 
 /// Starts a follower of this process, which is about to become the program. Returns the follower's
 /// number when it has found that it may look into this process.
 pub fn start(settings: &SettingsArgs) -> Result<Pid, NotFollowed> {
-    let process = process::own().map_err(NotFollowed::for_now)?;
+    let process = Process::own().map_err(NotFollowed::for_now)?;
     if !children_share_the_pid_namespace() {
         let why = "its children are to be in another pid namespace (unshare(1) needs --fork)";
         return Err(NotFollowed::for_now(why.into()));
     }
     let no_process = |error: io::Error| {
-        let why = errors::words(&error);
+        let why = error::describe(&error);
         NotFollowed::for_now(format!("no other process can be started for it: {why} (ulimit -u)"))
     };
     let null = File::options().read(true).write(true).open("/dev/null");
     let null = null
-        .map_err(|error| NotFollowed::for_now(format!("/dev/null: {}", errors::words(&error))))?;
+        .map_err(|error| NotFollowed::for_now(format!("/dev/null: {}", error::describe(&error))))?;
     // As a seccomp filter does.
     let killed = |_| NotFollowed::for_now("its follower was killed".into());
     let (mut ours, its) = UnixStream::pair().map_err(no_process)?;
@@ -146,7 +145,7 @@ fn be_follower(
     stream: UnixStream,
     their_end: RawFd,
 ) -> ! {
-    let detached = detach(null, stream.as_raw_fd()).and_then(|()| log::begin());
+    let detached = detach(null, stream.as_raw_fd()).and_then(|()| syslog::open());
     let begun = say(&stream, getpid().as_raw()).and_then(|()| (&stream).read_exact(&mut [0]));
     if begun.is_err() {
         std::process::exit(1);
@@ -182,9 +181,11 @@ fn detach(null: &File, except: RawFd) -> io::Result<()> {
     rustix::stdio::dup2_stdin(null)?;
     rustix::stdio::dup2_stdout(null)?;
     rustix::stdio::dup2_stderr(null)?;
-    for fd in process::own_descriptors()?.into_iter().filter(|fd| *fd > 2 && *fd != except) {
-        // SAFETY: nothing in this process uses it any more. (One is the directory that was read,
-        // and closed already.)
+    for fd in descriptors::open()?.into_iter().filter(|fd| *fd > 2 && *fd != except) {
+        // SAFETY: whoever owns it is a variable of a caller, is not used any more, and is never
+        // dropped: this process does not return to them, it ends by exit(3). No static owns one
+        // (the log opens its socket later). One is the directory that was read, closed already,
+        // and nothing has been opened since.
         unsafe { libc::close(fd) };
     }
     Ok(())

@@ -9,7 +9,7 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::elf::{self, Machine};
 use super::printed;
-use crate::errors;
+use crate::text::error;
 
 /// The library's file name.
 const FILE_NAME: &str = "libkeepalive.so";
@@ -57,7 +57,7 @@ impl Library {
             io::ErrorKind::PermissionDenied => {
                 "no permission to read it, nor will the program have it".into()
             }
-            _ => errors::words(&error),
+            _ => error::describe(&error),
         };
         // The program may have another working directory when the loader opens it.
         let path = std::path::absolute(path).map_err(words)?;

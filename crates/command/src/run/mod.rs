@@ -17,13 +17,12 @@ use clap::Args;
 use nix::errno::Errno;
 use options::SYNCNT;
 
-use crate::errors;
+use crate::judge::too_late;
 use crate::kernel::Kernel;
-use crate::process::findings::too_late;
 use crate::process::yama_hides_children;
 use crate::settings::{Settings, SettingsArgs};
-use crate::startup;
-use crate::terminal::{complain, printable};
+use crate::sys::startup;
+use crate::text::{error, printable, report_error};
 use environment::Environment;
 use way::Way;
 
@@ -115,7 +114,7 @@ struct Failure(u8, String);
 /// Turns into the program; returns only if that failed.
 pub fn run(arguments: &RunArgs) -> ExitCode {
     let Err(Failure(status, message)) = start(arguments);
-    complain(message);
+    report_error(message);
     ExitCode::from(status)
 }
 
@@ -131,12 +130,12 @@ fn start(arguments: &RunArgs) -> Result<Infallible, Failure> {
     let debug = arguments.settings.debug;
     let mut environment = Environment::inherited();
     let kernel = Kernel::new().unwrap_or_default();
-    let mut settings = Settings::new(&arguments.settings, &kernel);
+    let mut settings = Settings::new(&arguments.settings);
     if !environment.chooses_values() {
         settings = settings.or_default(&kernel);
     }
-    environment.take_unusable(&settings, debug).iter().for_each(complain);
-    arguments.settings.remark().iter().for_each(complain);
+    environment.take_unusable(&settings, debug).iter().for_each(report_error);
+    arguments.settings.remark().iter().for_each(report_error);
     // The follower sets the bound on retransmissions on established connections only.
     let mut held = environment.held(&settings, &kernel);
     let follower = way.is_followed.then(|| follower::start(&held.arguments())).transpose();
@@ -146,19 +145,21 @@ fn start(arguments: &RunArgs) -> Result<Infallible, Failure> {
         held = environment.held(&settings, &kernel);
     }
     if follower.is_some() && debug {
-        complain("--debug: the follower reports no sockets; `keepalive show` tells what they have");
+        report_error(
+            "--debug: the follower reports no sockets; `keepalive show` tells what they have",
+        );
     }
     if arguments.settings.verbose {
         let mut said = vec![held.describe(&kernel)];
         said.extend(way.library.iter().map(|it| format!("library {}", printed(&it.path))));
         said.extend(way.obstacle);
         said.extend(follower.map(|it| format!("process {it} follows it")));
-        complain(said.join("; "));
-        too_late(held.values.map(|_, it| it.map(|it| it.value))).iter().for_each(complain);
+        report_error(said.join("; "));
+        too_late(held.values.map(|_, it| it.map(|it| it.value))).iter().for_each(report_error);
     }
     let asked = arguments.settings.verbose || arguments.follow;
     if follower.is_some() && asked && yama_hides_children() {
-        complain(
+        report_error(
             "the programs that it starts are followed by root only: Yama \
              (/proc/sys/kernel/yama/ptrace_scope is 1)",
         );
@@ -225,6 +226,6 @@ fn reason(name: &OsStr, error: &std::io::Error) -> String {
         std::io::ErrorKind::PermissionDenied => {
             "not an executable file, or you may not execute it".into()
         }
-        _ => errors::words(error),
+        _ => error::describe(error),
     }
 }

@@ -6,7 +6,7 @@ use super::library::Library;
 use super::program::{self, Obstacle};
 use super::{FAILED, Failure, RunArgs, printed};
 use crate::process::NotFollowed;
-use crate::terminal::complain;
+use crate::text::report_error;
 
 /// How keepalive gets into the program.
 pub struct Way {
@@ -39,7 +39,7 @@ impl Way {
             return Err(Failure(FAILED, refused(&what, Some(NotFollowed::WAY))));
         }
         if arguments.anyway {
-            complain(format!("{what}; starting it anyway"));
+            report_error(format!("{what}; starting it anyway"));
         }
         // The follower needs no library, but one that was named must be there.
         let needs_library = arguments.anyway || given.is_some();

@@ -7,7 +7,7 @@ use options::Mode;
 
 use super::{SettingsArgs, patience};
 use crate::kernel::Kernel;
-use crate::time;
+use crate::text::time;
 use crate::values::Values;
 
 /// What will hold: the values that are known, and the mode.
@@ -63,10 +63,10 @@ impl Held {
             Mode::On | Mode::Off => {}
         }
         if let Some(Setting { value, source }) = idle {
-            parts.push(format!("first probe after {} idle{source}", time::show_seconds(value)));
+            parts.push(format!("first probe after {} idle{source}", time::format_seconds(value)));
         }
         if let Some(Setting { value, source }) = interval {
-            parts.push(format!("then every {}{source}", time::show_seconds(value)));
+            parts.push(format!("then every {}{source}", time::format_seconds(value)));
         }
         if let Some(Setting { value, source }) = count {
             parts.push(match self.count_of_user_timeout() {
@@ -92,7 +92,7 @@ impl Held {
             Some(Setting { value, source }) if value > 0 => {
                 return format!(
                     "data in flight ends the connection after {}, also if the peer lives{source}",
-                    time::show_milliseconds(value)
+                    time::format_milliseconds(value)
                 );
             }
             _ => {}
@@ -103,13 +103,13 @@ impl Held {
             Some(Setting { value, source }) => {
                 format!(
                     "data in flight sent again at least every {}, given up within {}{source}",
-                    time::show_milliseconds(value),
-                    time::show_milliseconds(patience::in_flight(value, kernel.retries))
+                    time::format_milliseconds(value),
+                    time::format_milliseconds(patience::in_flight(value, kernel.retries))
                 )
             }
             None => format!(
                 "data in flight given up after about {} (kernel{})",
-                time::show_milliseconds(patience::model(
+                time::format_milliseconds(patience::model(
                     kernel.retries,
                     patience::RTO_MIN,
                     kernel.defaults.rto_max
@@ -174,7 +174,7 @@ mod tests {
         // Nothing at all is the kernel's idle time, not the one that this command chooses.
         let mode = Setting { value: Mode::On, source: Source::Argument };
         let arguments = Held { values: kernel, mode }.arguments();
-        let settings = crate::settings::Settings::new(&arguments, &Kernel::default());
+        let settings = crate::settings::Settings::new(&arguments);
         assert_eq!(settings.or_default(&Kernel::default()), settings);
         assert_eq!((arguments.idle, arguments.count), (Some(7200), None));
     }

@@ -3,7 +3,6 @@
 
 mod check;
 mod collect;
-mod covered;
 mod fold;
 mod json;
 mod marks;
@@ -22,12 +21,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::errors;
-use crate::kernel::Counters;
-use crate::process::{self, Network, SelectionArgs};
-use crate::terminal::{self, complain, print, print_json};
-use crate::time;
-use collect::{Found, collect};
+use crate::find::SelectionArgs;
+use crate::text::{self, error, print, print_json, report_error, time};
+use crate::worker;
+use collect::Collected;
 use page::Layout;
 use view::View;
 
@@ -137,11 +134,11 @@ impl ShowArgs {
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
-    time::within(text, Duration::from_millis(100)..=Duration::from_secs(24 * 60 * 60))
+    time::parse_in_range(text, Duration::from_millis(100)..=Duration::from_secs(24 * 60 * 60))
 }
 
 fn path_timeout(text: &str) -> Result<Duration, String> {
-    time::within(text, Duration::from_millis(1)..=Duration::from_secs(365 * 24 * 60 * 60))
+    time::parse_in_range(text, Duration::from_millis(1)..=Duration::from_secs(365 * 24 * 60 * 60))
 }
 
 /// Something was found that `--check` looks for.
@@ -150,12 +147,12 @@ const FINDINGS: u8 = 3;
 /// Shows what was asked for.
 pub fn show(arguments: &ShowArgs) -> ExitCode {
     if let Some(message) = arguments.watch.and_then(|_| misplaced_time(&arguments.processes)) {
-        complain(message);
+        report_error(message);
         return ExitCode::from(2);
     }
     match arguments.watch {
         Some(interval) => watch::watch(arguments, interval),
-        None => process::apart(|| show_once(arguments)),
+        None => worker::in_child(|| show_once(arguments)),
     }
 }
 
@@ -172,43 +169,35 @@ fn misplaced_time(targets: &[String]) -> Option<String> {
 
 /// The exit status.
 fn show_once(arguments: &ShowArgs) -> u8 {
-    let found = match collect(arguments) {
-        Ok(found) => found,
+    let collected = match Collected::new(arguments) {
+        Ok(collected) => collected,
         Err(message) => {
-            complain(message);
+            report_error(message);
             return 1;
         }
     };
-    found.messages.iter().for_each(complain);
-    let view = view(arguments, &found);
+    collected.messages.iter().for_each(report_error);
+    let view = View::new(arguments, &collected);
     let printed = if arguments.json {
         print_json(&json::document(&view))
     } else if arguments.openmetrics {
-        let counters = Counters::new().map_err(|error| {
-            complain(format!("/proc/net: {}", errors::words(&error)));
-        });
+        let counters = collected.counters.unwrap_or_default();
         // Names are as unaltered as in JSON.
-        print_json(&openmetrics::document(&view, arguments.path_timeout, counters.ok()))
+        print_json(&openmetrics::document(&view, arguments.path_timeout, counters))
     } else if arguments.check {
         print(&check::lines(&view))
     } else {
-        print(&text(arguments, &view, terminal::width()))
+        print(&text(arguments, &view, text::width()))
     };
     let has_findings = || view.sockets().any(|socket| !socket.findings.is_empty());
     if let Err(error) = printed {
-        complain(format!("stdout: {}", errors::words(&error)));
+        report_error(format!("stdout: {}", error::describe(&error)));
         1
     } else if arguments.check && has_findings() {
         FINDINGS
     } else {
-        u8::from(!found.is_complete || arguments.check && view.has_unknown())
+        u8::from(!collected.is_complete || arguments.check && view.has_unknown())
     }
-}
-
-/// What is shown of what was found.
-fn view<'a>(arguments: &ShowArgs, found: &'a Found) -> View<'a> {
-    let defaults = Network::own().kernel.ok().map(|kernel| kernel.defaults);
-    View::new(arguments, found, defaults)
 }
 
 /// For people, in lines that are this wide, if the width is known.
@@ -226,7 +215,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::process::findings::PATH_TIMEOUT;
+    use crate::judge::PATH_TIMEOUT;
 
     #[derive(Parser)]
     struct Arguments {

@@ -1,34 +1,34 @@
 //! The table of a process's sockets.
 
-use comfy_table::Color;
+use anstyle::AnsiColor as Color;
 use options::RTO_MAX;
 
 use super::fold::Row;
 use super::marks::Mark;
-use crate::grid::{Grid, Text};
-use crate::process::{SetBy, Socket, Timer, TimerKind};
-use crate::terminal::wrap;
-use crate::time;
+use crate::judge::{Judged, SetBy};
+use crate::process::{Timer, TimerKind};
+use crate::text::table::{Cell, Table};
+use crate::text::{time, wrap};
 
 /// At most this many descriptors are listed for a socket or a finding.
 const LISTED: usize = 6;
 
-/// The columns that are lost where the lines are too narrow, the first first. Before them LOCAL and
-/// REMOTE become one. FD, the address and KEEPALIVE stay.
-pub const LOST: [&str; 9] =
+/// Drops columns in this order until the table fits. Before that LOCAL and REMOTE become one column.
+/// FD, the address and KEEPALIVE stay.
+pub const DROPPED: [&str; 9] =
     ["SET BY", "TIMER", "RTO MAX", "USER TIMEOUT", "STATE", "COUNT", "EVERY", "SILENT", "IDLE"];
 
 /// The lines of a table, each row's followed by how many sockets are like it.
 pub fn lines(rows: &[Row], width: Option<usize>) -> Vec<String> {
-    let mut grid = grid(rows, false);
-    if width.is_some_and(|width| grid.width() > width) {
-        grid = self::grid(rows, true);
-        grid.fit(width, &LOST);
-        if width.is_some_and(|width| grid.width() > width) {
-            grid.rename("KEEPALIVE", "ON");
+    let mut table = columns(rows, false);
+    if width.is_some_and(|width| table.width() > width) {
+        table = columns(rows, true);
+        table.fit(width, &DROPPED);
+        if width.is_some_and(|width| table.width() > width) {
+            table.rename("KEEPALIVE", "ON");
         }
     }
-    let mut table = grid.lines().into_iter();
+    let mut table = table.lines().into_iter();
     let mut lines: Vec<_> = table.next().into_iter().collect();
     for (row, line) in rows.iter().zip(table) {
         lines.push(line);
@@ -37,24 +37,25 @@ pub fn lines(rows: &[Row], width: Option<usize>) -> Vec<String> {
     lines
 }
 
-fn grid(rows: &[Row], is_narrow: bool) -> Grid {
-    let mut grid = Grid::default();
+fn columns(rows: &[Row], is_narrow: bool) -> Table {
+    let mut table = Table::default();
     let sockets = || rows.iter().map(|row| row.socket);
-    let plain = |text: String| -> Text { (text, None) };
+    let plain = |text: String| -> Cell { (text, None) };
     let or_dash = |text: Option<String>| plain(text.unwrap_or("-".into()));
     if rows.iter().any(|row| row.mark.is_some()) {
-        grid.add("", rows.iter().map(|row| plain(row.mark.map_or("", Mark::sign).into())));
+        table.add("", rows.iter().map(|row| plain(row.mark.map_or("", Mark::sign).into())));
     }
     let descriptors = |fds: &[i32]| match fds {
         [first, .., _] if is_narrow => format!("{first}+{}", fds.len() - 1),
         _ => list(fds, ","),
     };
-    grid.add("FD", sockets().map(|socket| plain(descriptors(&socket.fds))));
-    grid.add("STATE", sockets().map(|socket| plain(socket.state.short().into())));
+    table.add("FD", sockets().map(|socket| plain(descriptors(&socket.fds))));
+    table.add("STATE", sockets().map(|socket| plain(socket.state.short().into())));
     let has_remote = || sockets().any(|socket| socket.remote.is_some());
     if !is_narrow && has_remote() {
-        grid.add("LOCAL", sockets().map(|socket| or_dash(socket.local.map(|it| it.to_string()))));
-        grid.add("REMOTE", sockets().map(|socket| or_dash(socket.remote.map(|it| it.to_string()))));
+        table.add("LOCAL", sockets().map(|socket| or_dash(socket.local.map(|it| it.to_string()))));
+        table
+            .add("REMOTE", sockets().map(|socket| or_dash(socket.remote.map(|it| it.to_string()))));
     } else {
         let is_remote = has_remote() && sockets().all(|socket| socket.remote.is_some());
         let header = match (is_remote, has_remote()) {
@@ -62,35 +63,36 @@ fn grid(rows: &[Row], is_narrow: bool) -> Grid {
             (false, true) => "ADDRESS",
             (false, false) => "LOCAL",
         };
-        let address = |socket: &Socket| socket.remote.or(socket.local).map(|it| it.to_string());
-        grid.add(header, sockets().map(|socket| or_dash(address(socket))));
+        let address = |socket: &Judged| socket.remote.or(socket.local).map(|it| it.to_string());
+        table.add(header, sockets().map(|socket| or_dash(address(socket))));
     }
-    grid.add("KEEPALIVE", sockets().map(keepalive));
-    grid.add("IDLE", sockets().map(|socket| value(socket, |it| it.idle.map(time::show_seconds))));
-    grid.add("EVERY", sockets().map(|it| value(it, |it| it.interval.map(time::show_seconds))));
-    grid.add("COUNT", sockets().map(|it| value(it, |it| Some(it.count?.to_string()))));
+    table.add("KEEPALIVE", sockets().map(keepalive));
+    table
+        .add("IDLE", sockets().map(|socket| value(socket, |it| it.idle.map(time::format_seconds))));
+    table.add("EVERY", sockets().map(|it| value(it, |it| it.interval.map(time::format_seconds))));
+    table.add("COUNT", sockets().map(|it| value(it, |it| Some(it.count?.to_string()))));
     // Few sockets have one.
     if sockets().any(|socket| user_timeout(socket).is_some()) {
-        let text = |socket| or_dash(user_timeout(socket).map(time::show_milliseconds));
-        grid.add("USER TIMEOUT", sockets().map(text));
+        let text = |socket| or_dash(user_timeout(socket).map(time::format_milliseconds));
+        table.add("USER TIMEOUT", sockets().map(text));
     }
     if sockets().any(|socket| bound(socket).is_some()) {
-        grid.add("RTO MAX", sockets().map(|it| or_dash(bound(it).map(time::show_milliseconds))));
+        table.add("RTO MAX", sockets().map(|it| or_dash(bound(it).map(time::format_milliseconds))));
     }
     if sockets().any(|socket| socket.info.is_some()) {
-        let silent = |socket: &Socket| socket.info.map(|info| time::show(info.silent_for));
-        grid.add("SILENT", sockets().map(|socket| or_dash(silent(socket))));
+        let silent = |socket: &Judged| socket.info.map(|info| time::format(info.silent_for));
+        table.add("SILENT", sockets().map(|socket| or_dash(silent(socket))));
     }
     if sockets().any(|socket| socket.timer.is_some()) {
-        let timer = |socket: &Socket| Some(describe(socket.timer.as_ref()?, socket));
-        grid.add("TIMER", sockets().map(|socket| or_dash(timer(socket))));
+        let timer = |socket: &Judged| Some(describe(socket.timer.as_ref()?, socket));
+        table.add("TIMER", sockets().map(|socket| or_dash(timer(socket))));
     }
-    let set_by = |socket: &Socket| plain(socket.set_by.map_or("?", SetBy::name).into());
-    grid.add("SET BY", sockets().map(set_by));
-    grid
+    let set_by = |socket: &Judged| plain(socket.set_by.map_or("?", SetBy::name).into());
+    table.add("SET BY", sockets().map(set_by));
+    table
 }
 
-fn keepalive(socket: &Socket) -> Text {
+fn keepalive(socket: &Judged) -> Cell {
     match socket.options.map(|options| options.keepalive) {
         Some(true) => ("on".into(), Some(Color::Green)),
         Some(false) => ("off".into(), Some(Color::Red)),
@@ -100,30 +102,30 @@ fn keepalive(socket: &Socket) -> Text {
 
 /// The value of an option, or why there is none.
 fn value(
-    socket: &Socket,
-    of: impl Fn(crate::values::Values<Option<u32>>) -> Option<String>,
-) -> Text {
+    socket: &Judged,
+    read: impl Fn(crate::values::Values<Option<u32>>) -> Option<String>,
+) -> Cell {
     let text = match socket.options {
         // A socket that can be looked into, but has no such option.
-        Some(options) => of(options.values).unwrap_or("n/a".into()),
+        Some(options) => read(options.values).unwrap_or("n/a".into()),
         None => "?".into(),
     };
     (text, None)
 }
 
 /// How long sent data may stay unacknowledged, in milliseconds, if the socket has such a limit.
-fn user_timeout(socket: &Socket) -> Option<u32> {
+fn user_timeout(socket: &Judged) -> Option<u32> {
     socket.options?.values.user_timeout.filter(|limit| *limit > 0)
 }
 
 /// The bound on the pauses between retransmissions, in milliseconds, if the socket has one.
-fn bound(socket: &Socket) -> Option<u32> {
+fn bound(socket: &Judged) -> Option<u32> {
     socket.options?.values.rto_max.filter(|bound| *bound < RTO_MAX.max)
 }
 
 /// A timer, as ss(8) prints it, in words.
-fn describe(timer: &Timer, socket: &Socket) -> String {
-    let when = time::show(timer.expires_in);
+fn describe(timer: &Timer, socket: &Judged) -> String {
+    let when = time::format(timer.expires_in);
     match timer.kind {
         TimerKind::Keepalive => match socket.info.map_or(0, |info| info.unanswered_probes) {
             0 => format!("keepalive in {when}"),

@@ -1,5 +1,5 @@
 //! `show --watch`: looks again and again. A child looks, and sends what is to be shown: where it
-//! hangs at a socket, the next one goes on without that process (process/apart.rs). The parent owns
+//! hangs at a socket, the next one goes on without that process (worker/child.rs). The parent owns
 //! the terminal.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,18 +9,16 @@ use std::time::{Duration, SystemTime};
 use anstyle::Style;
 use serde::{Deserialize, Serialize};
 
-use super::collect::collect;
+use super::collect::Collected;
 use super::marks::{Key, Marks, Seen, seen};
 use super::page::{Layout, group_findings, pages, warning};
 use super::table::list;
-use super::verdict::verdict;
 use super::view::View;
 use super::{ShowArgs, overview};
-use crate::errors;
-use crate::process::{Apart, receive};
-use crate::screen::{self, Event, Events};
-use crate::terminal::{append, complain, styled, wrap};
-use crate::time;
+
+use crate::text::screen::{self, Event, Events};
+use crate::text::{append, error, report_error, styled, time, wrap};
+use crate::worker::{Worker, receive};
 
 /// What a look has found.
 #[derive(Serialize, Deserialize)]
@@ -56,7 +54,7 @@ pub fn watch(arguments: &ShowArgs, interval: Duration) -> ExitCode {
     let mut events = match Events::new(is_drawn) {
         Ok(events) => events,
         Err(error) => {
-            complain(format!("signalfd(2): {}", errors::words(&error)));
+            report_error(format!("signalfd(2): {}", error::describe(&error)));
             return ExitCode::FAILURE;
         }
     };
@@ -64,7 +62,7 @@ pub fn watch(arguments: &ShowArgs, interval: Duration) -> ExitCode {
     // The terminal is as it was before anything else is said.
     drop(events);
     end.unwrap_or_else(|message| {
-        complain(message);
+        report_error(message);
         ExitCode::FAILURE
     })
 }
@@ -76,14 +74,16 @@ fn looks(
     is_drawn: bool,
     events: &mut Events,
 ) -> Result<ExitCode, String> {
-    let mut apart = Apart::default();
+    let mut worker = Worker::default();
     let mut past = Past::default();
     loop {
         let mut document = Vec::new();
-        let sent = apart.run(
-            |voice| {
+        let sent = worker.run(
+            |sender| {
                 let look = look(arguments, interval, is_drawn, &past);
-                voice.send(&serde_json::to_vec(&look).expect("no map with keys other than text"));
+                sender.send_document(
+                    &serde_json::to_vec(&look).expect("no map with keys other than text"),
+                );
             },
             |word| receive(&mut document, word),
             Some(events.signals()),
@@ -104,11 +104,11 @@ fn looks(
             events.draw(&look.text).map(|()| true)
         } else {
             if look.messages != past.messages {
-                look.messages.iter().for_each(complain);
+                look.messages.iter().for_each(report_error);
             }
             append(&look.text)
         };
-        if !is_read.map_err(|error| format!("stdout: {}", errors::words(&error)))? {
+        if !is_read.map_err(|error| format!("stdout: {}", error::describe(&error)))? {
             return Ok(ExitCode::SUCCESS);
         }
         let were_there = past.seen.is_some();
@@ -136,8 +136,8 @@ fn look(
     is_drawn: bool,
     past: &Past,
 ) -> Result<Look, String> {
-    let found = collect(arguments)?;
-    let view = super::view(arguments, &found);
+    let collected = Collected::new(arguments)?;
+    let view = View::new(arguments, &collected);
     let seen = seen(&view);
     let findings = findings(&view);
     let size = screen::size().filter(|_| is_drawn);
@@ -146,13 +146,13 @@ fn look(
             let before = past.seen.as_ref();
             let marks = Marks::new(before, &seen);
             let head = head(interval, before, &seen, &marks);
-            drawn(arguments, &view, &head, size, &marks, &findings, &found.messages)
+            drawn(arguments, &view, &head, size, &marks, &findings, &collected.messages)
         }
-        None => appended(&verdict(&view), &findings, &past.findings),
+        None => appended(&view.verdict(), &findings, &past.findings),
     };
-    let processes = found.processes.len();
+    let processes = collected.processes.len();
     let seen = seen.into_iter().collect();
-    Ok(Look { text, seen, findings, messages: found.messages, processes })
+    Ok(Look { text, seen, findings, messages: collected.messages, processes })
 }
 
 /// Each finding of each process.
@@ -160,7 +160,7 @@ fn findings(view: &View) -> Vec<Told> {
     let mut told = Vec::new();
     for shown in &view.processes {
         let process = &shown.process.process;
-        for (finding, fds) in group_findings(shown.known()) {
+        for (finding, fds) in group_findings(shown.sockets()) {
             let mut hasher = DefaultHasher::new();
             (process.pid, finding.kind()).hash(&mut hasher);
             let words = format!("{process}: fd {}: {finding}", list(&fds, ", "));
@@ -188,7 +188,7 @@ fn appended(verdict: &str, findings: &[Told], before: &[Told]) -> String {
 fn head(interval: Duration, before: Option<&Seen>, now: &Seen, marks: &Marks) -> String {
     let time = humantime::format_rfc3339_seconds(SystemTime::now());
     let changes = before.map_or(String::new(), |before| changes(before, now, marks));
-    format!("{time}, every {}{changes}; q ends it", time::show(interval))
+    format!("{time}, every {}{changes}; q ends it", time::format(interval))
 }
 
 /// What is drawn on a screen of this size.
@@ -206,7 +206,7 @@ fn drawn(
     for message in messages {
         text += &(wrap(&format!("keepalive: {message}"), width) + "\n");
     }
-    text += &(styled(&wrap(&verdict(view), width), Style::new().bold()) + "\n");
+    text += &(styled(&wrap(&view.verdict(), width), Style::new().bold()) + "\n");
     if arguments.is_overview() {
         text += &format!("\n{}", overview::table(view, width, marks).join("\n"));
     } else {

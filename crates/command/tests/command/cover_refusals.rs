@@ -1,5 +1,5 @@
 //! `cover`: every reason for which there is no cover, provoked for real: the command names it, and
-//! says what to do. (Old kernels are not among them: src/ebpf/refusal.rs has unit tests of those.)
+//! says what to do. (Old kernels are not among them: src/bpf/refusal.rs has unit tests of those.)
 
 use std::process::Command;
 

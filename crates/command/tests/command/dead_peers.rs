@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::support::namespace::ran_in_user_namespace;
-use crate::support::{self, bare, run, stdout};
+use crate::support::{self, bare, finish, run, stdout, texts};
 use crate::{Target, keepalive, sockets};
 
 /// The program in a network namespace of its own, started by this command.
@@ -65,6 +65,27 @@ fn a_peer_that_answers_gets_the_user_timeout() {
     target.ask("echo");
 }
 
+/// The peers answer, but the kernel refuses what was to be set then.
+#[test]
+#[ignore = "needs user namespaces"]
+fn a_refused_user_timeout_is_not_taken_for_silence() {
+    if ran_in_user_namespace() {
+        return;
+    }
+    let target = silent_target();
+    let refuses = ["-DFORBIDDEN=SYS_setsockopt", "-DOPTION=18"];
+    let mut attach = bare(support::compile("user_timeout/without_pidfd_getfd", &refuses));
+    attach.args([env!("CARGO_BIN_EXE_keepalive"), "attach"]).args(TIMES.split(' '));
+    let output = finish(attach.arg(target.pid().to_string()));
+    let (stdout, stderr) = texts(&output);
+    assert_eq!(output.status.code(), Some(1), "{stdout}{stderr}");
+    // The listening socket too: its options are refused at once.
+    assert!(stdout.contains("2 sockets changed (2 connected); refused: 3\n"), "{stdout}");
+    assert!(!stdout.contains("not answering"), "{stdout}");
+    let refusal = ": setsockopt(2), TCP_USER_TIMEOUT=6000: operation not permitted";
+    assert_eq!(stderr.matches(refusal).count(), 3, "{stderr}");
+}
+
 #[test]
 #[ignore = "needs user namespaces, and nft (Debian: nftables)"]
 fn a_single_lost_probe_does_not_end_a_living_connection() {
@@ -96,7 +117,7 @@ fn a_dead_connection_ends_and_the_probes_are_counted_meanwhile() {
     lose_everything(&target);
     attach(&target);
     let page = stdout(&mut keepalive(&format!("show {}", target.pid())));
-    assert!(page.contains(" of 3 probes unanswered, not heard for "), "{page}");
+    assert!(page.contains(" of 3 probes unanswered, silent for "), "{page}");
     std::thread::sleep(Duration::from_millis(3500));
     let states: Vec<_> =
         sockets(target.pid()).iter().map(|socket| socket["state"].to_string()).collect();

@@ -35,7 +35,7 @@ fn every_option_is_in_the_manual_pages_and_completions() {
         ("attach", "remote"),
         ("attach", "follow"),
         ("cover", "foreground"),
-        ("probe", "resolution"),
+        ("measure", "resolution"),
     ] {
         let page = read(&format!("keepalive-{command}.1"));
         // In bold and by itself: at the head of an entry, not in an example.
@@ -56,7 +56,7 @@ fn the_short_help_fits_a_screen() {
         ("show", "--all"),
         ("attach", "--dead-after"),
         ("cover", "--dead-after"),
-        ("probe", "--max"),
+        ("measure", "--max"),
     ] {
         let help = support::stdout(crate::keepalive(command).arg("-h").env("COLUMNS", "80"));
         let lines: Vec<_> = help.lines().collect();
@@ -70,7 +70,7 @@ fn the_short_help_fits_a_screen() {
 /// What is laid out by hand below the options is not broken anew at 80 columns.
 #[test]
 fn the_lines_below_the_options_fit_a_terminal() {
-    for command in ["", "run", "show", "attach", "cover", "probe"] {
+    for command in ["", "run", "show", "attach", "cover", "measure"] {
         let [narrow, wide] = ["80", "100"].map(|columns| {
             support::stdout(crate::keepalive(command).arg("--help").env("COLUMNS", columns))
         });
@@ -98,8 +98,8 @@ fn the_pages_describe_the_json() {
         names.map(|(name, _)| name.to_owned()).collect()
     };
     for (command, file, structs, least) in [
-        ("probe", "probe/json.rs", &["Document", "Settings"][..], 18),
-        ("cover", "ebpf/entry.rs", &["Entry"], 15),
+        ("measure", "measure/json.rs", &["Document", "Settings"][..], 18),
+        ("cover", "bpf/entry.rs", &["Entry"], 15),
     ] {
         let help = support::stdout(&mut crate::keepalive(&format!("{command} --help")));
         assert!(help.contains(&format!("keepalive-{command}(1)")), "{help}");
@@ -134,7 +134,7 @@ fn the_pages_have_the_sections_of_a_manual_page() {
         ),
         ("keepalive-attach", format!("{middle} SETTINGS EXIT_STATUS EXAMPLES SEE_ALSO")),
         ("keepalive-cover", format!("{middle} SETTINGS JSON EXIT_STATUS EXAMPLES SEE_ALSO")),
-        ("keepalive-probe", format!("{middle} JSON EXIT_STATUS EXAMPLES SEE_ALSO")),
+        ("keepalive-measure", format!("{middle} JSON EXIT_STATUS EXAMPLES SEE_ALSO")),
     ] {
         let page = std::fs::read_to_string(directory.join(format!("{name}.1"))).expect("a page");
         let headings = page.lines().filter_map(|line| line.strip_prefix(".SH "));
@@ -148,7 +148,7 @@ fn the_pages_have_the_sections_of_a_manual_page() {
             "keepalive-show",
             "keepalive-attach",
             "keepalive-cover",
-            "keepalive-probe",
+            "keepalive-measure",
         ] {
             let link = format!("\\fB{}\\fR(1)", other.replace('-', "\\-"));
             assert_eq!(see_also.contains(&link), other != name, "{name}: {other}");
@@ -183,7 +183,7 @@ fn the_pages_render_without_warnings() {
         "keepalive-show",
         "keepalive-attach",
         "keepalive-cover",
-        "keepalive-probe",
+        "keepalive-measure",
     ];
     let pages = pages.map(|name| directory.join(format!("{name}.1")));
     for page in pages.iter().chain([&by_hand]) {

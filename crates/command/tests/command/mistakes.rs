@@ -53,8 +53,8 @@ const TIMES: [(&str, &str, &str); 10] = [
     ("cover --user-timeout=", "--user-timeout <TIME>", "from 0s to 2147483647ms"),
     ("show --path-timeout", "--path-timeout <TIME>", "from 1ms to 8760h"),
     ("show --watch=", "--watch[=<TIME>]", "from 100ms to 24h"),
-    ("probe --max", "--max <TIME>", "from 5s to 24h"),
-    ("probe --max=", "--max <TIME>", "from 5s to 24h"),
+    ("measure --max", "--max <TIME>", "from 5s to 24h"),
+    ("measure --max=", "--max <TIME>", "from 5s to 24h"),
 ];
 
 #[test]
@@ -95,9 +95,9 @@ fn a_number_is_refused_in_the_same_words_everywhere() {
         ("cover --syn-count", "--syn-count <N>", "from 1 to 127"),
         ("attach --port", "--port <PORT>", "from 1 to 65535"),
         ("show --port=", "--port <PORT>", "from 1 to 65535"),
-        ("probe --resolution", "--resolution <PERCENT>", "from 1 to 50"),
-        ("probe --parallel", "--parallel <N>", "from 6 to 100"),
-        ("probe --listen", "--listen <[ADDRESS:]PORT>", "from 1 to 65535"),
+        ("measure --resolution", "--resolution <PERCENT>", "from 1 to 50"),
+        ("measure --parallel", "--parallel <N>", "from 6 to 100"),
+        ("measure --listen", "--listen <[ADDRESS:]PORT>", "from 1 to 65535"),
     ] {
         for value in ["0", "-1", "+9", "9.5", "70000", "99999999999999999999", "http", "9 "] {
             let expected = format!(
@@ -110,22 +110,22 @@ fn a_number_is_refused_in_the_same_words_everywhere() {
 }
 
 #[test]
-fn what_probe_cannot_use_is_refused_by_its_name() {
+fn what_measure_cannot_use_is_refused_by_its_name() {
     for (arguments, accepted) in [
-        ("probe example.com", "the port is missing, as in example.com:443"),
-        ("probe 2001:db8::1:443", "an IPv6 address is written [2001:db8::1]:443"),
-        ("probe ::1:80", "an IPv6 address is written [2001:db8::1]:443"),
-        ("probe [::1:80", "an IPv6 address is written [2001:db8::1]:443"),
-        ("probe [::1]", "the port is missing, as in example.com:443"),
-        ("probe a:http", "'[HOST:PORT]': the port is not a whole number from 1 to 65535"),
-        ("probe a:65536", "the port is not a whole number from 1 to 65535"),
-        ("probe a:0", "the port is not a whole number from 1 to 65535"),
-        ("probe --max 4s a:1", "not a time from 5s to 24h"),
-        ("probe --max 2M a:1", "minutes are written 2m"),
-        ("probe --send \\q a:1", "after a backslash stands r, n, t, a backslash or xNN"),
-        ("probe --listen host:1", "not [ADDRESS:]PORT with an IP address"),
-        ("probe --listen 1 a:1", "cannot be used with"),
-        ("probe", "<HOST:PORT>"),
+        ("measure example.com", "the port is missing, as in example.com:443"),
+        ("measure 2001:db8::1:443", "an IPv6 address is written [2001:db8::1]:443"),
+        ("measure ::1:80", "an IPv6 address is written [2001:db8::1]:443"),
+        ("measure [::1:80", "an IPv6 address is written [2001:db8::1]:443"),
+        ("measure [::1]", "the port is missing, as in example.com:443"),
+        ("measure a:http", "'[HOST:PORT]': the port is not a whole number from 1 to 65535"),
+        ("measure a:65536", "the port is not a whole number from 1 to 65535"),
+        ("measure a:0", "the port is not a whole number from 1 to 65535"),
+        ("measure --max 4s a:1", "not a time from 5s to 24h"),
+        ("measure --max 2M a:1", "minutes are written 2m"),
+        ("measure --send \\q a:1", "after a backslash stands r, n, t, a backslash or xNN"),
+        ("measure --listen host:1", "not [ADDRESS:]PORT with an IP address"),
+        ("measure --listen 1 a:1", "cannot be used with"),
+        ("measure", "<HOST:PORT>"),
     ] {
         let said = said(arguments);
         assert!(said.contains(accepted), "{arguments}: {said}");
@@ -141,8 +141,8 @@ fn an_error_of_the_system_is_told_in_words() {
     let mut help = keepalive("--help");
     help.stdout(full());
     for (command, words) in [
-        (&mut keepalive("probe --listen 192.0.2.1:7"), ": 192.0.2.1:7: cannot assign requested"),
-        (&mut keepalive("probe no-such-host.invalid:7"), ": no-such-host.invalid:7: "),
+        (&mut keepalive("measure --listen 192.0.2.1:7"), ": 192.0.2.1:7: cannot assign requested"),
+        (&mut keepalive("measure no-such-host.invalid:7"), ": no-such-host.invalid:7: "),
         (&mut show, "keepalive: stdout: no space left on device\n"),
         (&mut help, "keepalive: stdout: no space left on device\n"),
         (&mut keepalive("run --library / true"), "keepalive: the library /: not a regular file\n"),
@@ -157,7 +157,7 @@ fn an_error_of_the_system_is_told_in_words() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     drop(listener);
-    let output = support::finish(&mut keepalive(&format!("probe {address}")));
+    let output = support::finish(&mut keepalive(&format!("measure {address}")));
     let (stdout, _) = support::texts(&output);
     assert_eq!(stdout, format!("{address}: cannot be reached: connection refused\n"));
 }

@@ -77,7 +77,7 @@ fn the_exit_status_of_a_failure_holds_though_nothing_can_be_said() {
             ("show 999999999", 1),
             ("attach --idle 60 no-such-program", 1),
             ("show --nonsense", 2),
-            ("probe example.com", 2),
+            ("measure example.com", 2),
             ("nonsense", 2),
         ] {
             let seen = finish(&keepalive(arguments), sink, 2);

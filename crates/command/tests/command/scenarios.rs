@@ -1,4 +1,4 @@
-//! The paths and servers that `keepalive probe` is tried with.
+//! The paths and servers that `keepalive measure` is tried with.
 
 use std::process::Command;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub enum Expected {
 
 /// Who listens.
 pub enum Server {
-    /// `keepalive probe --listen`.
+    /// `keepalive measure --listen`.
     Ours,
     /// tests/hosts/habits.py, with two thirds of the limit as its time, or this number.
     Habit(&'static str, Option<u32>),
@@ -251,7 +251,7 @@ impl Scenario {
         let port = match self.server {
             Server::Ours => {
                 let mut listen = server.command(env!("CARGO_BIN_EXE_keepalive"), None);
-                start(listen.args(["probe", "--listen", "7000"]), "Listening");
+                start(listen.args(["measure", "--listen", "7000"]), "Listening");
                 7000
             }
             Server::Habit(habit, number) => {
@@ -276,7 +276,7 @@ impl Scenario {
             }
             Server::Haproxy => {
                 let mut listen = server.command(env!("CARGO_BIN_EXE_keepalive"), None);
-                start(listen.args(["probe", "--listen", "7001"]), "Listening");
+                start(listen.args(["measure", "--listen", "7001"]), "Listening");
                 let file = support::scratch("haproxy.cfg");
                 let text = format!(
                     "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client {short}s\n  \

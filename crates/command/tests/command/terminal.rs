@@ -129,16 +129,16 @@ fn a_table_fits_the_terminal_and_is_coloured_there() {
 }
 
 #[test]
-fn probe_shows_how_far_it_is_in_one_line_and_ends_at_ctrl_c() {
+fn measure_shows_how_far_it_is_in_one_line_and_ends_at_ctrl_c() {
     let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let mut command = support::bare("env");
-    command.args(["--default-signal", env!("CARGO_BIN_EXE_keepalive"), "probe"]);
+    command.args(["--default-signal", env!("CARGO_BIN_EXE_keepalive"), "measure"]);
     command.arg(server.local_addr().expect("its address").to_string());
-    let mut probe = on_terminal(command);
-    probe.expect("remembered for 2 s; next one is asked in ").expect("how far it is");
+    let mut measure = on_terminal(command);
+    measure.expect("remembered for 2 s; next one is asked in ").expect("how far it is");
     // In place of the last one.
-    probe.expect("\r\u{1b}[K").expect("the line is erased");
-    probe.send(ControlCode::EndOfText).expect("sent");
-    probe.expect("interrupted: closing the connections").expect("what it does");
-    probe.expect("interrupted; connections were remembered for 2 s").expect("what is known");
+    measure.expect("\r\u{1b}[K").expect("the line is erased");
+    measure.send(ControlCode::EndOfText).expect("sent");
+    measure.expect("interrupted: closing the connections").expect("what it does");
+    measure.expect("interrupted; connections were remembered for 2 s").expect("what is known");
 }

@@ -87,6 +87,20 @@ fn the_screen_is_drawn_again_and_left_as_it_was() {
     }
 }
 
+/// A terminal whose keys cannot be read: stdin is open for writing only.
+#[test]
+fn keys_that_cannot_be_read_leave_the_terminal_as_it_was() {
+    let target = watched();
+    let mut session = shell(100, 30);
+    watch(&mut session, &format!("{} 0>\"$(tty)\"", target.pid()));
+    session.expect("every 200ms").expect("a look");
+    session.send("\n").expect("sent");
+    session.expect("every 200ms").expect("a look after the key");
+    session.expect("every 200ms").expect("one more");
+    session.send(ControlCode::EndOfText).expect("sent");
+    is_as_before(&mut session);
+}
+
 /// The process that watches this target: the parent of the two, if there are two.
 fn watcher(target: &Target) -> Pid {
     let argument = target.pid().to_string();
@@ -214,8 +228,8 @@ fn a_check_tells_by_its_exit_status() {
     let fds = fds.join(", ");
     let off = format!(
         "2 connections: all off\n\
-         watched ({pid}): fd {fds}: keepalive off: that the peer is gone is never noticed while the \
-         connection is idle\n"
+         watched ({pid}): fd {fds}: keepalive off: a dead peer goes unnoticed while the connection is \
+         idle\n"
     );
     assert_eq!(check(&pid.to_string()), (off, Some(3)));
     assert_eq!(check(&format!("--json {pid}")).1, Some(3));

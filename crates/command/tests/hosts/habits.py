@@ -1,4 +1,4 @@
-"""A server on a port with one of the habits that `keepalive probe` meets, or a slow path:
+"""A server on a port with one of the habits that `keepalive measure` meets, or a slow path:
 
     close SECONDS, reset SECONDS   ends connections that carry no data
     probe SECONDS                  sends keepalive probes of its own

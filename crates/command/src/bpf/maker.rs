@@ -1,0 +1,156 @@
+//! New covers: the programs for some settings, given to the kernel.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use options::Mode;
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use super::btf::Btf;
+use super::fields::Fields;
+use super::programs::Plan;
+use super::record::{Counters, Record};
+use super::syscall::{Kind, Map, Program};
+use super::{BTF, Refusal, kinds_of};
+use crate::settings::Settings;
+
+/// What a new cover needs of the kernel, found once.
+pub struct Maker {
+    settings: Settings,
+    foreground: Option<u32>,
+    fields: Option<Fields>,
+    hz: u32,
+}
+
+/// The programs of a new cover, in the kernel but nowhere attached.
+pub struct NewCover {
+    pub(super) programs: Vec<(Kind, Program)>,
+}
+
+impl Maker {
+    /// For covers with these settings, which last as long as their cgroup, or as this process.
+    pub fn new(settings: Settings, is_foreground: bool) -> Result<Self, Refusal> {
+        // Before Linux 5.11 programs and maps count as locked memory. Where it is not allowed, the
+        // kernel says so then.
+        let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
+        let fields = match settings.mode {
+            // The operator has the last word, whatever the program chose.
+            Mode::Force => None,
+            _ => {
+                let bytes = std::fs::read(BTF).map_err(Refusal::NoBtf)?;
+                let found = Btf::read(&bytes).map_err(String::from);
+                Some(found.and_then(|btf| Fields::find(&btf)).map_err(Refusal::StrangeBtf)?)
+            }
+        };
+        let hz = jiffies().map_err(|error| Refusal::Other("clock_getres(2)", error))?;
+        let foreground = is_foreground.then(std::process::id);
+        Ok(Self { settings, foreground, fields, hz })
+    }
+
+    /// Gives the programs to the kernel, which checks them.
+    pub fn load(&self) -> Result<NewCover, Refusal> {
+        let record = Record {
+            settings: self.settings,
+            foreground: self.foreground,
+            counters: Counters::default(),
+        };
+        let map = Map::new(&record.words()).map_err(Refusal::of_map)?;
+        let plan = Plan {
+            settings: &self.settings,
+            fields: self.fields.as_ref(),
+            hz: self.hz,
+            map: map.0.as_raw_fd(),
+        };
+        let programs = kinds_of(self.settings.mode).iter().map(|&kind| {
+            let code = match kind {
+                Kind::SockOps => plan.sock_ops(),
+                Kind::Setsockopt => plan.setsockopt(rustix::param::page_size() as i32),
+            };
+            let program = Program::load(kind, &code, &mut []).map_err(|error| {
+                // Once more, for the verifier's reason.
+                let mut log = vec![0; 1 << 20];
+                match Program::load(kind, &code, &mut log) {
+                    Err(_) => Refusal::of_program(error, &log),
+                    Ok(_) => Refusal::of_program(error, &[]),
+                }
+            })?;
+            Ok((kind, program))
+        });
+        programs.collect::<Result<_, _>>().map(|programs| NewCover { programs })
+    }
+}
+
+/// How many jiffies the kernel has in a second: the resolution of its coarse clocks
+/// (kernel/time/posix-timers.c, `posix_get_coarse_res`).
+fn jiffies() -> io::Result<u32> {
+    let clock = nix::time::ClockId::CLOCK_MONOTONIC_COARSE;
+    let tick = Duration::from(nix::time::clock_getres(clock)?).as_nanos();
+    let hz = 1_000_000_000_u128.checked_div(tick).and_then(|hz| u32::try_from(hz).ok());
+    hz.filter(|hz| (1..=10_000).contains(hz)).ok_or(Errno::RANGE.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use options::OPTIONS;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::values::Values;
+
+    const MODES: [Mode; 3] = [Mode::On, Mode::Skip, Mode::Force];
+
+    /// Those options that the number has the bits of, each with a value of its range.
+    fn values(subset: usize, value: impl Fn(&options::TcpOption) -> u32) -> Values<Option<u32>> {
+        let is_in = |option: &options::TcpOption| {
+            let place = OPTIONS.iter().position(|it| it.number == option.number);
+            place.is_some_and(|place| subset >> place & 1 == 1)
+        };
+        Values::<()>::default().map(|option, ()| is_in(option).then(|| value(option)))
+    }
+
+    fn is_taken(settings: Settings) {
+        static FIELDS: LazyLock<Option<Fields>> = LazyLock::new(|| {
+            let settings = Settings { values: Values::default(), mode: Mode::On };
+            Maker::new(settings, false).expect("BTF").fields
+        });
+        let fields = FIELDS.filter(|_| settings.mode != Mode::Force);
+        let maker = Maker { settings, foreground: None, fields, hz: 250 };
+        if let Err(refusal) = maker.load() {
+            panic!("{settings:?}: {refusal}");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs root: loads BPF programs"]
+    fn every_mode_and_every_subset_of_values_passes_the_verifier() {
+        for mode in MODES {
+            for subset in 0..1 << OPTIONS.len() {
+                is_taken(Settings { values: values(subset, |option| option.min), mode });
+            }
+            is_taken(Settings { values: values(usize::MAX, |option| option.max), mode });
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..Default::default() })]
+
+        #[test]
+        #[ignore = "needs root: loads BPF programs"]
+        fn every_value_passes_the_verifier(subset: usize, mode in 0..3_usize, share in 0.0..=1.0) {
+            let value = |option: &options::TcpOption| {
+                option.min + (f64::from(option.max - option.min) * share) as u32
+            };
+            is_taken(Settings { values: values(subset, value), mode: MODES[mode] });
+        }
+    }
+
+    #[test]
+    fn a_second_has_as_many_jiffies_as_the_kernel_says() {
+        let hz = jiffies().expect("a clock");
+        assert!([100, 250, 300, 1000].contains(&hz), "{hz}");
+    }
+}
