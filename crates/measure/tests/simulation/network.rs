@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::world::{Forgets, Habit, World};
-use crate::measure::search::{Action, Event};
+use libkeepalive_measure::search::{Action, Event};
+
+use crate::world::{Forgets, Habit, World};
 
 /// What happens at some time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -110,7 +111,7 @@ impl Simulation {
         now - since <= self.limit(id)
     }
 
-    /// Does what the search asks for.
+    /// Does what the search decides.
     pub fn act(&mut self, now: f64, action: Action) {
         match action {
             Action::Open(id) => {
@@ -137,12 +138,12 @@ impl Simulation {
                 self.connections.resize(self.connections.len().max(id + 1), Connection::default());
                 self.connections[id].is_alive = false;
             }
-            Action::Ask(id) => self.ask(now, id),
+            Action::Probe(id) => self.probe(now, id),
         }
     }
 
-    fn ask(&mut self, now: f64, id: usize) {
-        assert!(self.connections[id].is_alive, "{id} is asked, but closed");
+    fn probe(&mut self, now: f64, id: usize) {
+        assert!(self.connections[id].is_alive, "{id} is probed, but closed");
         self.connections[id].is_pending = true;
         if !self.passes(now) {
             return;

@@ -1,27 +1,20 @@
-//! Which connection is to be asked after which idle time. Times are in seconds.
+//! Which connection to probe after which idle time. Times are in seconds.
 
-/// Just above the usual limits: a timeout of a minute is found between 45 and 61.5 s.
-const RUNGS: [f64; 21] = [
-    10.4, 15.5, 20.6, 31.0, 45.0, 61.5, 92.0, 123.0, 184.0, 244.0, 305.0, 356.0, 610.0, 910.0,
-    1215.0, 1815.0, 2715.0, 3620.0, 5450.0, 7250.0, 7500.0,
-];
+use crate::timing::{MIN_RUNG_FACTOR, RUNGS};
 
-/// A rung this close to the last one is left out.
-const CLOSE: f64 = 1.02;
-
-/// The idle times to ask after: up to `max`, which is the last, and not more than `number`.
+/// The idle times to probe after: up to `max`, which is the last, and not more than `number`.
 pub fn ladder(max: f64, number: usize) -> Vec<f64> {
-    let below = RUNGS.into_iter().filter(|rung| rung * CLOSE < max);
+    let below = RUNGS.into_iter().filter(|rung| rung * MIN_RUNG_FACTOR < max);
     let all: Vec<f64> = below.chain([max]).collect();
     let number = number.clamp(1, all.len());
     // Evenly among them, the last one always.
     (1..=number).map(|place| all[place * all.len() / number - 1]).collect()
 }
 
-/// Which of these connections, with their idle times, to ask after which idle time, to find out
+/// Which of these connections, with their idle times, to probe after which idle time, to find out
 /// where between `low` and `high` the limit is.
 ///
-/// Those that have been idle for as long as that already are asked at once, but no two that are
+/// Those that have been idle for as long as that already are probed at once, but no two that are
 /// about as long idle. Where there are none, those that have been idle longest are waited for.
 pub fn refinement(
     low: f64,
@@ -35,8 +28,9 @@ pub fn refinement(
     let mut at_once: Vec<(usize, f64)> = Vec::new();
     for (id, idle) in &longest_first {
         let is_inside = *idle > low * margin && *idle < high / margin;
-        let is_apart = at_once.last().is_none_or(|last| last.1 > idle * (1.0 + resolution / 2.0));
-        if is_inside && is_apart {
+        let is_distinct =
+            at_once.last().is_none_or(|last| last.1 > idle * (1.0 + resolution / 2.0));
+        if is_inside && is_distinct {
             at_once.push((*id, *idle));
         }
     }
@@ -73,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_been_idle_long_enough_is_asked_at_once() {
+    fn what_has_been_idle_long_enough_is_probed_at_once() {
         let idle = [(1, 347.6), (2, 342.5), (3, 337.0), (4, 327.0), (5, 296.0)];
         let plan = refinement(305.0, 356.6, 0.05, &idle);
         assert_eq!(plan, [(1, 347.6), (3, 337.0), (4, 327.0)]);

@@ -1,14 +1,13 @@
 //! How well limits are found: a table of docs/measure.md comes from here.
 
-#[path = "../../../../../tests/support/document.rs"]
+#[path = "../../../../tests/support/document.rs"]
 #[allow(dead_code, reason = "other tests use all of it")]
 mod document;
 
-use super::world::World;
-use super::{MAX, PARALLEL, is_right, run};
-use crate::measure::evidence::How;
-use crate::measure::report::Recommended;
-use crate::measure::search::Found;
+use libkeepalive_measure::{Finding, How, Recommended};
+
+use crate::world::World;
+use crate::{PARALLEL, is_forgotten, run, seconds};
 
 /// Timeouts from 1 s to 2 h, so many.
 fn limits(number: i32) -> impl Iterator<Item = f64> {
@@ -33,16 +32,16 @@ fn row(what: &str, loss: f64, limits: impl Iterator<Item = f64>) -> String {
     let (mut widths, mut times, mut connections) = (Vec::new(), Vec::new(), Vec::new());
     let mut runs = 0;
     for (limit, seed) in limits.flat_map(|limit| [(limit, 1), (limit, 2)]) {
-        let result = run(&World::new(limit, loss), MAX, PARALLEL, seed ^ limit.to_bits());
-        let is_right = result.found == Found::Forgotten(How::Silence) && is_right(&result, limit);
-        assert!(is_right, "{limit} s, {loss}: {result:?}");
+        let outcome = run(&World::new(limit, loss), PARALLEL, seed ^ limit.to_bits());
+        assert!(is_forgotten(&outcome, limit, How::Silence), "{limit} s, {loss}: {outcome:?}");
         runs += 1;
         // Below, a few seconds are a large share.
         if limit > 20.0 {
-            let low = result.low.unwrap_or(0.0);
-            widths.push((result.high.unwrap_or(0.0) - low) / limit * 100.0);
-            times.push(result.took / limit);
-            connections.push(result.connections as f64);
+            let low = seconds(outcome.answered_after).unwrap_or(0.0);
+            let high = seconds(outcome.forgotten_after).unwrap_or(0.0);
+            widths.push((high - low) / limit * 100.0);
+            times.push(outcome.took.as_secs_f64() / limit);
+            connections.push(outcome.connections as f64);
         }
     }
     let [width, time, number] = [widths, times, connections].map(median_and_worst);
@@ -66,12 +65,12 @@ fn row_of_mixed(what: &str, share: f64, loss: f64) -> String {
     for (limit, seed) in limits.flat_map(|limit| (0..10).map(move |seed| (limit, seed))) {
         let mut world = World::new(limit, loss);
         world.other_limit = limit * share;
-        let result = run(&world, MAX, PARALLEL, seed ^ limit.to_bits());
+        let outcome = run(&world, PARALLEL, seed ^ limit.to_bits());
         runs += 1;
-        noticed += u32::from(result.found == Found::Mixed);
-        let is_held = |advice: Recommended| f64::from(advice.idle) < world.other_limit;
-        held += u32::from(result.advice.is_none_or(is_held));
-        times.push(result.took / limit);
+        noticed += u32::from(outcome.finding == Finding::Mixed);
+        let is_held = |settings: Recommended| f64::from(settings.idle) < world.other_limit;
+        held += u32::from(outcome.recommended.is_none_or(is_held));
+        times.push(outcome.took.as_secs_f64() / limit);
     }
     let time = median_and_worst(times);
     let percent = |number| f64::from(number) / f64::from(runs) * 100.0;

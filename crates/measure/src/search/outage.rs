@@ -1,42 +1,10 @@
-//! The control connection, and what its silence means.
+//! The control connection is silent: can the server be reached at all?
 
-use super::evidence::{Forgotten, How};
 use super::flow::{Flow, Role, State};
-use super::search::{Action, Found, Id, Search};
-
-/// How often the server is tried anew during an outage, and how long in all.
-pub const BETWEEN_TRIALS: f64 = 10.0;
-pub const OUTAGE: f64 = 300.0;
-
-/// The control connection.
-#[derive(Clone, Debug)]
-pub struct Control {
-    pub id: Id,
-    /// When it was asked since the last answer.
-    pub asks: Vec<f64>,
-    /// When it was asked the last time that was answered, and when the answer came.
-    pub answered: Option<f64>,
-    pub heard: f64,
-}
-
-impl Control {
-    /// None is asked yet.
-    pub fn new(id: Id, now: f64) -> Self {
-        Self { id, asks: Vec::new(), answered: None, heard: now }
-    }
-}
-
-/// Whether the server can be reached while the control connection is silent.
-#[derive(Clone, Debug)]
-pub struct Outage {
-    pub since: f64,
-    /// How often the control connection had been asked then.
-    pub asks: usize,
-    pub trial: Option<Id>,
-    pub next_trial: f64,
-    /// How often the control connection had been asked when a trial succeeded.
-    pub reached: Option<usize>,
-}
+use super::state::{Action, Control, Outage, Search};
+use crate::evidence::Forgotten;
+use crate::outcome::{Finding, How};
+use crate::timing::{BETWEEN_TRIALS, OUTAGE};
 
 impl Search {
     /// The control connection is silent: is the server to be reached at all?
@@ -49,25 +17,25 @@ impl Search {
                 actions.push(Action::Close(id));
             }
         }
-        let enough = self.evidence.asks_for_silence();
-        if self.control.asks.len() < enough || self.control_ended.is_some() {
+        let enough = self.evidence.probes_for_silence();
+        if self.control.probes.len() < enough || self.control_ended.is_some() {
             return;
         }
         let outage = self.outage.get_or_insert(Outage {
             since: now,
-            asks: self.control.asks.len(),
+            probes: self.control.probes.len(),
             trial: None,
             next_trial: now,
             reached: None,
         });
         match outage.reached {
             // It works for others, so it has been forgotten.
-            Some(unanswered) if self.control.asks.len() >= unanswered + enough => {
-                let was_out = unanswered > outage.asks + 1;
+            Some(unanswered) if self.control.probes.len() >= unanswered + enough => {
+                let was_out = unanswered > outage.probes + 1;
                 self.forget_control(now, was_out, if was_out { unanswered } else { 0 });
             }
             None if now >= outage.since + OUTAGE => {
-                self.found.get_or_insert(Found::Lost);
+                self.finding.get_or_insert(Finding::Lost);
             }
             None if outage.trial.is_none() && now >= outage.next_trial => {
                 outage.trial = Some(self.flows.len());
@@ -89,13 +57,13 @@ impl Search {
     }
 
     /// The control connection has been forgotten: though it was probed, if the server could be
-    /// reached all the time; after an outage another takes its place. So many asks did not arrive.
+    /// reached all the time; after an outage another takes its place. So many probes did not arrive.
     fn forget_control(&mut self, now: f64, was_out: bool, lost: usize) {
         self.flows[self.control.id].state = State::Forgotten;
-        let arrived = lost + self.evidence.asks_for_arrival() - 1;
-        let surely = self.control.asks[arrived.min(self.control.asks.len() - 1)];
+        let arrived = lost + self.evidence.probes_for_arrival() - 1;
+        let surely = self.control.probes[arrived.min(self.control.probes.len() - 1)];
         let idle = surely - self.control.heard;
-        let forgotten = Forgotten { connection: None, asked: idle, idle, how: How::Silence };
+        let forgotten = Forgotten { connection: None, probed: idle, idle, how: How::Silence };
         let is_early = self.evidence.low().is_some_and(|low| low > idle);
         if is_early {
             // It may go another way than others: do these live?
@@ -107,7 +75,7 @@ impl Search {
                 .filter(|flow| flow.is_idle())
                 .for_each(|it| it.target = Some(0.0));
         } else {
-            // The limit is shorter than the time between asks that arrived.
+            // The limit is shorter than the time between probes that arrived.
             self.evidence.forgotten(forgotten);
         }
         if was_out || is_early {
@@ -115,7 +83,7 @@ impl Search {
             self.control = Control::new(self.flows.len(), now);
             self.flows.push(Flow::new(Role::Control, None, 0));
         } else {
-            self.found = Some(Found::Forgotten(How::Silence));
+            self.finding = Some(Finding::Forgotten);
         }
     }
 }

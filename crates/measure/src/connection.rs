@@ -1,4 +1,4 @@
-//! One TCP connection of our own: opened without waiting, left alone, asked, looked at, closed.
+//! One TCP connection of our own: opened without waiting, left alone, probed, looked at, closed.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -9,21 +9,14 @@ use rustix::net::{
     self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, sockopt,
 };
 
-/// The largest values that there are (tcp(7)): the kernel itself sends no second probe, and gives
-/// nobody up.
-const INTERVAL: Duration = Duration::from_secs(32767);
-const COUNT: u32 = 127;
-/// Longer than any measurement, while it is idle.
-const NEVER: Duration = Duration::from_secs(32767);
-/// Already over: the kernel sends the probe at once.
-const AT_ONCE: Duration = Duration::from_secs(1);
+use crate::timing::{AT_ONCE, NEVER, PROBE_COUNT, PROBE_INTERVAL};
 
 /// TCP_ESTABLISHED (include/net/tcp_states.h).
 const ESTABLISHED: u8 = 1;
 /// TCP_CLOSE.
 const CLOSED: u8 = 7;
 
-/// What a look at a connection told.
+/// What a look at a connection shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
     Nothing,
@@ -48,13 +41,13 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Begins to connect, from this address of our own if one is given.
+    /// Starts to connect, from this address of our own if one is given.
     pub fn open(address: SocketAddr, local: Option<SocketAddr>) -> Result<Self, Errno> {
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;
-        sockopt::set_tcp_keepcnt(&socket, COUNT)?;
-        sockopt::set_tcp_keepintvl(&socket, INTERVAL)?;
+        sockopt::set_tcp_keepcnt(&socket, PROBE_COUNT)?;
+        sockopt::set_tcp_keepintvl(&socket, PROBE_INTERVAL)?;
         if let Some(local) = local {
             sockopt::set_socket_reuseaddr(&socket, true)?;
             net::bind(&socket, &local)?;
@@ -66,7 +59,7 @@ impl Connection {
     }
 
     /// Whether it is established by now; None while that is not known.
-    pub fn is_established(&mut self) -> Option<Result<(), Errno>> {
+    pub fn opened(&mut self) -> Option<Result<(), Errno>> {
         match sockopt::socket_error(&self.socket) {
             Ok(Ok(())) => {}
             Ok(Err(error)) | Err(error) => return Some(Err(error)),
@@ -87,17 +80,17 @@ impl Connection {
         net::send(&self.socket, data, SendFlags::NOSIGNAL).map(|_| ())
     }
 
-    /// Has the kernel send a keepalive probe at once: the timer starts anew when the idle time is
+    /// Has the kernel send a keepalive probe at once: the timer starts again when the idle time is
     /// set on a socket that has keepalive (tcp_sock_set_keepidle in net/ipv4/tcp.c).
-    pub fn ask(&self) -> Result<(), Errno> {
-        self.rest()?;
+    pub fn probe(&self) -> Result<(), Errno> {
+        self.stop_probing()?;
         sockopt::set_tcp_keepidle(&self.socket, NEVER)?;
         sockopt::set_socket_keepalive(&self.socket, true)?;
         sockopt::set_tcp_keepidle(&self.socket, AT_ONCE)
     }
 
     /// Sends no more probes.
-    pub fn rest(&self) -> Result<(), Errno> {
+    pub fn stop_probing(&self) -> Result<(), Errno> {
         sockopt::set_socket_keepalive(&self.socket, false)
     }
 
@@ -124,7 +117,7 @@ impl Connection {
     }
 
     /// Ends it in an orderly way: whatever is lost is sent again.
-    pub fn finish(&self) {
+    pub fn close(&self) {
         // It may have ended already.
         let _ = net::shutdown(&self.socket, Shutdown::Write);
     }

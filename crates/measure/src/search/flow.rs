@@ -1,8 +1,6 @@
-//! One connection of the measurement, as the search knows it. Times are in seconds.
+//! One connection, as the search knows it. Times are in seconds.
 
-/// The pauses of a server that sends its part of the handshake again are fewer
-/// (net.ipv4.tcp_synack_retries is 5), and each is longer than the one before.
-const MANY: usize = 8;
+use crate::timing::MANY_UNASKED;
 
 /// Where a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,17 +20,17 @@ pub enum State {
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Asked all the time: while it is answered, the server and the path to it work.
+    /// Probed all the time: while it is answered, the server and the path to it work.
     Control,
-    /// Left idle, and asked once its time has come.
+    /// Left idle, and probed once its time has come.
     Idle,
     /// Opened to see whether the server can be reached at all.
     Trial,
 }
 
-/// One ask without an answer yet.
+/// One probe without an answer yet.
 #[derive(Clone, Copy, Debug)]
-pub struct Ask {
+pub struct Probe {
     pub at: f64,
     /// Whether the control connection was answered at about that time.
     pub counts: bool,
@@ -49,15 +47,15 @@ pub struct Flow {
     pub idle_since: f64,
     /// When the last data came, or since when it is established.
     pub data_since: f64,
-    /// After which idle time it is to be asked.
+    /// After which idle time it is to be probed.
     pub target: Option<f64>,
-    /// The asks of the question that is under way.
-    pub asks: Vec<Ask>,
-    /// Whether it has ever been asked.
-    pub was_asked: bool,
-    /// Whether its beginning has been looked at.
+    /// The probes since the last answer.
+    pub probes: Vec<Probe>,
+    /// Whether it was ever probed.
+    pub was_probed: bool,
+    /// Whether its handshake has been looked at.
     pub is_settled: bool,
-    /// How often something without data came unasked in its beginning.
+    /// How often something without data came unasked after its handshake.
     pub disturbed: usize,
     /// How many connections were opened in its place before it.
     pub generation: u8,
@@ -75,8 +73,8 @@ impl Flow {
             idle_since: 0.0,
             data_since: 0.0,
             target,
-            asks: Vec::new(),
-            was_asked: false,
+            probes: Vec::new(),
+            was_probed: false,
             is_settled: false,
             disturbed: 0,
             generation,
@@ -84,17 +82,17 @@ impl Flow {
         }
     }
 
-    /// Whether it is idle and can be asked.
+    /// Whether it is idle and can be probed.
     pub fn is_idle(&self) -> bool {
-        self.role == Role::Idle && self.state == State::Open && self.is_settled && !self.is_asking()
+        self.role == Role::Idle && self.state == State::Open && self.is_settled && !self.is_probed()
     }
 
-    /// Whether a question is under way.
-    pub fn is_asking(&self) -> bool {
-        self.role == Role::Idle && !self.asks.is_empty()
+    /// Whether it is being probed.
+    pub fn is_probed(&self) -> bool {
+        self.role == Role::Idle && !self.probes.is_empty()
     }
 
-    /// Whether its beginning has not been looked at yet.
+    /// Whether its handshake has not been looked at yet.
     pub fn is_young(&self) -> bool {
         self.role == Role::Idle
             && match self.state {
@@ -104,7 +102,7 @@ impl Flow {
             }
     }
 
-    /// Whether it is to be asked later.
+    /// Whether it is to be probed later.
     pub fn is_planned(&self) -> bool {
         self.target.is_some() && (self.is_idle() || self.is_young())
     }
@@ -114,10 +112,10 @@ impl Flow {
         now - self.idle_since
     }
 
-    /// It was asked and answered.
+    /// It was probed and answered.
     pub fn answered(&mut self, now: f64) {
-        self.asks.clear();
-        (self.target, self.was_asked, self.idle_since) = (None, true, now);
+        self.probes.clear();
+        (self.target, self.was_probed, self.idle_since) = (None, true, now);
         self.heard.clear();
     }
 
@@ -133,6 +131,6 @@ impl Flow {
             }
         }
         let gaps = self.heard.len() - 1;
-        (gaps >= MANY).then(|| (now - self.heard[0]) / gaps as f64)
+        (gaps >= MANY_UNASKED).then(|| (now - self.heard[0]) / gaps as f64)
     }
 }

@@ -1,30 +1,16 @@
-//! What the answers so far say: between which idle times the path forgets, and how often to ask
+//! What the answers so far say: between which idle times the path forgets, and how often to probe
 //! before silence counts. Times are in seconds.
 
-/// How a path lets a connection go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
-    /// It drops what comes later, without a word.
-    Silence,
-    /// It answers what comes later with a reset.
-    Reset,
-    /// It sends a reset when the time is over.
-    ResetUnasked,
-    /// It ends the connection in an orderly way when the time is over, but not one that is probed.
-    ClosedUnasked,
-}
+use crate::outcome::How;
+use crate::timing::{DOUBT, DOUBT_OF_ARRIVAL, PROBES_FOR_SILENCE, RECENT_ROUND_TRIPS};
 
-/// How sure silence has to be: one living connection in this many is taken for a forgotten one.
-const DOUBT: f64 = 1e-5;
-/// How sure it has to be that an ask has reached the path at all: this bounds the idle time.
-const DOUBT_OF_ARRIVAL: f64 = 1e-3;
 /// A connection that was not known any more.
 #[derive(Clone, Copy, Debug)]
 pub struct Forgotten {
     /// Which one, if it stands for all of the path.
     pub connection: Option<usize>,
-    /// How long it had been idle when it was asked first.
-    pub asked: f64,
+    /// How long it had been idle when it was probed first.
+    pub probed: f64,
     /// After how long it surely was forgotten.
     pub idle: f64,
     pub how: How,
@@ -34,9 +20,9 @@ pub struct Forgotten {
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
     /// Idle times after which a connection was still known, and which one, if that counts.
-    pub(super) remembered: Vec<(Option<usize>, f64)>,
-    pub(super) forgotten: Vec<Forgotten>,
-    asks: u32,
+    pub(crate) remembered: Vec<(Option<usize>, f64)>,
+    pub(crate) forgotten: Vec<Forgotten>,
+    probes: u32,
     lost: u32,
     round_trips: Vec<f64>,
 }
@@ -53,9 +39,9 @@ impl Evidence {
         self.forgotten.push(forgotten);
     }
 
-    /// Of so many asks on a connection that lives, so many were not answered.
-    pub fn asked(&mut self, asks: u32, lost: u32) {
-        self.asks += asks;
+    /// Of so many probes on a connection that lives, so many were not answered.
+    pub fn probed(&mut self, probes: u32, lost: u32) {
+        self.probes += probes;
         self.lost += lost;
     }
 
@@ -87,13 +73,13 @@ impl Evidence {
     }
 
     /// Idle times after which a connection was still known.
-    pub(super) fn idle_times(&self) -> impl Iterator<Item = f64> {
+    pub(crate) fn idle_times(&self) -> impl Iterator<Item = f64> {
         self.remembered.iter().map(|(_, idle)| *idle)
     }
 
-    /// How much is lost on the way there and back, from 0 to 1; None before anything was asked.
+    /// How much is lost on the way there and back, from 0 to 1; None before anything was probed.
     pub fn loss(&self) -> Option<f64> {
-        (self.asks > 0).then(|| f64::from(self.lost) / f64::from(self.asks))
+        (self.probes > 0).then(|| f64::from(self.lost) / f64::from(self.probes))
     }
 
     /// The usual time until an answer, once there was one.
@@ -105,25 +91,26 @@ impl Evidence {
 
     /// The longest time until an answer, of those that came last.
     pub fn longest_round_trip(&self) -> f64 {
-        let last = &self.round_trips[self.round_trips.len().saturating_sub(20)..];
+        let last = &self.round_trips[self.round_trips.len().saturating_sub(RECENT_ROUND_TRIPS)..];
         last.iter().copied().max_by(f64::total_cmp).unwrap_or(0.0)
     }
 
-    /// How many asks without an answer make silence, from 5 to 24.
-    pub fn asks_for_silence(&self) -> usize {
-        self.asks_until(DOUBT).clamp(5, 24)
+    /// How many probes without an answer make silence.
+    pub fn probes_for_silence(&self) -> usize {
+        let (least, most) = PROBES_FOR_SILENCE;
+        self.probes_until(DOUBT).clamp(least, most)
     }
 
-    /// Of how many asks one has surely come as far as where the path forgets.
-    pub fn asks_for_arrival(&self) -> usize {
-        self.asks_until(DOUBT_OF_ARRIVAL).clamp(1, self.asks_for_silence())
+    /// Of how many probes one has surely come as far as where the path forgets.
+    pub fn probes_for_arrival(&self) -> usize {
+        self.probes_until(DOUBT_OF_ARRIVAL).clamp(1, self.probes_for_silence())
     }
 
-    /// How many asks are all lost with this probability. Of few asks little is known: as if one
+    /// How many probes are all lost with this probability. Of few probes little is known: as if one
     /// more had been lost (the rule of succession), and a standard deviation more than that.
-    fn asks_until(&self, doubt: f64) -> usize {
+    fn probes_until(&self, doubt: f64) -> usize {
         let lost = f64::from(self.lost + 1);
-        let loss = ((lost + lost.sqrt()) / f64::from(self.asks + 2)).min(0.9);
+        let loss = ((lost + lost.sqrt()) / f64::from(self.probes + 2)).min(0.9);
         (doubt.ln() / loss.ln()).ceil() as usize
     }
 }
@@ -132,13 +119,9 @@ impl Evidence {
 mod tests {
     use super::*;
 
-    fn of(asks: u32, lost: u32) -> Evidence {
-        Evidence { asks, lost, ..Evidence::default() }
-    }
-
     #[test]
-    fn silence_takes_more_asks_where_more_is_lost() {
-        for (asks, lost, silence, arrival) in [
+    fn silence_needs_more_probes_where_more_is_lost() {
+        for (probes, lost, silence, arrival) in [
             (0, 0, 24, 24),
             (10, 0, 7, 4),
             (200, 0, 5, 2),
@@ -147,9 +130,9 @@ mod tests {
             (100, 51, 22, 13),
             (100, 90, 24, 24),
         ] {
-            let evidence = of(asks, lost);
-            let seen = (evidence.asks_for_silence(), evidence.asks_for_arrival());
-            assert_eq!(seen, (silence, arrival), "{lost} of {asks}");
+            let evidence = Evidence { probes, lost, ..Evidence::default() };
+            let seen = (evidence.probes_for_silence(), evidence.probes_for_arrival());
+            assert_eq!(seen, (silence, arrival), "{lost} of {probes}");
         }
     }
 
@@ -160,7 +143,7 @@ mod tests {
         for idle in [10.0, 31.0, 20.0] {
             evidence.remembered(None, idle);
         }
-        let forgotten = |idle, how| Forgotten { connection: None, asked: idle, idle, how };
+        let forgotten = |idle, how| Forgotten { connection: None, probed: idle, idle, how };
         evidence.forgotten(forgotten(45.0, How::Silence));
         assert_eq!((evidence.low(), evidence.high()), (Some(31.0), Some(45.0)));
         evidence.forgotten(forgotten(25.0, How::Reset));

@@ -1,36 +1,10 @@
-//! What the search learns from what comes.
+//! Learns from what comes.
 
-use super::evidence::{Forgotten, How};
-use super::flow::{Flow, Role, State};
-use super::outage::BETWEEN_TRIALS;
-use super::search::{Action, Event, Found, Id, Phase, Search};
-
-/// An ask counts if the control connection was answered this much before or after.
-pub const NEAR: f64 = 1.3;
-/// What closes connections of the same age closes them together, within this time and this share of
-/// the age. They are looked at a little later.
-const TOGETHER: (f64, f64) = (4.0, 0.1);
-const LATER: f64 = 3.0;
-/// So many are more than those that a server may end for reasons of its own.
-const SEVERAL: usize = 4;
-
-/// A connection that ended unasked.
-#[derive(Clone, Copy, Debug)]
-pub struct End {
-    pub id: Id,
-    pub at: f64,
-    /// Since the last packet, and since the last data or the begin.
-    pub idle: f64,
-    pub silent: f64,
-    pub is_reset: bool,
-}
-
-/// A connection that was reset when it was asked.
-#[derive(Clone, Copy, Debug)]
-pub struct Reset {
-    pub at: f64,
-    pub forgotten: Forgotten,
-}
+use super::flow::{Role, State};
+use super::state::{End, Event, Id, Phase, Reset, Search, duration};
+use crate::evidence::Forgotten;
+use crate::outcome::{Finding, How};
+use crate::timing::{BETWEEN_TRIALS, NEAR};
 
 impl Search {
     /// Something came.
@@ -56,7 +30,7 @@ impl Search {
             self.unreachable_since = None;
         }
         if let Some(outage) = self.outage.as_mut().filter(|outage| outage.trial == Some(id)) {
-            outage.reached.get_or_insert(self.control.asks.len());
+            outage.reached.get_or_insert(self.control.probes.len());
         }
     }
 
@@ -76,16 +50,16 @@ impl Search {
             return self.control_answered(now);
         }
         let flow = &mut self.flows[id];
-        let Some(first) = flow.asks.first() else { return };
-        let asks = flow.asks.len() as u32;
-        // An earlier ask may have come as far as where the path remembers, and only its answer was
+        let Some(first) = flow.probes.first() else { return };
+        let probes = flow.probes.len() as u32;
+        // An earlier probe may have come as far as where the path remembers, and only its answer was
         // lost.
         self.evidence.remembered(Some(id), first.at - flow.idle_since);
-        if asks == 1 {
+        if probes == 1 {
             self.evidence.took(now - first.at);
         }
         if self.outage.is_none() {
-            self.evidence.asked(asks, asks - 1);
+            self.evidence.probed(probes, probes - 1);
         }
         // It lives, though it is as old as the control connection was, and was idle for longer.
         let lives = |(it, age): &mut (Forgotten, f64)| {
@@ -99,18 +73,18 @@ impl Search {
     }
 
     fn control_answered(&mut self, now: f64) {
-        let asks = std::mem::take(&mut self.control.asks);
-        let (Some(first), Some(last)) = (asks.first(), asks.last()) else { return };
+        let probes = std::mem::take(&mut self.control.probes);
+        let (Some(first), Some(last)) = (probes.first(), probes.last()) else { return };
         self.evidence.remembered(None, first - self.control.heard);
-        if asks.len() == 1 {
+        if probes.len() == 1 {
             self.evidence.took(now - first);
         }
         if self.outage.take().is_none() {
-            self.evidence.asked(asks.len() as u32, asks.len() as u32 - 1);
+            self.evidence.probed(probes.len() as u32, probes.len() as u32 - 1);
         }
         (self.control.heard, self.control.answered) = (now, Some(*last));
-        for ask in self.flows.iter_mut().flat_map(|flow| &mut flow.asks) {
-            ask.counts |= (ask.at - last).abs() <= NEAR;
+        for probe in self.flows.iter_mut().flat_map(|flow| &mut flow.probes) {
+            probe.counts |= (probe.at - last).abs() <= NEAR;
         }
         // The server still knows this one: it was the path that reset others.
         for reset in self.resets.extract_if(.., |reset| reset.at <= *first) {
@@ -121,13 +95,13 @@ impl Search {
 
     fn heard(&mut self, now: f64, id: Id, has_data: bool) {
         let flow = &mut self.flows[id];
-        if id == self.control.id && self.control.asks.is_empty() {
+        if id == self.control.id && self.control.probes.is_empty() {
             self.control.heard = now;
         }
         if flow.role != Role::Idle || flow.state != State::Open {
             return;
         }
-        if flow.is_asking() {
+        if flow.is_probed() {
             return self.answered(now, id);
         }
         if has_data {
@@ -140,8 +114,9 @@ impl Search {
             && target > every
         {
             // Where the limit is known already, that is all that can be known.
-            let found = self.evidence.how().map_or(Found::NotIdle(every), Found::Forgotten);
-            self.found.get_or_insert(found);
+            let is_known = self.evidence.how().is_some();
+            let not_idle = Finding::NotIdle(duration(every));
+            self.finding.get_or_insert(if is_known { Finding::Forgotten } else { not_idle });
         }
     }
 
@@ -158,13 +133,13 @@ impl Search {
             Role::Trial => self.failed(now, id),
             Role::Idle => {
                 let idle = flow.idle(now);
-                match flow.asks.last() {
+                match flow.probes.last() {
                     Some(last) if is_reset => {
-                        let asked = last.at - flow.idle_since;
+                        let probed = last.at - flow.idle_since;
                         let forgotten = Forgotten {
                             connection: Some(id),
-                            asked,
-                            idle: asked + bound,
+                            probed,
+                            idle: probed + bound,
                             how: How::Reset,
                         };
                         flow.state = State::Forgotten;
@@ -178,52 +153,8 @@ impl Search {
                         self.ends.push(End { id, at: now, idle, silent, is_reset });
                     }
                 }
-                flow.asks.clear();
+                flow.probes.clear();
             }
-        }
-    }
-
-    /// Connections ended unasked. If the control connection did too, though it was probed, whoever
-    /// ends them does not count probes, unless all ended at once: then it begins anew. If it did
-    /// not, the path forgets and says so.
-    pub(super) fn look_at_ends(&mut self, now: f64, actions: &mut Vec<Action>) {
-        let ends = self.ends.iter().map(|end| end.at).chain(self.control_ended);
-        let Some(first) = ends.min_by(f64::total_cmp) else { return };
-        let silent = self.ends.iter().map(|end| end.silent).min_by(f64::total_cmp);
-        let together = TOGETHER.0 + TOGETHER.1 * silent.unwrap_or(0.0);
-        if now < first + together + LATER {
-            return;
-        }
-        let is_any_left = self.flows.iter().any(Flow::is_idle);
-        if self.control_ended.is_none() {
-            let ends = std::mem::take(&mut self.ends);
-            for end in &ends {
-                // If another has been idle for longer and lives, it was not the idle time, unless it
-                // ended several: then they go another way.
-                let mut others = self.flows.iter().filter(|flow| flow.is_idle());
-                let is_alike = |other: &&End| (other.idle - end.idle).abs() < together;
-                if others.any(|flow| flow.idle(now) > end.idle + together)
-                    && ends.iter().filter(is_alike).count() < SEVERAL
-                {
-                    continue;
-                }
-                let how = if end.is_reset { How::ResetUnasked } else { How::ClosedUnasked };
-                let (connection, idle) = (Some(end.id), end.idle);
-                self.evidence.forgotten(Forgotten { connection, asked: idle, idle, how });
-            }
-        } else if let Some(how) = self.evidence.how() {
-            self.found.get_or_insert(Found::Forgotten(how));
-        } else if let (true, Some(age)) = (self.ended_at_once(), silent)
-            && !self.ages_at_once.iter().any(|before| (before - age).abs() < together)
-        {
-            self.ages_at_once.push(age);
-            self.begin_anew(now, actions);
-        } else if silent.is_some() || !is_any_left && self.resets.is_empty() {
-            let silent = silent.unwrap_or(first - self.flows[self.control.id].since);
-            self.found.get_or_insert(Found::EndsIdle(silent));
-        } else {
-            // It ended by itself, or the server knows none of them any more.
-            self.begin_anew(now, actions);
         }
     }
 }

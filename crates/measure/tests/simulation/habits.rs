@@ -1,12 +1,14 @@
 //! Every way to forget, and every habit of a server.
 
-use super::world::{Forgets, Habit, World};
-use super::{MAX, PARALLEL, Result, is_right, run};
-use crate::measure::evidence::How;
-use crate::measure::search::Found;
+use std::time::Duration;
+
+use libkeepalive_measure::{Finding, How, Outcome};
+
+use crate::world::{Forgets, Habit, World};
+use crate::{MAX, PARALLEL, is_forgotten, is_right, run, seconds};
 
 /// Runs with several limits, losses and random numbers: those that are not as they should be.
-fn wrong(change: impl Fn(&mut World), check: impl Fn(&World, &Result) -> bool) -> Vec<String> {
+fn wrong(change: impl Fn(&mut World), check: impl Fn(&World, &Outcome) -> bool) -> Vec<String> {
     let limits = [30.0, 61.0, 200.0, 350.0, 1000.0].into_iter();
     let mut wrong = Vec::new();
     for (limit, loss, seed) in limits
@@ -14,9 +16,9 @@ fn wrong(change: impl Fn(&mut World), check: impl Fn(&World, &Result) -> bool) -
     {
         let mut world = World::new(limit, loss);
         change(&mut world);
-        let result = run(&world, MAX, PARALLEL, seed);
-        if !check(&world, &result) {
-            wrong.push(format!("{world:?}: {result:?}"));
+        let outcome = run(&world, PARALLEL, seed);
+        if !check(&world, &outcome) {
+            wrong.push(format!("{world:?}: {outcome:?}"));
         }
     }
     wrong
@@ -24,17 +26,18 @@ fn wrong(change: impl Fn(&mut World), check: impl Fn(&World, &Result) -> bool) -
 
 /// None of them is wrong.
 #[track_caller]
-fn each(change: impl Fn(&mut World), check: impl Fn(&World, &Result) -> bool) {
+fn each(change: impl Fn(&mut World), check: impl Fn(&World, &Outcome) -> bool) {
     assert_eq!(wrong(change, check), Vec::<String>::new());
 }
 
+/// Whether a time is as expected, but for this many seconds.
+fn is_near(time: Duration, expected: f64, tolerance: f64) -> bool {
+    (time.as_secs_f64() - expected).abs() < tolerance
+}
+
 /// Whether the path's limit was found, in this way.
-fn forgotten(how: How) -> impl Fn(&World, &Result) -> bool {
-    move |world, result| {
-        result.found == Found::Forgotten(how)
-            && is_right(result, world.limit)
-            && result.confirmed >= 4
-    }
+fn forgotten(how: How) -> impl Fn(&World, &Outcome) -> bool {
+    move |world, outcome| is_forgotten(outcome, world.limit, how) && outcome.confirmed_by >= 4
 }
 
 #[test]
@@ -42,19 +45,23 @@ fn every_way_to_forget_is_told() {
     each(|world| world.forgets = Forgets::WithReset, forgotten(How::Reset));
     each(
         |world| world.forgets = Forgets::WithResetUnasked,
-        |world, result| {
+        |world, outcome| {
             // The times at which connections end are seen, not asked for.
-            result.found == Found::Forgotten(How::ResetUnasked)
-                && result.high.is_some_and(|high| (high - world.limit).abs() < 0.02 * world.limit)
+            (outcome.finding, outcome.how) == (Finding::Forgotten, Some(How::ResetUnasked))
+                && seconds(outcome.forgotten_after)
+                    .is_some_and(|high| (high - world.limit).abs() < 0.02 * world.limit)
         },
     );
     each(
         |world| world.forgets = Forgets::ByAge,
-        |_, result| result.found == Found::DespiteKeepalive,
+        |_, outcome| outcome.finding == Finding::DespiteKeepalive,
     );
     each(
         |world| (world.limit, world.other_limit) = (1e9, 1e9),
-        |_, result| result.found == Found::Nothing && result.low.is_some_and(|low| low >= MAX),
+        |_, outcome| {
+            outcome.finding == Finding::NotForgotten
+                && seconds(outcome.answered_after).is_some_and(|low| low >= MAX as f64)
+        },
     );
 }
 
@@ -68,13 +75,13 @@ fn advice_holds_the_connections_that_are_forgotten_first() {
             let change = |world: &mut World| {
                 (world.other_limit, world.forgets) = (world.limit * factor, forgets);
             };
-            each(change, |world, result| {
-                result.high.is_some_and(|high| high >= world.limit * 0.99)
+            each(change, |world, outcome| {
+                seconds(outcome.forgotten_after).is_some_and(|high| high >= world.limit * 0.99)
             });
-            harmed.extend(wrong(change, |world, result| {
-                result.advice.is_none_or(|advice| f64::from(advice.idle) < world.limit)
+            harmed.extend(wrong(change, |world, outcome| {
+                outcome.recommended.is_none_or(|settings| f64::from(settings.idle) < world.limit)
             }));
-            noticed += 20 - wrong(change, |_, result| result.found == Found::Mixed).len();
+            noticed += 20 - wrong(change, |_, outcome| outcome.finding == Finding::Mixed).len();
         }
         assert!(harmed.len() <= 1, "{harmed:#?}");
         assert!(noticed >= 40, "{forgets:?}: {noticed} of 60 noticed");
@@ -85,13 +92,13 @@ fn advice_holds_the_connections_that_are_forgotten_first() {
 fn an_outage_is_not_taken_for_a_limit() {
     // One that is longer than the limit cannot be told from it.
     let shorter = |world: &mut World| world.outage = (9.0, 9.0 + (world.limit * 0.7).min(200.0));
-    each(shorter, |world, result| is_right(result, world.limit));
+    each(shorter, |world, outcome| is_right(outcome, world.limit));
     let later = |world: &mut World| {
         world.outage = (world.limit * 0.6, (world.limit * 1.1).min(world.limit * 0.6 + 200.0));
     };
-    each(later, |world, result| is_right(result, world.limit));
-    each(|world| world.outage = (20.0, 1e9), |_, result| result.found == Found::Lost);
-    each(|world| world.outage = (0.0, 1e9), |_, result| result.found == Found::Unreachable);
+    each(later, |world, outcome| is_right(outcome, world.limit));
+    each(|world| world.outage = (20.0, 1e9), |_, outcome| outcome.finding == Finding::Lost);
+    each(|world| world.outage = (0.0, 1e9), |_, outcome| outcome.finding == Finding::Unreachable);
 }
 
 #[test]
@@ -101,31 +108,27 @@ fn what_servers_do_is_not_taken_for_the_path() {
     each(|world| world.habit = Habit::DefersAccept(5.0), right());
     each(
         |world| world.habit = Habit::DefersAccept(30.0),
-        |world, result| {
+        |world, outcome| {
             // Connections that begin late are idle late.
-            is_right(result, world.limit)
+            is_right(outcome, world.limit)
         },
     );
     each(
         |world| world.habit = Habit::FullBacklog(9),
-        |world, result| {
-            result.found == Found::Forgotten(How::Silence) && is_right(result, world.limit)
-        },
+        |world, outcome| is_forgotten(outcome, world.limit, How::Silence),
     );
     each(
         |world| world.habit = Habit::Probes(world.limit * 0.7),
-        |world, result| {
+        |world, outcome| {
             let every = world.limit * 0.7;
-            let is_told = matches!(result.found, Found::NotIdle(found) if (found - every).abs() < 0.2 * every);
+            let is_told = matches!(outcome.finding, Finding::NotIdle(found) if is_near(found, every, 0.2 * every));
             // Where its probes are lost, the limit may be found.
-            is_told || is_right(result, world.limit)
+            is_told || is_right(outcome, world.limit)
         },
     );
     each(
         |world| world.habit = Habit::TakesFew(9),
-        |world, result| {
-            result.found == Found::Forgotten(How::Silence) && is_right(result, world.limit)
-        },
+        |world, outcome| is_forgotten(outcome, world.limit, How::Silence),
     );
     each(|world| world.habit = Habit::EndsSome(12.0), right());
     for after in [12.0, 60.0, 120.0] {
@@ -135,16 +138,14 @@ fn what_servers_do_is_not_taken_for_the_path() {
             };
             each(
                 change,
-                |_, result| matches!(result.found, Found::EndsIdle(found) if (found - after).abs() < 1.0),
+                |_, outcome| matches!(outcome.finding, Finding::EndsIdle(found) if is_near(found, after, 1.0)),
             );
         }
     }
     // The path forgets before the server closes.
     each(
         |world| world.habit = Habit::Closes(world.limit * 3.0),
-        |world, result| {
-            result.found == Found::Forgotten(How::Silence) && is_right(result, world.limit)
-        },
+        |world, outcome| is_forgotten(outcome, world.limit, How::Silence),
     );
 }
 
@@ -153,11 +154,11 @@ fn a_server_that_restarts_is_not_taken_for_one_that_ends_idle_connections() {
     for (share, down) in [(0.3, 0.0), (0.3, 20.0), (0.9, 60.0)] {
         each(
             |world| world.habit = Habit::Restarts(world.limit * share, down),
-            |world, result| is_right(result, world.limit),
+            |world, outcome| is_right(outcome, world.limit),
         );
         each(
             |world| world.habit = Habit::Reboots(world.limit * share, down.min(world.limit * 0.5)),
-            |world, result| is_right(result, world.limit),
+            |world, outcome| is_right(outcome, world.limit),
         );
     }
 }
@@ -166,9 +167,9 @@ fn a_server_that_restarts_is_not_taken_for_one_that_ends_idle_connections() {
 fn fewer_connections_are_enough() {
     for parallel in [6, 8, 12] {
         for limit in [30.0, 350.0, 3000.0] {
-            let result = run(&World::new(limit, 0.0), MAX, parallel, 1);
-            assert!(is_right(&result, limit), "{parallel}, {limit}: {result:?}");
-            assert!(result.connections <= 3 * parallel, "{parallel}: {result:?}");
+            let outcome = run(&World::new(limit, 0.0), parallel, 1);
+            assert!(is_right(&outcome, limit), "{parallel}, {limit}: {outcome:?}");
+            assert!(outcome.connections <= 3 * parallel, "{parallel}: {outcome:?}");
         }
     }
 }
