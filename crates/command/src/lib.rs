@@ -10,7 +10,10 @@
 //! - `run`, `show`, `attach`, `cover`, `measure`: the verbs
 //! - `follow`: looks again and again
 //! - `apply`: sets options on open sockets; `bpf`: on those that are opened later
+//! - `judge`: what follows from what is there
+//! - `find`: from what an argument names to processes
 //! - `process`: what is there; `settings`: what is wanted; `usage`: mistakes in the arguments
+//! - `worker`: the child process that does what may hang
 //! - `kernel`: the kernel's own values
 //! - `text`: how it is said; `timeouts`: how long paths remember
 //! - `sys`: signals, the service manager, the system's log, what was inherited
@@ -23,11 +26,10 @@ mod apply;
 mod attach;
 mod bpf;
 mod cover;
+mod find;
 mod follow;
+mod judge;
 mod kernel;
-#[cfg(test)]
-#[path = "../../../tests/support/markdown.rs"]
-mod markdown;
 mod measure;
 mod process;
 mod run;
@@ -38,6 +40,7 @@ mod text;
 mod timeouts;
 mod usage;
 mod values;
+mod worker;
 
 use std::process::ExitCode;
 

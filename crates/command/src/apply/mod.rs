@@ -14,9 +14,10 @@ pub use plan::LeftAlone;
 pub use silent::wait_for_answers;
 pub use tally::{Outcome, Tally};
 
+use crate::find::SelectionArgs;
 use crate::kernel::Kernel;
-use crate::process::findings::{is_old, longest_pause};
-use crate::process::{Duplicate, Info, Network, Networks, Options, SelectionArgs, State, Target};
+use crate::process::{Duplicate, Info, Network, Networks, Options, State, Target};
+use crate::process::{is_older_than_options, longest_pause};
 use crate::settings::{Settings, SettingsArgs};
 use crate::text::error;
 use crate::values::Values;
@@ -73,7 +74,7 @@ impl<'a> Applier<'a> {
             // in every /proc (subset=pid).
             Err(_) => Network::own().kernel.unwrap_or_default(),
         };
-        let settings = Settings::new(self.settings, &kernel).or_default(&kernel);
+        let settings = Settings::new(self.settings).or_default(&kernel);
         let mut seen = HashSet::new();
         for &(fd, inode) in sockets {
             if seen.contains(&inode) {
@@ -179,7 +180,7 @@ fn has_old_timer(
     let pause = longest_pause(&Values { idle, interval, ..Values::default() });
     let addresses = socket.local().zip(socket.remote());
     let timer = addresses.and_then(|(local, remote)| network.timer(inode, local, remote));
-    timer.zip(pause).is_some_and(|(timer, pause)| is_old(&timer, pause))
+    timer.zip(pause).is_some_and(|(timer, pause)| is_older_than_options(&timer, pause))
 }
 
 /// The options, as if nobody had set what these settings have.

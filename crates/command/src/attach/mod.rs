@@ -5,12 +5,14 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::apply::{Applier, Outcome, Seen, wait_for_answers};
+use crate::find::{SelectionArgs, find_all};
 use crate::follow::follow;
+use crate::judge::too_late;
 use crate::kernel::Kernel;
-use crate::process::findings::too_late;
-use crate::process::{self, SelectionArgs, vanished, why};
+use crate::process::{vanished, why};
 use crate::settings::{Settings, SettingsArgs};
 use crate::text::{Progress, error, print, report_error};
+use crate::worker;
 
 /// Arguments of `attach`.
 #[derive(Debug, Args)]
@@ -77,13 +79,13 @@ pub fn attach(arguments: &AttachArgs) -> ExitCode {
     if arguments.follow {
         return follow(&arguments.processes, &arguments.settings, &arguments.selection);
     }
-    process::apart(|| u8::from(!attach_all(arguments)))
+    worker::in_child(|| u8::from(!attach_all(arguments)))
 }
 
 /// Whether all was done.
 fn attach_all(arguments: &AttachArgs) -> bool {
     let kernel = Kernel::new().unwrap_or_default();
-    let settings = Settings::new(&arguments.settings, &kernel).or_default(&kernel);
+    let settings = Settings::new(&arguments.settings).or_default(&kernel);
     arguments.settings.remark().iter().for_each(report_error);
     too_late(settings.values).iter().for_each(report_error);
     // Once stdout takes nothing, the rest is not tried; the work is done.
@@ -93,7 +95,7 @@ fn attach_all(arguments: &AttachArgs) -> bool {
             printed = print(&(line + "\n"));
         }
     };
-    let (processes, failures) = process::find_all(&arguments.processes);
+    let (processes, failures) = find_all(&arguments.processes);
     let mut complete = failures.is_empty();
     failures.iter().for_each(report_error);
     if !processes.is_empty() {

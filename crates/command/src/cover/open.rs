@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use super::{CoverArgs, Covered, said};
 use crate::apply::{Applier, Outcome, Seen, Tally, wait_for_answers};
-use crate::process::{self, Group, Process, SelectionArgs, Wanted, is_threaded, vanished, why};
+use crate::find::{SelectionArgs, Wanted};
+use crate::process::{Group, Process, is_threaded, vanished, why};
 use crate::text::{Progress, count, report_error};
+use crate::worker;
 
 /// Sets the open sockets of what is covered by now, and says so of each target. Whether all was
 /// done.
@@ -18,7 +20,7 @@ pub fn set(covered: &mut [Covered], arguments: &CoverArgs) -> bool {
     }
     // The child must not keep what this process holds: a cover in the foreground ends with it.
     let covered = RefCell::new(covered);
-    let status = process::apart(|| {
+    let status = worker::in_child(|| {
         let mut covered = covered.borrow_mut();
         covered.iter_mut().for_each(|it| drop(it.links.take()));
         u8::from(!set_all(&covered, arguments))

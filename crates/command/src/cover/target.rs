@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::process::{Group, Wanted, is_of_root, mounted_at};
+use crate::find::Wanted;
+use crate::process::{Group, is_of_root, mounted_at};
 use crate::text::printable;
 
 /// What is to be covered.

@@ -13,10 +13,12 @@ use super::known::Knowledge;
 use super::members::Members;
 use super::pace::{self, Look, Pace};
 use super::set::{set, word};
-use crate::process::{self, End, Process, SelectionArgs, Word, vanished, why};
+use crate::find::SelectionArgs;
+use crate::process::{Process, vanished, why};
 use crate::settings::SettingsArgs;
 use crate::sys::signals::Signals;
 use crate::text::{clear_status, count, error, report_error, show_status};
+use crate::worker::{self, End, Word};
 
 /// What is followed, and the outcome so far.
 pub struct Follower<'a> {
@@ -42,7 +44,7 @@ impl<'a> Follower<'a> {
         idle: u32,
     ) -> Result<Self, String> {
         let signals = Signals::block([Signal::SIGINT, Signal::SIGTERM]);
-        process::forget_children();
+        worker::forget_children();
         Ok(Self {
             settings,
             selection,
@@ -72,9 +74,9 @@ impl<'a> Follower<'a> {
     pub fn run(&mut self, is_ready: impl FnOnce()) -> bool {
         let mut is_ready = Some(is_ready);
         loop {
-            let begin = process::processor_time();
+            let begin = worker::processor_time();
             let look = self.look();
-            let took = process::processor_time().saturating_sub(begin) + look.childs_time;
+            let took = worker::processor_time().saturating_sub(begin) + look.childs_time;
             if is_ready.is_some() && self.members.all_are_refused() {
                 return false;
             }
@@ -178,17 +180,17 @@ impl<'a> Follower<'a> {
             members.filter(|it| it.is_long_refused()).map(|it| it.process.pid).collect();
         let mut current = 0;
         let signals = Rc::clone(&self.signals);
-        let end = process::errand(
-            |voice| set(work, &long_refused, settings, selection, voice),
-            |word| self.hear(word, &mut current, &long_refused, look),
+        let end = worker::run_child(
+            |sender| set(work, &long_refused, settings, selection, sender),
+            |word| self.receive(word, &mut current, &long_refused, look),
             Some(signals.as_fd()),
         );
         match end {
             Ok(End::Done(time)) => look.childs_time += time,
-            Ok(End::Stuck(held)) => {
-                if let Some(member) = self.members.all.get_mut(&held.pid) {
-                    report_error(format!("{}: left out: {held}", member.process));
-                    member.known.learn(held.inode, Knowledge::Settled);
+            Ok(End::Stuck(hang)) => {
+                if let Some(member) = self.members.all.get_mut(&hang.pid) {
+                    report_error(format!("{}: left out: {hang}", member.process));
+                    member.known.learn(hang.inode, Knowledge::Settled);
                 }
             }
             // By a signal, which ends the pause as well.
@@ -199,7 +201,7 @@ impl<'a> Follower<'a> {
     }
 
     /// Something that the child says. It tells the refusal of those that are long refused.
-    fn hear(
+    fn receive(
         &mut self,
         (number, kind): Word,
         current: &mut i32,

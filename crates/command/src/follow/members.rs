@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use super::known::Known;
 use super::names::Names;
 use super::pace::Look;
-use crate::process::{self, Process, Wanted};
+use crate::find::{self, Wanted};
+use crate::process::Process;
 use crate::text::{printable, report_error};
 
 /// A refusal counts when it has lasted for so long. A program that changes its user may not be
@@ -158,7 +159,7 @@ impl Members {
             return Ok(Vec::new());
         }
         let family: Vec<_> = self.family.values().map(|relative| &relative.process).collect();
-        let found = process::with_descendants(&family)?;
+        let found = find::with_descendants(&family)?;
         self.family.retain(|pid, relative| {
             let index = found.binary_search_by_key(pid, |process| process.pid);
             index.is_ok_and(|index| found[index].is(&relative.process))

@@ -2,7 +2,7 @@
 //!
 //! The follower itself only reads /proc. What is new is duplicated and set by a child that lives
 //! for that look: where it hangs at a socket, the follower goes on without that socket, and
-//! whatever the child had to leave open ends with it (process/apart.rs). Names, too, are looked for
+//! whatever the child had to leave open ends with it (worker/child.rs). Names, too, are looked for
 //! by a child. A signal ends the follower at once, whatever the child does.
 
 mod follower;
@@ -15,11 +15,12 @@ mod set;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use crate::find::SelectionArgs;
+use crate::judge::too_late;
 use crate::kernel::Kernel;
-use crate::process::findings::too_late;
-use crate::process::{self, Process, SelectionArgs};
+use crate::process::{self, Process};
 use crate::settings::{Settings, SettingsArgs};
-use crate::sys::sd_notify;
+use crate::sys::{descriptors, sd_notify};
 use crate::text::{count, error, print, report_error, time};
 use follower::Follower;
 use members::Members;
@@ -62,9 +63,9 @@ fn start<'a>(
     selection: &'a SelectionArgs,
 ) -> Result<(Follower<'a>, bool), String> {
     process::check_proc()?;
-    process::raise_limit();
+    descriptors::raise_limit();
     let kernel = Kernel::new().unwrap_or_default();
-    let wanted = Settings::new(settings, &kernel).or_default(&kernel);
+    let wanted = Settings::new(settings).or_default(&kernel);
     settings.remark().iter().for_each(report_error);
     too_late(wanted.values).iter().for_each(report_error);
     if settings.verbose {
@@ -81,9 +82,9 @@ fn start<'a>(
 
 /// Follows a process and its descendants until they have ended, and says only what goes wrong.
 pub fn follow_family(process: &Process, settings: &SettingsArgs) {
-    process::raise_limit();
+    descriptors::raise_limit();
     let kernel = Kernel::new().unwrap_or_default();
-    let idle = Settings::new(settings, &kernel).values.idle.unwrap_or(kernel.defaults.idle);
+    let idle = Settings::new(settings).values.idle.unwrap_or(kernel.defaults.idle);
     let selection = SelectionArgs::default();
     let members = Members::of_family(process.clone());
     match Follower::of(members, settings, &selection, idle) {

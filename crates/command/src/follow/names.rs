@@ -4,13 +4,15 @@
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use crate::process::{Held, Process, Search, Wanted, find_apart};
+use crate::find::{Search, Wanted, find_in_child};
+use crate::process::Process;
 use crate::text::report_error;
+use crate::worker::Hang;
 
 /// Remembers the processes whose names cannot be known, and at what a child of this one hung.
 #[derive(Default)]
 pub struct Names {
-    locked: Vec<(Process, Held)>,
+    hangs: Vec<(Process, Hang)>,
 }
 
 impl Names {
@@ -23,20 +25,20 @@ impl Names {
         childs_time: &mut Duration,
     ) -> Result<Vec<Process>, String> {
         // The number may be another process's by now.
-        self.locked.retain(|(process, _)| process.is_there());
+        self.hangs.retain(|(process, _)| process.is_there());
         loop {
-            let locked: Vec<_> = self.locked.iter().map(|(_, held)| *held).collect();
-            let (search, time) = find_apart(wanted, &locked, stop);
+            let hangs: Vec<_> = self.hangs.iter().map(|(_, hang)| *hang).collect();
+            let (search, time) = find_in_child(wanted, &hangs, stop);
             *childs_time += time;
             match search {
                 Search::Found(processes) => return Ok(processes),
                 Search::Failed(message) => return Err(message),
                 // Nobody waits for the outcome.
                 Search::Stopped => return Ok(Vec::new()),
-                Search::Stuck(held) => {
-                    for process in Wanted::Number(held.pid).find().unwrap_or_default() {
-                        report_error(format!("{process}: {held}"));
-                        self.locked.push((process, held));
+                Search::Stuck(hang) => {
+                    for process in Wanted::Number(hang.pid).find().unwrap_or_default() {
+                        report_error(format!("{process}: {hang}"));
+                        self.hangs.push((process, hang));
                     }
                 }
             }

@@ -4,9 +4,11 @@ use std::collections::HashSet;
 
 use super::known::{Knowledge, knowledge};
 use crate::apply::{Applier, Outcome, Seen};
-use crate::process::{Process, SelectionArgs, Voice, vanished, why};
+use crate::find::SelectionArgs;
+use crate::process::{Process, vanished, why};
 use crate::settings::SettingsArgs;
 use crate::text::report_error;
+use crate::worker::Sender;
 
 /// What a child says.
 pub mod word {
@@ -28,11 +30,11 @@ pub fn set(
     long_refused: &HashSet<i32>,
     settings: &SettingsArgs,
     selection: &SelectionArgs,
-    voice: &Voice,
+    sender: &Sender,
 ) {
     let mut applier = Applier::new(settings, selection, false);
     for (process, sockets) in work {
-        voice.say((process.pid as u64, word::PROCESS));
+        sender.send((process.pid as u64, word::PROCESS));
         let each = |seen: Seen, outcome: &Outcome| {
             if let (true, Some(said)) = (settings.debug, outcome.describe()) {
                 report_error(format!("{process}: fd {}: {said}", seen.fd));
@@ -48,7 +50,7 @@ pub fn set(
                 kind |= word::CHANGED;
                 kind |= if change.silent.is_some() { word::WAITS } else { 0 };
             }
-            voice.say((seen.inode, kind));
+            sender.send((seen.inode, kind));
         };
         match process.with(|target| applier.process(target, sockets, &each)) {
             Ok(_) => {}
@@ -57,7 +59,7 @@ pub fn set(
                 if long_refused.contains(&process.pid) {
                     report_error(format!("{process}: {}", why(process, &error)));
                 }
-                voice.say((0, word::REFUSED));
+                sender.send((0, word::REFUSED));
             }
         }
     }

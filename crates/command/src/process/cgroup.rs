@@ -107,7 +107,7 @@ pub fn is_threaded(directory: &Path) -> bool {
 }
 
 /// The numbers of the processes in a group and in those below it.
-pub fn processes(directory: &Path) -> Vec<i32> {
+pub fn processes_of(directory: &Path) -> Vec<i32> {
     let mut processes = Vec::new();
     each_below(directory, &mut |path| {
         // A threaded group has none of its own, and one that is gone has none any more.

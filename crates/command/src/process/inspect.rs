@@ -5,23 +5,23 @@ use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use rustix::io::Errno;
 
 use super::cgroup::Place;
 use super::command_line::CommandLine;
-use super::findings::{Finding, findings, is_old, longest_pause};
-use super::held::{locked, reading_memory};
-use super::network::{Entry, Network, Networks, Timer, copy};
-use super::refusal::{Refusal, why};
-use super::set_by::{SetBy, values_of_library};
+use super::denied::{Refusal, why};
+use super::library::library_values;
+use super::namespace::{Network, Networks, copy};
+use super::sock_diag::{Entry, Timer};
 use super::socket::{Duplicate, Info, Options, Protocol, State};
+use super::timer::{is_older_than_options, longest_pause};
 use super::user::user_name;
 use super::{Process, Target, is_own_trouble, is_refused, vanished};
 use crate::kernel::Kernel;
 use crate::text::error;
 use crate::values::Values;
+use crate::worker::hang::{left_out, reading_memory};
 
 /// A TCP socket of a process.
 pub struct Socket {
@@ -34,12 +34,8 @@ pub struct Socket {
     pub remote: Option<SocketAddr>,
     /// None where the socket may not be duplicated.
     pub options: Option<Options>,
-    /// Whose values these are; None where that is not known.
-    pub set_by: Option<SetBy>,
     pub timer: Option<Timer>,
     pub info: Option<Info>,
-    /// What is wrong with it, the worst first.
-    pub findings: Vec<Finding>,
 }
 
 /// What may be seen of a process.
@@ -53,8 +49,14 @@ pub struct Inspected {
     pub command_line: CommandLine,
     /// The same in one line, which tells it from others.
     pub described: String,
+    /// The directory of its cgroup in the v2 tree, if that is known.
+    pub cgroup: Option<PathBuf>,
     /// The preload library that is loaded in it.
     pub library: Library,
+    /// The values that the library sets in it.
+    pub library_values: Values<Option<u32>>,
+    /// The kernel's defaults in the network namespace of its sockets, if they are known.
+    pub kernel: Option<Kernel>,
     /// None if they are not known.
     pub sockets: Option<Vec<Socket>>,
     /// Why something is missing.
@@ -81,8 +83,6 @@ struct Found {
 /// Looks into processes, and remembers what they have in common.
 pub struct Inspector {
     networks: Networks,
-    /// After how much idle time a path forgets a connection.
-    path_timeout: Duration,
     /// Whether nothing else is looked at where a process has no TCP sockets: most of those of a
     /// host have none.
     is_for_sockets: bool,
@@ -91,10 +91,9 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// What is later than `path_timeout` is a finding. `is_for_sockets`: processes without TCP
-    /// sockets need not be told apart.
-    pub fn new(path_timeout: Duration, is_for_sockets: bool) -> Self {
-        Self { networks: Networks::default(), path_timeout, is_for_sockets, users: HashMap::new() }
+    /// `is_for_sockets`: processes without TCP sockets need not be told apart.
+    pub fn new(is_for_sockets: bool) -> Self {
+        Self { networks: Networks::default(), is_for_sockets, users: HashMap::new() }
     }
 
     /// Everything about a process; None if it has ended. An error is this command's own: it cannot
@@ -105,31 +104,29 @@ impl Inspector {
             user: None,
             command_line: CommandLine::default(),
             described: String::new(),
+            cgroup: None,
             library: Library::Unknown,
+            library_values: Values::default(),
+            kernel: None,
             sockets: None,
             trouble: None,
             process: process.clone(),
         };
         let look = |target: &Target| {
-            let (mut sockets, kernel) = match self.sockets(&process, target) {
+            match self.sockets(&process, target) {
                 Err(error) if is_refused(&error) => {
                     seen.trouble = Some(why(&process, &error));
-                    (None, None)
+                    seen.sockets = None;
                 }
                 found => {
                     let found = found?;
-                    seen.trouble = found.trouble;
-                    (Some(found.sockets), found.kernel)
+                    (seen.trouble, seen.kernel) = (found.trouble, found.kernel);
+                    seen.sockets = Some(found.sockets);
                 }
-            };
-            let mut librarys = Values::default();
-            if !self.is_for_sockets || sockets.as_ref().is_none_or(|found| !found.is_empty()) {
-                librarys = self.identify(&mut seen, target)?;
             }
-            for socket in sockets.iter_mut().flatten() {
-                self.judge(socket, kernel.as_ref(), &librarys);
+            if !self.is_for_sockets || seen.sockets.as_ref().is_none_or(|it| !it.is_empty()) {
+                self.identify(&mut seen, target)?;
             }
-            seen.sockets = sockets;
             Ok(())
         };
         match process.with(look) {
@@ -141,13 +138,10 @@ impl Inspector {
         Ok(Some(seen))
     }
 
-    /// Adds which process it is; and the values that the library sets in it.
-    fn identify(
-        &mut self,
-        seen: &mut Inspected,
-        target: &Target,
-    ) -> io::Result<Values<Option<u32>>> {
+    /// Adds which process it is, and the values that the library sets in it.
+    fn identify(&mut self, seen: &mut Inspected, target: &Target) -> io::Result<()> {
         seen.place = target.place().unwrap_or_default();
+        seen.cgroup = target.cgroup().unwrap_or_default();
         // Its directory belongs to root where it is not dumpable.
         let uid = target.status().map(|status| status.euid).ok();
         seen.user = uid.map(|uid| {
@@ -155,8 +149,8 @@ impl Inspector {
             self.users.entry(uid).or_insert_with(name).clone()
         });
         let pid = seen.process.pid;
-        if locked(pid).is_some() {
-            return Ok(Values::default());
+        if left_out(pid).is_some() {
+            return Ok(());
         }
         let (line, library) = reading_memory(pid, || (target.command_line(), target.library()));
         let program = target.program().ok();
@@ -169,13 +163,11 @@ impl Inspector {
             Err(error) if is_refused(&error) => Library::Unknown,
             Err(error) => return Err(error),
         };
-        Ok(match seen.library {
-            Library::Loaded(_) => {
-                let environment = reading_memory(pid, || target.environment());
-                values_of_library(&environment.unwrap_or_default())
-            }
-            Library::NotLoaded | Library::Unknown => Values::default(),
-        })
+        if let Library::Loaded(_) = seen.library {
+            let environment = reading_memory(pid, || target.environment());
+            seen.library_values = library_values(&environment.unwrap_or_default());
+        }
+        Ok(())
     }
 
     fn sockets(&mut self, process: &Process, target: &Target) -> io::Result<Found> {
@@ -236,15 +228,6 @@ impl Inspector {
         let kernel = network.kernel.as_ref().ok().copied();
         Ok(Found { sockets: sockets.into_iter().flatten().collect(), kernel, trouble })
     }
-
-    /// Adds what follows from what was seen.
-    fn judge(&self, socket: &mut Socket, kernel: Option<&Kernel>, librarys: &Values<Option<u32>>) {
-        let Socket { state, options, info, timer, .. } = socket;
-        let (options, timer) = (options.as_ref(), timer.as_ref());
-        socket.findings = findings(*state, options, info.as_ref(), timer, self.path_timeout);
-        socket.set_by =
-            kernel.zip(options).map(|(kernel, has)| SetBy::of(has, &kernel.defaults, librarys));
-    }
 }
 
 /// What can be seen of a socket; None if it does not speak TCP.
@@ -264,8 +247,6 @@ fn look(duplicate: &Duplicate, fd: i32, inode: u64, entry: Option<&Entry>) -> Op
         // Known without two more calls.
         local: entry.map_or_else(|| duplicate.local(), |entry| Some(entry.local)),
         remote: entry.map_or_else(|| duplicate.remote(), |entry| entry.remote),
-        findings: Vec::new(),
-        set_by: None,
         options,
         timer,
         info,
@@ -276,7 +257,7 @@ fn look(duplicate: &Duplicate, fd: i32, inode: u64, entry: Option<&Entry>) -> Op
 /// after all timers were asked for.
 fn ask_again(socket: &mut Socket, network: &Network) {
     let pause = socket.options.and_then(|options| longest_pause(&options.values));
-    let seems_old = |(timer, pause): (Timer, u32)| is_old(&timer, pause);
+    let seems_old = |(timer, pause): (Timer, u32)| is_older_than_options(&timer, pause);
     if socket.timer.zip(pause).is_some_and(seems_old) {
         let addresses = socket.local.zip(socket.remote);
         socket.timer =
@@ -294,9 +275,7 @@ fn without_options(fd: i32, inode: u64, entry: &Entry) -> Socket {
         local: Some(entry.local),
         remote: entry.remote,
         options: None,
-        set_by: None,
         timer: entry.timer,
         info: None,
-        findings: Vec::new(),
     }
 }

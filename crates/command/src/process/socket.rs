@@ -14,8 +14,9 @@ use rustix::io::{self, Errno};
 use rustix::net::{SocketType, ipproto, sockopt};
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 
-use super::{Target, apart, held};
+use super::Target;
 use crate::values::Values;
+use crate::worker::{hang, leave_open};
 
 /// The options of a socket that concern keepalive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,18 +112,18 @@ impl Duplicate {
     /// it is closed, or something else by now: the process may have changed it since it was listed.
     /// Only calls that no other file can hold up are made before that is known.
     pub fn of(target: &Target, fd: i32, inode: u64) -> io::Result<Self> {
-        held::begin_duplicate(target.pid, fd, inode);
+        hang::begin_duplicate(target.pid, fd, inode);
         let duplicate = pidfd_getfd(&target.handle, fd, PidfdGetfdFlags::empty());
         let is_socket = |duplicate: &OwnedFd| sockopt::socket_type(duplicate).is_ok();
         match duplicate {
             Ok(socket) if is_socket(&socket) => return Ok(Self(ManuallyDrop::new(socket))),
-            Ok(other) => apart::leave(other),
+            Ok(other) => leave_open(other),
             Err(error) => {
-                held::end_duplicate();
+                hang::end_duplicate();
                 return Err(error);
             }
         }
-        held::end_duplicate();
+        hang::end_duplicate();
         Err(Errno::BADF)
     }
 
@@ -219,7 +220,7 @@ impl Drop for Duplicate {
     fn drop(&mut self) {
         // SAFETY: it is not used again.
         drop(unsafe { ManuallyDrop::take(&mut self.0) });
-        held::end_duplicate();
+        hang::end_duplicate();
     }
 }
 

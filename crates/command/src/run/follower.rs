@@ -15,16 +15,15 @@ use nix::unistd::{ForkResult, Pid, fork, getpid, setsid};
 use rustix::process::{PTracer, child_subreaper, set_child_subreaper, set_ptracer};
 
 use crate::follow::follow_family;
-use crate::process::{self, NotFollowed, Process};
+use crate::process::{NotFollowed, Process};
 use crate::settings::SettingsArgs;
-use crate::sys::startup;
-use crate::sys::syslog;
+use crate::sys::{descriptors, startup, syslog};
 use crate::text::error;
 
 /// Starts a follower of this process, which is about to become the program. Returns the follower's
 /// number when it has found that it may look into this process.
 pub fn start(settings: &SettingsArgs) -> Result<Pid, NotFollowed> {
-    let process = process::own().map_err(NotFollowed::for_now)?;
+    let process = Process::own().map_err(NotFollowed::for_now)?;
     if !children_share_the_pid_namespace() {
         let why = "its children are to be in another pid namespace (unshare(1) needs --fork)";
         return Err(NotFollowed::for_now(why.into()));
@@ -182,9 +181,11 @@ fn detach(null: &File, except: RawFd) -> io::Result<()> {
     rustix::stdio::dup2_stdin(null)?;
     rustix::stdio::dup2_stdout(null)?;
     rustix::stdio::dup2_stderr(null)?;
-    for fd in process::own_descriptors()?.into_iter().filter(|fd| *fd > 2 && *fd != except) {
-        // SAFETY: nothing in this process uses it any more. (One is the directory that was read,
-        // and closed already.)
+    for fd in descriptors::open()?.into_iter().filter(|fd| *fd > 2 && *fd != except) {
+        // SAFETY: whoever owns it is a variable of a caller, is not used any more, and is never
+        // dropped: this process does not return to them, it ends by exit(3). No static owns one
+        // (the log opens its socket later). One is the directory that was read, closed already,
+        // and nothing has been opened since.
         unsafe { libc::close(fd) };
     }
     Ok(())

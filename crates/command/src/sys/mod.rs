@@ -1,5 +1,6 @@
-//! What surrounds a process: signals, the service manager, the system's log, what was inherited.
+//! What surrounds a process: descriptors, signals, the service manager, the system's log, what was inherited.
 
+pub mod descriptors;
 pub mod sd_notify;
 pub mod signals;
 pub mod startup;

@@ -14,6 +14,8 @@ use serde_json::Value;
 use crate::bed::{Bed, SERVER};
 use crate::scenarios::{Expected, SCENARIOS, Scenario};
 use crate::support::document;
+use crate::support::markdown::{quoted, rows};
+use crate::support::namespace::ran_in_user_namespace;
 use crate::support::running::{Running, wait_until};
 use crate::support::{self, texts};
 use crate::without_nohup;
@@ -72,10 +74,22 @@ impl Measured {
             (is_clean, "something is left"),
             (is_told, "exit status"),
             (is_documented(&self.json), "other fields than docs/measure.md has"),
+            (self.has_documented_result(), "docs/measure.md lacks the result with this status"),
         ];
         let fault = faults.into_iter().find(|(is_fine, _)| !is_fine)?.1;
         let Self { json, status, before, after, stderr, .. } = self;
         Some(format!("{fault}: {status:?}, {before} before, {after} after, {json:#}\n{stderr}"))
+    }
+
+    /// docs/measure.md, *What it says*: the first table, whose first row has each `how`.
+    fn has_documented_result(&self) -> bool {
+        let has = |cell: &str, word: &Value| quoted(cell).iter().any(|(_, it)| word == it);
+        let Self { json, status, .. } = self;
+        let status = status.map(|status| status.to_string());
+        let rows = rows("docs/measure.md", "## What it says", "`result`");
+        let how_is_there = json["how"].is_null() || has(&rows[0][2], &json["how"]);
+        let is_this = |row: &Vec<String>| has(&row[0], &json["result"]);
+        how_is_there && rows.iter().find(|row| is_this(row)).map(|row| &row[1]) == status.as_ref()
     }
 
     fn row(&self, scenario: &Scenario, limit: f64) -> String {
@@ -210,8 +224,11 @@ fn every_path_and_server_is_told_and_nothing_is_left() {
 }
 
 #[test]
-#[ignore = "needs root: network namespaces; nft"]
+#[ignore = "needs user namespaces, and ip and nft (Debian: iproute2, nftables)"]
 fn a_signal_ends_it_and_nothing_is_left() {
+    if ran_in_user_namespace() {
+        return;
+    }
     without_nohup();
     std::thread::scope(|scope| {
         for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
@@ -242,8 +259,11 @@ fn is_ended_by(signal: i32) {
 
 /// Nothing is forgotten yet, and the kernel closes what is open.
 #[test]
-#[ignore = "needs root: network namespaces; nft"]
+#[ignore = "needs user namespaces, and ip and nft (Debian: iproute2, nftables)"]
 fn a_signal_that_kills_leaves_nothing_that_the_path_remembers() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let bed = Bed::that_forgets_after(Duration::from_secs(60));
     let (_running, port) = SCENARIOS[0].set_up(&bed, 60);
     let mut measure = bed.client.namespace.command(env!("CARGO_BIN_EXE_keepalive"), None);
@@ -257,8 +277,11 @@ fn a_signal_that_kills_leaves_nothing_that_the_path_remembers() {
 
 /// One that hangs, or does not read: it never closes its side.
 #[test]
-#[ignore = "needs root: network namespaces; nft, python3"]
+#[ignore = "needs user namespaces, ip, nft (Debian: iproute2, nftables), and python3"]
 fn a_server_that_never_closes_keeps_nothing() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let bed = Bed::that_forgets_after(Duration::from_secs(60));
     let server = "import socket\n\
                   listener = socket.create_server(('', 7000))\n\

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::support::{self, run, stdout};
-use crate::{PublicDirectory, as_nobody, failure, keepalive, keepalive_run, targets};
+use crate::{PublicDirectory, as_ordinary_user, failure, keepalive, keepalive_run, targets};
 
 #[test]
 fn the_program_gets_the_variables_and_its_arguments_as_they_are() {
@@ -22,6 +22,17 @@ fn the_program_gets_the_variables_and_its_arguments_as_they_are() {
         "force,4,300,30,90000,1,1,--idle 5  x"
     );
     assert_eq!(with("--dead-after 2m --skip"), "skip,5,56,10,,,1,--idle 5  x");
+}
+
+/// What they do to a connection, the operator asks for by name.
+#[test]
+fn dead_after_bounds_neither_retransmissions_nor_connect() {
+    let with = |arguments: &str| {
+        let mut command = keepalive_run(arguments);
+        stdout(command.args(["sh", "-c", r#"echo "$KEEPIDLE,$TCP_RTO_MAX_MS,$TCP_SYNCNT""#]))
+    };
+    assert_eq!(with("--dead-after 2m"), "56,,\n");
+    assert_eq!(with("--dead-after 2m --rto-max 5s"), "56,5000,27\n");
 }
 
 #[test]
@@ -199,7 +210,7 @@ fn programs_that_start_in_secure_mode_are_refused() {
     let program = directory.copy(support::host("target"));
     let start = || {
         let mut start = support::bare(&command);
-        as_nobody(&mut start);
+        as_ordinary_user(&mut start);
         start.args(["run", "--library"]).arg(&library).arg(&program);
         start.stdin(Stdio::null());
         start
@@ -224,14 +235,14 @@ fn programs_that_start_in_secure_mode_are_refused() {
 }
 
 #[test]
-#[ignore = "needs root: mounts a file system"]
+#[ignore = "needs root: becomes another user"]
 fn a_library_that_the_program_could_not_load_is_an_error() {
     let directory = PublicDirectory::new("library");
     let command = directory.copy(env!("CARGO_BIN_EXE_keepalive"));
     let library = directory.copy(support::built_library());
     fs::set_permissions(&library, fs::Permissions::from_mode(0o600)).expect("its mode");
     let mut start = support::bare(command);
-    as_nobody(&mut start);
+    as_ordinary_user(&mut start);
     let (status, stderr) = failure(start.args(["run", "--library"]).arg(&library).arg("true"));
     assert_eq!(status, 125);
     assert!(stderr.contains("no permission to read it"), "{stderr}");
@@ -293,9 +304,19 @@ fn nothing_else_changes_the_process() {
 
 #[test]
 fn verbose_says_what_was_chosen() {
-    let (_, stderr) = run(keepalive_run("--dead-after 2m --verbose").arg("true"));
-    let chosen = "keepalive: first probe after 56s idle, then every 10s, dead after 5 unanswered, \
-                  data in flight sent again at least every 9.6s, given up within 1m 59s, connect(2) \
-                  sends its SYN again 16 times; library ";
-    assert!(stderr.starts_with(chosen), "{stderr}");
+    for (arguments, in_flight) in [
+        ("--dead-after 2m", "given up after about 15m 24s (kernel)"),
+        (
+            "--dead-after 2m --rto-max 9600ms",
+            "sent again at least every 9.6s, given up within 1m 59s, connect(2) sends its SYN again \
+             16 times",
+        ),
+    ] {
+        let (_, stderr) = run(keepalive_run(&format!("{arguments} --verbose")).arg("true"));
+        let chosen = format!(
+            "keepalive: first probe after 56s idle, then every 10s, dead after 5 unanswered, data in \
+             flight {in_flight}; library "
+        );
+        assert!(stderr.starts_with(&chosen), "{stderr}");
+    }
 }

@@ -114,7 +114,6 @@ fn shown(columns: u16, before: &str) -> String {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn a_table_fits_the_terminal_and_is_coloured_there() {
     let narrow = shown(80, "NO_COLOR=1");
     assert!(!narrow.contains('\x1b'), "{narrow:?}");

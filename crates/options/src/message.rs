@@ -2,6 +2,8 @@
 
 use core::ffi::{CStr, c_int};
 
+use crate::env::{Expected, Unusable};
+
 /// The most bytes of a line, with its newline (a test of this crate puts the longest of each kind
 /// together).
 pub const LINE_MAX: usize = 440;
@@ -57,14 +59,28 @@ pub trait Line {
     /// Appends the report that a variable's value cannot be used, what is accepted, and what
     /// happens instead:
     /// `libkeepalive: KEEPCNT=0: not a whole number from 1 to 127 (probes); ...`.
-    fn unusable(&mut self, variable: &CStr, value: &[u8], accepted: &str, instead: &str) {
+    fn unusable(&mut self, unusable: &Unusable<'_>) {
         self.text("libkeepalive: ");
-        self.name(variable);
-        self.text("=");
-        self.value(value);
+        self.name(unusable.variable);
+        self.push(b'=');
+        self.value(unusable.value);
         self.text(": not ");
-        self.text(accepted);
-        self.text("; ");
+        let instead = match unusable.expected {
+            Expected::Mode => {
+                self.text("on, off, skip or force");
+                "; on applies"
+            }
+            Expected::Number(option) => {
+                self.text("a whole number from ");
+                self.number(option.min);
+                self.text(" to ");
+                self.number(option.max);
+                self.text(" (");
+                self.text(option.unit.name());
+                "); the system default stays"
+            }
+            Expected::Switch => "1 or 0; sockets are not reported",
+        };
         self.text(instead);
     }
 
@@ -76,21 +92,21 @@ pub trait Line {
         self.text("]: ");
         self.text(call);
         self.number(fd as u32);
-        self.text(":");
+        self.push(b':');
     }
 
     /// Appends what came of setting an option: ` TCP_KEEPCNT=20`, and, unless `errno` is 0, why
     /// it was refused.
     #[inline(never)]
     fn outcome(&mut self, name: &CStr, value: u32, errno: c_int) {
-        self.text(" ");
+        self.push(b' ');
         self.name(name);
-        self.text("=");
+        self.push(b'=');
         self.number(value);
         if errno != 0 {
             self.text(" (refused, errno ");
             self.number(errno as u32);
-            self.text(")");
+            self.push(b')');
         }
     }
 }

@@ -1,13 +1,9 @@
 //! What an argument names: a process by its number or by one of its names, or all processes of a
 //! control group. `show`, `attach` and its `--follow` find them here.
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
-
-use super::cgroup::{self, Group};
-use super::directory::Directory;
-use super::named::{each_name, is_called};
-use super::trouble::{own_trouble, vanished};
-use super::{Process, among, check_proc, hidden, processes};
+use super::name::{each_name, is_called};
+use super::{among, processes};
+use crate::process::{Group, Process, check_proc, hidden, own_trouble, processes_of};
 use crate::text::printable;
 
 /// The processes that the arguments name, each once, sorted by number; and what went wrong with
@@ -111,7 +107,7 @@ impl Wanted {
     /// The processes that are there now. It is no error if there is none, but for a number.
     pub fn find(&self) -> Result<Vec<Process>, String> {
         match self {
-            Self::Number(pid) => numbered(*pid).map(|process| vec![process]),
+            Self::Number(pid) => Process::from_pid(*pid).map(|process| vec![process]),
             Self::Group(group) => members(group),
             Self::Name(name) => {
                 let found = processes(|directory, stat| is_called(directory, stat, name));
@@ -129,7 +125,7 @@ impl Wanted {
 
 /// The processes of a control group.
 fn members(group: &Group) -> Result<Vec<Process>, String> {
-    let numbers = group.find()?.map(|path| cgroup::processes(&path));
+    let numbers = group.find()?.map(|path| processes_of(&path));
     among(numbers.unwrap_or_default(), |_, _| Ok(true)).map_err(|error| own_trouble(&error))
 }
 
@@ -140,29 +136,6 @@ fn nearness(name: &str, wanted: &str) -> f64 {
     let is_part = wanted.len() > 2 && name.contains(&wanted);
     let similarity = strsim::jaro_winkler(&name, &wanted);
     if is_part { similarity.max(NEAR) } else { similarity }
-}
-
-/// The process with this number.
-pub fn numbered(pid: i32) -> Result<Process, String> {
-    let found = Directory::of(pid).and_then(|directory| {
-        let (stat, status) = (directory.stat()?, directory.status()?);
-        Ok((Process { pid, name: stat.comm, start: stat.starttime }, status.tgid))
-    });
-    match found {
-        Ok((_, process)) if process != pid => Err("a thread; name its process".into()),
-        Ok((process, _)) => Ok(process),
-        Err(error) if vanished(&error) => {
-            let is_there =
-                Pid::from_raw(pid).is_some_and(|pid| pidfd_open(pid, PidfdFlags::empty()).is_ok());
-            Err(if is_there {
-                "/proc does not show this process (hidepid= of its mount; ProtectProc= of systemd)"
-                    .into()
-            } else {
-                "there is no such process".into()
-            })
-        }
-        Err(error) => Err(own_trouble(&error)),
-    }
 }
 
 #[cfg(test)]

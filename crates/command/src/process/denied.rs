@@ -6,7 +6,7 @@ use std::{fmt, io};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use rustix::thread::CapabilitySet;
 
-use super::directory::Directory;
+use super::proc::Directory;
 use super::user::user_name;
 use super::{Process, own_trouble};
 

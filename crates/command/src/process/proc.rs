@@ -172,9 +172,32 @@ pub fn process_numbers() -> io::Result<Vec<i32>> {
     numbers(rustix::fs::open("/proc", list_flags(), Mode::empty())?)
 }
 
-/// The descriptors of this process.
-pub fn own_descriptors() -> io::Result<Vec<i32>> {
-    numbers(rustix::fs::open("/proc/self/fd", list_flags(), Mode::empty())?)
+/// PROC_SUPER_MAGIC of statfs(2).
+const PROC_SUPER_MAGIC: rustix::fs::FsWord = 0x9fa0;
+
+pub const ANOTHER_NAMESPACE: &str = "/proc shows the processes of another pid namespace, in which \
+                                     this number is another process's (nsenter(1) needs --mount \
+                                     beside --pid; unshare(1) --mount-proc)";
+
+/// Whether /proc is there, and shows the processes that this one can name.
+pub fn check_proc() -> Result<(), String> {
+    let is_proc = rustix::fs::statfs("/proc").is_ok_and(|found| found.f_type == PROC_SUPER_MAGIC);
+    if !is_proc {
+        return Err("/proc is not mounted: nothing can be seen of any process".into());
+    }
+    match std::fs::read_link("/proc/self") {
+        Ok(own) if own.as_os_str() == &*std::process::id().to_string() => Ok(()),
+        _ => Err(ANOTHER_NAMESPACE.into()),
+    }
+}
+
+/// Says so if /proc does not show other users' processes. (Number 1 is always there.)
+pub fn hidden() -> Option<&'static str> {
+    let first = Directory::of(1).and_then(|directory| directory.stat());
+    first.is_err_and(|error| vanished(&error)).then_some(
+        "/proc does not show other users' processes (hidepid= of its mount; ProtectProc= of \
+         systemd)",
+    )
 }
 
 fn numbers(directory: OwnedFd) -> io::Result<Vec<i32>> {

@@ -9,10 +9,9 @@ use std::os::unix::fs::MetadataExt;
 
 use procfs::process::Stat;
 
-use super::apart::is_own;
-use super::directory::{Directory, is_over};
-use super::trouble::{is_refused, own_trouble, vanished};
-use super::{Process, processes};
+use super::processes;
+use crate::process::{Directory, Process, is_over, is_refused, own_trouble, vanished};
+use crate::worker::is_own;
 
 /// Those of the roots that are still there, and all their descendants but the processes of this
 /// command, sorted by number.
@@ -79,7 +78,7 @@ fn with_children(
         return Ok(None);
     }
     let children = directory.children()?;
-    Ok(Some((Process { pid, name: stat.comm, start: stat.starttime }, children)))
+    Ok(Some((stat.into(), children)))
 }
 
 /// By the parents of all processes.
@@ -146,7 +145,7 @@ mod tests {
         let mut shell = command.spawn().expect("a shell");
         let said = BufReader::new(shell.stdout.take().expect("a pipe"));
         said.lines().next().expect("a line").expect("text");
-        let numbered = |pid| super::super::wanted::numbered(pid).expect("it runs");
+        let numbered = |pid| Process::from_pid(pid).expect("it runs");
         let root = numbered(i32::try_from(shell.id()).expect("a number"));
         let other = Process { start: root.start + 1, ..root.clone() };
         // A name changes at execve(2).

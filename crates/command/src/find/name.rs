@@ -1,5 +1,5 @@
 //! Processes by their names. The name by which a process was started lies in its memory, which it can
-//! keep from being read: so nobody but a child may ask for it (held.rs).
+//! keep from being read: so nobody but a child may ask for it (worker/hang.rs).
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use procfs::process::Stat;
 
-use super::apart::{End, errand};
-use super::command_line::CommandLine;
-use super::directory::Directory;
-use super::held::{Held, leave_out, locked, reading_memory};
-use super::{Process, Wanted};
+use super::Wanted;
+use crate::process::{CommandLine, Directory, Process};
 use crate::text::error;
+use crate::worker::hang::{leave_out, left_out, reading_memory};
+use crate::worker::{End, Hang, run_child};
 
 /// Whether one of a process's names is this, as pgrep(1) --exact compares.
 pub fn is_called(directory: &Directory, stat: &Stat, wanted: &str) -> io::Result<bool> {
@@ -31,7 +30,7 @@ pub fn each_name(directory: &Directory, stat: &Stat, mut each: impl FnMut(&str))
     // Another user's program is hidden, but not its arguments.
     let program = directory.program().ok();
     let program = program.as_ref().map(|path| path.to_string_lossy());
-    let line = match locked(stat.pid) {
+    let line = match left_out(stat.pid) {
         Some(_) => CommandLine::default(),
         None => reading_memory(stat.pid, || directory.command_line())?,
     };
@@ -46,7 +45,7 @@ pub enum Search {
     /// It cannot be done, for this reason.
     Failed(String),
     /// The child hangs at this, and nobody waits for it any more.
-    Stuck(Held),
+    Stuck(Hang),
     /// The calling process is to end.
     Stopped,
 }
@@ -63,18 +62,18 @@ mod word {
 
 /// Looks for the processes that are wanted in a child, which leaves out what is locked; and the
 /// processor time of the child. It ends early if `stop` can be read.
-pub fn find_apart(wanted: &Wanted, locked: &[Held], stop: BorrowedFd<'_>) -> (Search, Duration) {
+pub fn find_in_child(wanted: &Wanted, locked: &[Hang], stop: BorrowedFd<'_>) -> (Search, Duration) {
     let (mut found, mut number, mut reason) = (Vec::new(), 0, Vec::new());
-    let end = errand(
-        |voice| {
+    let end = run_child(
+        |sender| {
             leave_out(locked);
             match wanted.find() {
                 Ok(processes) => processes.iter().for_each(|process| {
-                    voice.say((process.pid as u64, word::NUMBER));
-                    voice.say((process.start, word::START));
+                    sender.send((process.pid as u64, word::NUMBER));
+                    sender.send((process.start, word::START));
                 }),
                 Err(message) => {
-                    message.bytes().for_each(|byte| voice.say((byte.into(), word::REASON)));
+                    message.bytes().for_each(|byte| sender.send((byte.into(), word::REASON)));
                 }
             }
         },

@@ -22,7 +22,7 @@ const MEMORY: u32 = u32::MAX;
 
 /// Something of another process at which a child hangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct Hang {
     /// The process.
     pub pid: i32,
     /// The descriptor of a socket; None for the process's memory.
@@ -31,7 +31,7 @@ pub struct Held {
     pub inode: u64,
 }
 
-impl fmt::Display for Held {
+impl fmt::Display for Hang {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.fd {
             Some(fd) => write!(f, "the program holds the socket of its descriptor {fd} locked"),
@@ -71,11 +71,11 @@ impl Watch {
     }
 
     /// What is being done.
-    pub fn held(&self) -> Option<Held> {
+    pub fn held(&self) -> Option<Hang> {
         let held = self.held.load(Relaxed);
         let (pid, fd) = ((held >> 32) as i32, held as u32);
         let fd = (fd != MEMORY).then_some(fd as RawFd);
-        (held != 0).then(|| Held { pid, fd, inode: self.inode.load(Relaxed) })
+        (held != 0).then(|| Hang { pid, fd, inode: self.inode.load(Relaxed) })
     }
 
     fn begin(&self, pid: i32, what: u32, inode: u64) {
@@ -111,14 +111,14 @@ pub fn reading_memory<T>(pid: i32, read: impl FnOnce() -> T) -> T {
 }
 
 /// What earlier children hung at, and what this one leaves out.
-static LOCKED: OnceLock<Vec<Held>> = OnceLock::new();
+static LEFT_OUT: OnceLock<Vec<Hang>> = OnceLock::new();
 
 /// In a child: leaves these out.
-pub fn leave_out(locked: &[Held]) {
-    let _ = LOCKED.set(locked.into());
+pub fn leave_out(hangs: &[Hang]) {
+    let _ = LEFT_OUT.set(hangs.into());
 }
 
 /// What is left out of a process, if something is.
-pub fn locked(pid: i32) -> Option<Held> {
-    LOCKED.get()?.iter().find(|held| held.pid == pid).copied()
+pub fn left_out(pid: i32) -> Option<Hang> {
+    LEFT_OUT.get()?.iter().find(|held| held.pid == pid).copied()
 }

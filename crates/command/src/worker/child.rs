@@ -4,7 +4,7 @@
 //! such a duplicate may take for ever: the kernel asks the server of a FUSE file system first, and
 //! not even SIGKILL ends that. So a duplicate that is no socket stays open, in the child. A socket can
 //! hold up the child too: by SO_LINGER when it is closed, which a timer ends; or because its program
-//! stops in the middle of a send(2), which the parent notices (held.rs).
+//! stops in the middle of a send(2), which the parent notices (hang.rs).
 
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -20,8 +20,8 @@ use nix::unistd::{ForkResult, fork, getpid, getppid};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::directory::own_descriptors;
-use super::held::{self, Held, Watch};
+use super::hang::{self, Hang, Watch};
+use crate::sys::descriptors;
 use crate::text::{error, report_error};
 
 /// How often the parent checks that the child goes on, and after how many checks at the same thing it
@@ -42,23 +42,23 @@ static LEFT: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
 pub type Word = (u64, u8);
 
 /// Sends a child's words to its parent.
-pub struct Voice(UnixStream);
+pub struct Sender(UnixStream);
 
 /// The last word of a child: how much processor time it took, in nanoseconds.
 const END: u8 = 0xff;
 const PART: usize = size_of::<u64>();
 const WORD: usize = PART + 1;
 
-impl Voice {
+impl Sender {
     /// Sends a word, of any kind but [`END`]. An error means that the parent has ended.
-    pub fn say(&self, (number, kind): Word) {
+    pub fn send(&self, (number, kind): Word) {
         let mut bytes = [kind; WORD];
         bytes[..WORD - 1].copy_from_slice(&number.to_ne_bytes());
         let _ = (&self.0).write_all(&bytes);
     }
 
     /// Sends a document: a word that begins it, and then eight bytes a word.
-    pub fn send(&self, document: &[u8]) {
+    pub fn send_document(&self, document: &[u8]) {
         let mut bytes = vec![0; WORD];
         for part in document.chunks(PART) {
             let mut word = [0; WORD];
@@ -70,7 +70,7 @@ impl Voice {
     }
 }
 
-/// Takes in a word of a document that [`Voice::send`] sends.
+/// Takes in a word of a document that [`Sender::send`] sends.
 pub fn receive(document: &mut Vec<u8>, (part, length): Word) {
     match length {
         0 => document.clear(),
@@ -83,7 +83,7 @@ pub enum End {
     /// All was done, in this much processor time.
     Done(Duration),
     /// It hangs at something that a process holds, and nobody waits for it any more.
-    Stuck(Held),
+    Stuck(Hang),
     /// It was ended, since the calling process is to end.
     Stopped,
     /// In another way, with this status if it is known.
@@ -94,10 +94,10 @@ pub enum End {
 const LOCKED_MAX: usize = 5;
 
 /// Does the work in a child, and returns its exit status, which `work` returns.
-pub fn apart(work: impl Fn() -> u8) -> ExitCode {
+pub fn in_child(work: impl Fn() -> u8) -> ExitCode {
     let mut status = 1;
-    let done = Apart::default().run(
-        |voice| voice.say((work().into(), 0)),
+    let done = Worker::default().run(
+        |sender| sender.send((work().into(), 0)),
         |(said, _)| status = u8::try_from(said).unwrap_or(1),
         None,
     );
@@ -107,27 +107,27 @@ pub fn apart(work: impl Fn() -> u8) -> ExitCode {
 /// Work that is done in a child, once or again and again. If a process holds up the child, the work
 /// is done once more without that process, and from then on.
 #[derive(Default)]
-pub struct Apart {
+pub struct Worker {
     /// At what earlier children hung.
-    locked: Vec<Held>,
+    locked: Vec<Hang>,
 }
 
-impl Apart {
+impl Worker {
     /// Does the work in a child, and passes its words to `hear`; those of a child that was held up
     /// too. False if it was not done, because `stop` can be read. An error is the exit status, and
     /// has been reported.
     pub fn run(
         &mut self,
-        work: impl Fn(&Voice),
+        work: impl Fn(&Sender),
         mut hear: impl FnMut(Word),
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<bool, ExitCode> {
         loop {
-            let work = |voice: &Voice| {
-                held::leave_out(&self.locked);
-                work(voice);
+            let work = |sender: &Sender| {
+                hang::leave_out(&self.locked);
+                work(sender);
             };
-            match errand(work, &mut hear, stop) {
+            match run_child(work, &mut hear, stop) {
                 Ok(End::Done(_)) => return Ok(true),
                 Ok(End::Stopped) => return Ok(false),
                 Ok(End::Stuck(held)) if self.locked.len() < LOCKED_MAX => {
@@ -161,8 +161,8 @@ impl Apart {
 
 /// Does the work in a child, and passes the child's words to `hear`, until it is done or `stop` can be
 /// read. The calling process must have one thread.
-pub fn errand(
-    work: impl FnOnce(&Voice),
+pub fn run_child(
+    work: impl FnOnce(&Sender),
     hear: impl FnMut(Word),
     stop: Option<BorrowedFd<'_>>,
 ) -> std::io::Result<End> {
@@ -186,13 +186,13 @@ pub fn errand(
                 std::process::exit(1);
             }
             end_lingering();
-            super::raise_limit();
-            let voice = Voice(childs);
-            work(&voice);
+            descriptors::raise_limit();
+            let sender = Sender(childs);
+            work(&sender);
             let _ = std::io::stdout().flush();
-            close_what_can_be(voice.0.as_raw_fd());
+            close_what_can_be(sender.0.as_raw_fd());
             let took = processor_time().as_nanos();
-            voice.say((u64::try_from(took).unwrap_or(u64::MAX), END));
+            sender.send((u64::try_from(took).unwrap_or(u64::MAX), END));
             std::process::exit(0);
         }
     }
@@ -310,14 +310,15 @@ fn close_what_can_be(except: RawFd) {
         return;
     }
     let is_left = |fd: RawFd| fd == except || left.iter().any(|other| other.as_raw_fd() == fd);
-    for fd in own_descriptors().unwrap_or_default().into_iter().filter(|fd| !is_left(*fd)) {
-        // SAFETY: nothing uses a descriptor from here on.
+    for fd in descriptors::open().unwrap_or_default().into_iter().filter(|fd| !is_left(*fd)) {
+        // SAFETY: whoever owns it is not used any more and is never dropped: the caller ends this
+        // process by exit(3), which drops neither variables nor statics.
         unsafe { libc::close(fd) };
     }
 }
 
 /// Leaves a descriptor open until the end.
-pub fn leave(fd: OwnedFd) {
+pub fn leave_open(fd: OwnedFd) {
     LEFT.lock().unwrap_or_else(PoisonError::into_inner).push(fd);
 }
 

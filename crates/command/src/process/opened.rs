@@ -1,0 +1,99 @@
+//! A process that is open, so that another that gets its number is not taken for it.
+
+use std::io::{self, Read};
+use std::ops::Deref;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::proc::{ANOTHER_NAMESPACE, Directory, is_over};
+use super::{Process, vanished};
+use crate::worker::hang;
+
+/// A process that is open, to look into.
+pub struct Target {
+    pub(super) pid: i32,
+    directory: Directory,
+    pub(super) handle: OwnedFd,
+}
+
+/// PIDFD_THREAD (Linux 6.9), which rustix does not name.
+const PIDFD_THREAD: PidfdFlags = PidfdFlags::from_bits_retain(libc::O_EXCL as u32);
+
+/// How often a process is opened again because its thread has ended meanwhile.
+const ATTEMPTS: usize = 3;
+
+impl Process {
+    /// Opens the process and does the work on it. If the thread through which it was opened ends
+    /// meanwhile, but the process does not, the work is done again through another thread.
+    pub fn with<T>(&self, mut work: impl FnMut(&Target) -> io::Result<T>) -> io::Result<T> {
+        let mut attempt = 1;
+        loop {
+            let target = self.open()?;
+            let result = work(&target).and_then(|done| target.check().map(|()| done));
+            match result {
+                Err(error) if vanished(&error) && attempt < ATTEMPTS => attempt += 1,
+                result => return result,
+            }
+        }
+    }
+
+    /// Opens it. ESRCH means that it has ended.
+    fn open(&self) -> io::Result<Target> {
+        if let Some(socket) = hang::left_out(self.pid).filter(|hang| hang.fd.is_some()) {
+            return Err(io::Error::other(socket.to_string()));
+        }
+        let mut directory = Directory::of(self.pid)?;
+        let stat = directory.stat()?;
+        if stat.starttime != self.start {
+            return Err(Errno::SRCH.into());
+        }
+        let (mut number, mut flags) = (self.pid, PidfdFlags::empty());
+        if is_over(&stat) {
+            (directory, number) = directory.living_thread()?.ok_or(Errno::SRCH)?;
+            flags = PIDFD_THREAD;
+        }
+        let handle = pidfd_open(Pid::from_raw(number).ok_or(Errno::SRCH)?, flags);
+        let handle = handle.map_err(|error| match error {
+            Errno::INVAL if flags == PIDFD_THREAD => io::Error::other(
+                "its first thread has ended (pthread_exit(3)), and this kernel does not let others \
+                 be reached (Linux 6.9 does)",
+            ),
+            error => error.into(),
+        })?;
+        if number_of(&handle)? != Some(number) {
+            return Err(match directory.stat() {
+                Ok(_) => io::Error::other(ANOTHER_NAMESPACE),
+                Err(error) => error,
+            });
+        }
+        let target = Target { pid: self.pid, directory, handle };
+        // It still runs, so its number was not given to another while it was opened.
+        target.check()?;
+        Ok(target)
+    }
+}
+
+impl Target {
+    /// ESRCH if it has ended: its descriptors only seem to be closed then.
+    fn check(&self) -> io::Result<()> {
+        if is_over(&self.directory.stat()?) { Err(Errno::SRCH.into()) } else { Ok(()) }
+    }
+}
+
+impl Deref for Target {
+    type Target = Directory;
+
+    fn deref(&self) -> &Directory {
+        &self.directory
+    }
+}
+
+/// The number of a process, or thread, in /proc, by its handle.
+fn number_of(handle: &OwnedFd) -> io::Result<Option<i32>> {
+    let mut text = String::new();
+    let file = std::fs::File::open(format!("/proc/self/fdinfo/{}", handle.as_raw_fd()))?;
+    file.take(4096).read_to_string(&mut text)?;
+    Ok(text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok()))
+}
