@@ -238,7 +238,7 @@ fn where_the_kernel_does_not_let_it_look() {
     let said = format!(
         "keepalive: {} is statically linked: no loader runs in it that could load the library; nor \
          can it be followed: a seccomp filter forbids pidfd_getfd(2) to this command (containers \
-         have one, and services with SystemCallFilter=)\nWhat is left: give the container \
+         have one, and services with SystemCallFilter=)\nInstead: give the container \
          CAP_SYS_PTRACE, or start it without this command and follow it from outside: sudo \
          keepalive attach --follow NAME, or sudo keepalive cover ID\n--anyway starts it",
         program.display()

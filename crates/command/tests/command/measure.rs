@@ -81,7 +81,7 @@ impl Measured {
         Some(format!("{fault}: {status:?}, {before} before, {after} after, {json:#}\n{stderr}"))
     }
 
-    /// docs/probe.md, *What it says*: the first table, whose first row has each `how`.
+    /// docs/measure.md, *What it says*: the first table, whose first row has each `how`.
     fn has_documented_result(&self) -> bool {
         let has = |cell: &str, word: &Value| quoted(cell).iter().any(|(_, it)| word == it);
         let Self { json, status, .. } = self;

@@ -135,7 +135,7 @@ fn measure_shows_how_far_it_is_in_one_line_and_ends_at_ctrl_c() {
     command.args(["--default-signal", env!("CARGO_BIN_EXE_keepalive"), "measure"]);
     command.arg(server.local_addr().expect("its address").to_string());
     let mut measure = on_terminal(command);
-    measure.expect("remembered for 2 s; next one is asked in ").expect("how far it is");
+    measure.expect("remembered for 2 s; next probe in ").expect("how far it is");
     // In place of the last one.
     measure.expect("\r\u{1b}[K").expect("the line is erased");
     measure.send(ControlCode::EndOfText).expect("sent");
