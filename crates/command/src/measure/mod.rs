@@ -7,6 +7,7 @@ mod progress;
 mod report;
 mod target;
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -135,7 +136,7 @@ fn measure_path(
         let mut observer = Observer::new(signals);
         let outcome = libkeepalive_measure::measure(address, &options, |it| observer.observe(it));
         clear_status();
-        let outcome = outcome.map_err(|error| format!("{address}: {error}"))?;
+        let outcome = outcome.map_err(|error| format!("{address}: {}", describe(&error)))?;
         let report = report.insert(Report { target, address, outcome });
         if !report.is_unreachable() {
             break;
@@ -145,8 +146,15 @@ fn measure_path(
     let printed =
         if arguments.json { print_json(&json::document(&report)) } else { print(&report.render()) };
     printed.map_err(|error| format!("stdout: {}", error::describe(&error)))?;
-    let is_answer = report.outcome.finding.is_answer();
-    Ok(if is_answer { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(ExitCode::from(u8::from(!report.outcome.finding.is_answer())))
+}
+
+/// An error of the library, with the system's reason.
+fn describe(error: &libkeepalive_measure::Error) -> String {
+    match error.source().and_then(|reason| reason.downcast_ref()) {
+        Some(reason) => format!("{error}: {}", error::describe(reason)),
+        None => error.to_string(),
+    }
 }
 
 /// How many connections to have where nobody says it.
