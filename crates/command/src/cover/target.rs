@@ -32,7 +32,7 @@ pub enum Lifetime {
 
 /// The target of this name, or path.
 pub fn parse(argument: &str) -> Result<Target, String> {
-    let group = Group::of(argument).ok_or(
+    let group = Group::parse(argument).ok_or(
         "not a unit (kafka.service, system.slice), the id of a container (12 hexadecimal digits or \
          more) or the path of a cgroup; for processes by number or name there is `keepalive attach \
          --follow`",

@@ -8,13 +8,13 @@ use std::time::Duration;
 use procfs::process::Stat;
 
 use super::Wanted;
-use crate::process::{CommandLine, Directory, Process};
+use crate::process::{CommandLine, Proc, Process};
 use crate::text::error;
 use crate::worker::hang::{leave_out, left_out, reading_memory};
 use crate::worker::{End, Hang, run_child};
 
 /// Whether one of a process's names is this, as pgrep(1) --exact compares.
-pub fn is_called(directory: &Directory, stat: &Stat, wanted: &str) -> io::Result<bool> {
+pub fn is_called(directory: &Proc, stat: &Stat, wanted: &str) -> io::Result<bool> {
     if stat.comm == wanted {
         return Ok(true);
     }
@@ -25,7 +25,7 @@ pub fn is_called(directory: &Directory, stat: &Stat, wanted: &str) -> io::Result
 
 /// Each name of a process: that of ps(1), its program's file, and those of its command line, unless
 /// that is locked.
-pub fn each_name(directory: &Directory, stat: &Stat, mut each: impl FnMut(&str)) -> io::Result<()> {
+pub fn each_name(directory: &Proc, stat: &Stat, mut each: impl FnMut(&str)) -> io::Result<()> {
     each(&stat.comm);
     // Another user's program is hidden, but not its arguments.
     let program = directory.program().ok();
@@ -79,7 +79,7 @@ pub fn find_in_child(wanted: &Wanted, locked: &[Hang], stop: BorrowedFd<'_>) -> 
         },
         |(said, kind)| match kind {
             word::NUMBER => number = said as i32,
-            word::START => found.extend(Process::still(number, said)),
+            word::START => found.extend(Process::find(number, said)),
             _ => reason.push(said as u8),
         },
         Some(stop),

@@ -50,7 +50,7 @@ const NEAR: f64 = 0.8;
 impl Wanted {
     /// What this argument names.
     pub fn of(argument: &str) -> Self {
-        if let Some(group) = Group::of(argument) {
+        if let Some(group) = Group::parse(argument) {
             Self::Group(group)
         } else if !argument.is_empty() && argument.bytes().all(|byte| byte.is_ascii_digit()) {
             Self::Number(argument.parse().unwrap_or(0))

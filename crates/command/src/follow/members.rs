@@ -93,7 +93,7 @@ impl Members {
         for process in processes {
             self.family.entry(process.pid).or_insert_with(|| Relative {
                 process: process.clone(),
-                handle: process.handle().ok(),
+                handle: process.pidfd().ok(),
             });
         }
     }
@@ -143,7 +143,8 @@ impl Members {
             if self.all.contains_key(&process.pid) {
                 continue;
             }
-            let known = before.remove(&process.pid).filter(|member| member.process.is(&process));
+            let known =
+                before.remove(&process.pid).filter(|member| member.process.is_same(&process));
             look.is_news |= known.is_none();
             self.processes += usize::from(known.is_none());
             let (known, access) =
@@ -162,7 +163,7 @@ impl Members {
         let found = find::with_descendants(&family)?;
         self.family.retain(|pid, relative| {
             let index = found.binary_search_by_key(pid, |process| process.pid);
-            index.is_ok_and(|index| found[index].is(&relative.process))
+            index.is_ok_and(|index| found[index].is_same(&relative.process))
         });
         self.add_to_family(&found);
         Ok(found)

@@ -25,7 +25,7 @@ impl Names {
         childs_time: &mut Duration,
     ) -> Result<Vec<Process>, String> {
         // The number may be another process's by now.
-        self.hangs.retain(|(process, _)| process.is_there());
+        self.hangs.retain(|(process, _)| process.is_alive());
         loop {
             let hangs: Vec<_> = self.hangs.iter().map(|(_, hang)| *hang).collect();
             let (search, time) = find_in_child(wanted, &hangs, stop);

@@ -7,7 +7,7 @@ use super::ShowArgs;
 use crate::bpf::{Cover, covers};
 use crate::find::{self, find_all};
 use crate::kernel::Counters;
-use crate::process::{Inspected, Inspector, Network, hidden};
+use crate::process::{Inspected, Inspector, Namespace, hidden};
 use crate::text::error;
 use crate::values::Values;
 
@@ -45,7 +45,7 @@ impl Collected {
             let entry = collected.covers.entry(cgroup);
             entry.or_insert_with_key(found);
         }
-        collected.defaults = Network::own().kernel.ok().map(|kernel| kernel.defaults);
+        collected.defaults = Namespace::own().kernel.ok().map(|kernel| kernel.defaults);
         if arguments.openmetrics {
             collected.counters = Counters::new()
                 .map_err(|error| {
