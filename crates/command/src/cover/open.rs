@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::{CoverArgs, Covered, said};
 use crate::apply::{Applier, Outcome, Seen, Tally, wait_for_answers};
-use crate::find::{SelectionArgs, Wanted};
+use crate::find::{SelectionArgs, Target};
 use crate::process::{Group, Process, is_threaded, vanished, why};
 use crate::text::{Progress, count, report_error};
 use crate::worker;
@@ -40,7 +40,7 @@ fn set_all(covered: &[Covered], arguments: &CoverArgs) -> bool {
                 it.target
             ));
         }
-        let processes = match Wanted::Group(Group::Directory(it.cgroup.clone())).find() {
+        let processes = match Target::Group(Group::Directory(it.cgroup.clone())).find() {
             Ok(processes) => processes,
             Err(message) => {
                 report_error(format!("{}: {message}", it.target));

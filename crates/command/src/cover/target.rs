@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::find::Wanted;
+use crate::find;
 use crate::process::{Group, is_of_root, mounted_at};
 use crate::text::printable;
 
@@ -85,7 +85,7 @@ impl Target {
             Group::Unit(_) => format!(
                 "no such unit is running{}. Start it first, or cover its slice \
                  (system.slice), which covers what is started later, too",
-                Wanted::Group(group.clone()).hint()
+                find::Target::Group(group.clone()).hint()
             ),
             Group::Container(_) => "no such container is running".into(),
             Group::Directory(_) => "there is no such cgroup".into(),

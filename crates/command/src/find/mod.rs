@@ -7,7 +7,7 @@ mod tree;
 
 pub use name::{Search, find_in_child};
 pub use selection::SelectionArgs;
-pub use spec::{Wanted, find_all};
+pub use spec::{Target, find_all};
 pub use tree::with_descendants;
 
 use std::io;

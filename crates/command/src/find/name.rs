@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use procfs::process::Stat;
 
-use super::Wanted;
+use super::Target;
 use crate::process::{CommandLine, Proc, Process};
 use crate::text::error;
 use crate::worker::hang::{leave_out, left_out, reading_memory};
@@ -62,7 +62,7 @@ mod word {
 
 /// Looks for the processes that are wanted in a child, which leaves out what is locked; and the
 /// processor time of the child. It ends early if `stop` can be read.
-pub fn find_in_child(wanted: &Wanted, locked: &[Hang], stop: BorrowedFd<'_>) -> (Search, Duration) {
+pub fn find_in_child(wanted: &Target, locked: &[Hang], stop: BorrowedFd<'_>) -> (Search, Duration) {
     let (mut found, mut number, mut reason) = (Vec::new(), 0, Vec::new());
     let end = run_child(
         |sender| {

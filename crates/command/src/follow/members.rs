@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::known::Known;
 use super::names::Names;
 use super::pace::Look;
-use crate::find::{self, Wanted};
+use crate::find::{self, Target};
 use crate::process::Process;
 use crate::text::{printable, report_error};
 
@@ -39,7 +39,7 @@ struct Relative {
 /// What is waited for, also after all of its processes have ended.
 struct WaitedFor {
     argument: String,
-    wanted: Wanted,
+    target: Target,
     /// Whether there has been one. Before, it may be a mistake.
     was_there: bool,
     /// Why it cannot be found, as was told.
@@ -68,13 +68,13 @@ impl Members {
     pub fn of(targets: &[String]) -> (Self, Vec<String>) {
         let (mut members, mut failures) = (Self::default(), Vec::new());
         for argument in targets {
-            let (argument, wanted) = (argument.clone(), Wanted::of(argument));
-            if !matches!(wanted, Wanted::Number(_)) {
-                let waited_for = WaitedFor { argument, wanted, was_there: false, told: None };
+            let (argument, target) = (argument.clone(), Target::parse(argument));
+            if !matches!(target, Target::Pid(_)) {
+                let waited_for = WaitedFor { argument, target, was_there: false, told: None };
                 members.waited_for.push(waited_for);
                 continue;
             }
-            match wanted.find() {
+            match target.find() {
                 Ok(found) => members.add_to_family(&found),
                 Err(message) => failures.push(format!("{}: {message}", printable(&argument))),
             }
@@ -119,10 +119,10 @@ impl Members {
         let relatives = self.relatives();
         let result = relatives.as_ref().map(|_| ()).map_err(String::clone);
         let mut found = relatives.unwrap_or_default();
-        for WaitedFor { argument, wanted, was_there, told } in &mut self.waited_for {
-            let search = match wanted {
-                Wanted::Name(_) => self.names.search(wanted, stop, &mut look.childs_time),
-                wanted => wanted.find(),
+        for WaitedFor { argument, target, was_there, told } in &mut self.waited_for {
+            let search = match target {
+                Target::Name(_) => self.names.search(target, stop, &mut look.childs_time),
+                target => target.find(),
             };
             let failure = match search {
                 Ok(processes) => {
