@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::plan::{assignment, refusal};
 use super::tally::Tally;
-use crate::process::{Duplicate, OpenProcess, Process, vanished};
+use crate::process::{self, Duplicate, OpenProcess, Process};
 
 /// How long living peers are given to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
@@ -62,7 +62,7 @@ pub fn wait_for_answers(waiting: &mut [(&Process, &mut Tally)]) {
                 });
                 Ok(())
             });
-            if asked.is_err_and(|error| vanished(&error)) {
+            if asked == Err(process::Error::Ended) {
                 tally.silent.clear();
             }
         }

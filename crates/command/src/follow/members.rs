@@ -122,7 +122,7 @@ impl Members {
         for WaitedFor { argument, target, was_there, told } in &mut self.waited_for {
             let search = match target {
                 Target::Name(_) => self.names.search(target, stop, &mut look.childs_time),
-                target => target.find(),
+                target => target.find().map_err(|error| error.to_string()),
             };
             let failure = match search {
                 Ok(processes) => {
@@ -160,7 +160,7 @@ impl Members {
             return Ok(Vec::new());
         }
         let family: Vec<_> = self.family.values().map(|relative| &relative.process).collect();
-        let found = find::with_descendants(&family)?;
+        let found = find::with_descendants(&family).map_err(|error| error.to_string())?;
         self.family.retain(|pid, relative| {
             let index = found.binary_search_by_key(pid, |process| process.pid);
             index.is_ok_and(|index| found[index].is_same(&relative.process))
