@@ -9,7 +9,7 @@ use crate::find::{SelectionArgs, find_all};
 use crate::follow::follow;
 use crate::judge::too_late;
 use crate::kernel::Kernel;
-use crate::process::{vanished, why};
+use crate::process;
 use crate::settings::{Settings, SettingsArgs};
 use crate::text::{Progress, error, print, report_error};
 use crate::worker;
@@ -136,9 +136,9 @@ fn attach_all(arguments: &AttachArgs) -> bool {
                 has_listening |= tally.has_listening();
                 changed |= tally.changed() > 0;
             }
-            Err(error) if vanished(&error) => say(format!("{process}: has ended meanwhile")),
+            Err(process::Error::Ended) => say(format!("{process}: has ended meanwhile")),
             Err(error) => {
-                report_error(format!("{process}: {}", why(process, &error)));
+                report_error(format!("{process}: {error}"));
                 complete = false;
             }
         }

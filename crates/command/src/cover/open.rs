@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use super::{CoverArgs, Covered, said};
 use crate::apply::{Applier, Outcome, Seen, Tally, wait_for_answers};
-use crate::find::{SelectionArgs, Wanted};
-use crate::process::{Group, Process, is_threaded, vanished, why};
+use crate::find::{Cgroup, SelectionArgs, Target};
+use crate::process::{self, Process, is_threaded};
 use crate::text::{Progress, count, report_error};
 use crate::worker;
 
@@ -40,7 +40,7 @@ fn set_all(covered: &[Covered], arguments: &CoverArgs) -> bool {
                 it.target
             ));
         }
-        let processes = match Wanted::Group(Group::Directory(it.cgroup.clone())).find() {
+        let processes = match Target::Cgroup(Cgroup::Path(it.cgroup.clone())).find() {
             Ok(processes) => processes,
             Err(message) => {
                 report_error(format!("{}: {message}", it.target));
@@ -56,9 +56,9 @@ fn set_all(covered: &[Covered], arguments: &CoverArgs) -> bool {
             let result = set_process(&mut applier, process, arguments, &mut progress);
             match result {
                 Ok(tally) => results.push((process, tally)),
-                Err(error) if vanished(&error) => {}
+                Err(process::Error::Ended) => {}
                 Err(error) => {
-                    report_error(format!("{process}: {}", why(process, &error)));
+                    report_error(format!("{process}: {error}"));
                     complete = false;
                 }
             }
@@ -89,7 +89,7 @@ fn set_process(
     process: &Process,
     arguments: &CoverArgs,
     progress: &mut Progress,
-) -> std::io::Result<Tally> {
+) -> Result<Tally, process::Error> {
     process.with(|target| {
         let sockets = target.sockets()?;
         progress.add(sockets.len());

@@ -62,7 +62,7 @@ fn start<'a>(
     settings: &'a SettingsArgs,
     selection: &'a SelectionArgs,
 ) -> Result<(Follower<'a>, bool), String> {
-    process::check_proc()?;
+    process::check_proc().map_err(|error| error.to_string())?;
     descriptors::raise_limit();
     let kernel = Kernel::new().unwrap_or_default();
     let wanted = Settings::new(settings).or_default(&kernel);

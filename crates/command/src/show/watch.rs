@@ -16,6 +16,7 @@ use super::table::list;
 use super::view::View;
 use super::{ShowArgs, overview};
 
+use crate::process;
 use crate::text::screen::{self, Event, Events};
 use crate::text::{append, error, report_error, styled, time, wrap};
 use crate::worker::{Worker, receive};
@@ -135,7 +136,7 @@ fn look(
     interval: Duration,
     is_drawn: bool,
     past: &Past,
-) -> Result<Look, String> {
+) -> Result<Look, process::Error> {
     let collected = Collected::new(arguments)?;
     let view = View::new(arguments, &collected);
     let seen = seen(&view);

@@ -267,7 +267,7 @@ fn of_several_addresses_the_first_that_answers_is_taken_and_said() {
 
 /// The first address does not answer for ten seconds: for the next one the time begins anew.
 #[test]
-#[ignore = "needs root: network namespaces"]
+#[ignore = "needs root: network namespaces with files in /etc/netns"]
 fn each_address_has_its_own_clock() {
     let namespace = Namespace::new("clock");
     let ip = |arguments: &str| {
