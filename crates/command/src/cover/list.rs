@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::target::Target;
+use super::find::find;
 use crate::bpf::{self, Cover, CoverState, Entry, cover_on};
 use crate::process::{all_below, mounted_at};
+use crate::request::Target;
 use crate::text::table::Table;
 use crate::text::{self, error, print, print_json, printable, report_error, time};
 
@@ -24,7 +25,7 @@ pub fn list(targets: &[Target], is_json: bool) -> bool {
     let mut cgroups = Vec::new();
     let everything = [Target::all()];
     for target in if targets.is_empty() { &everything } else { targets } {
-        match target.find() {
+        match find(target) {
             Ok(cgroup) => {
                 cgroups.extend(cgroup.ancestors().skip(1).map(PathBuf::from));
                 cgroups.extend(all_below(&cgroup));

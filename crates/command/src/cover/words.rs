@@ -1,15 +1,13 @@
 //! How long a cover lasts, and how to have it for good, in words.
 
 use super::Covered;
-use super::target::{Lifetime, Target};
-use crate::settings::SettingsArgs;
+use crate::request::{Lifetime, Target};
 use crate::text::printable;
 
-/// How long each cover lasts, and the lines that keep it.
-pub fn how_long(covered: &[Covered], settings: &SettingsArgs) -> String {
-    let mut words = settings.words();
-    words.insert(0, String::new());
-    let settings = words.join(" ");
+/// How long each cover lasts, and the lines that keep it, with the settings as arguments.
+pub fn how_long(covered: &[Covered], settings: &str) -> String {
+    let blank = if settings.is_empty() { "" } else { " " };
+    let settings = format!("{blank}{settings}");
     covered.iter().map(|covered| about(covered.target, &settings)).collect()
 }
 
@@ -58,12 +56,12 @@ fn about(target: &Target, settings: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::target::parse;
     use super::*;
 
     #[test]
     fn the_lines_can_be_copied() {
-        let about = |target: &str, settings: &str| about(&parse(target).expect(target), settings);
+        let about =
+            |target: &str, settings: &str| about(&Target::parse(target).expect(target), settings);
         assert_eq!(
             about("kafka.service", " --dead-after 2m"),
             "kafka.service: until it is stopped or restarted. For good, in a drop-in (systemctl \

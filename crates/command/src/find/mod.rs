@@ -6,7 +6,7 @@ mod spec;
 mod tree;
 
 pub use name::{Search, find_in_child};
-pub use selection::SelectionArgs;
+pub use selection::Selection;
 pub use spec::{Wanted, find_all};
 pub use tree::with_descendants;
 

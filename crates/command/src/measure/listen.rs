@@ -4,12 +4,12 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::process::ExitCode;
 
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, RecvFlags, SocketFlags, SocketType, sockopt};
 
 use super::clock::Clock;
+use crate::sys::Status;
 use crate::text::{error, print, report_error};
 
 /// More connections than these are closed at once, so that nobody can have all descriptors.
@@ -23,7 +23,7 @@ const LOOK: f64 = 60.0;
 const PAUSE: f64 = 1.0;
 
 /// Listens until a signal comes.
-pub fn listen(address: SocketAddr) -> Result<ExitCode, String> {
+pub fn listen(address: SocketAddr) -> Result<Status, String> {
     let clock = Clock::new()
         .map_err(|error| format!("signalfd(2), clock_gettime(2): {}", error::describe(&error)))?;
     let why = |error| format!("{address}: {}", error::describe(&error));
@@ -39,7 +39,7 @@ pub fn listen(address: SocketAddr) -> Result<ExitCode, String> {
         let fds = connections.iter().map(|(connection, _)| (connection as &dyn AsFd, false));
         let waiting = refused.is_none().then_some((&listener as &dyn AsFd, false));
         if clock.wait(if refused.is_some() { PAUSE } else { LOOK }, fds.chain(waiting)) {
-            return Ok(ExitCode::SUCCESS);
+            return Ok(Status::Success);
         }
         let now = clock.now();
         connections.retain(|(connection, since)| now < since + OLDEST && is_open(connection));

@@ -25,11 +25,11 @@ mod simulation;
 mod target;
 
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 
+use crate::sys::Status;
 use crate::text::{clear_status, error, print, print_json, printable, report_error, time};
 use crate::values;
 use clock::Clock;
@@ -115,7 +115,7 @@ fn max(text: &str) -> Result<Duration, String> {
 }
 
 /// Measures, or is what is measured with.
-pub fn measure(arguments: &MeasureArgs) -> ExitCode {
+pub fn measure(arguments: &MeasureArgs) -> Status {
     let done = match (arguments.listen, &arguments.target) {
         (Some(address), _) => listen::listen(address),
         (None, Some(target)) => measure_path(arguments, target),
@@ -125,12 +125,12 @@ pub fn measure(arguments: &MeasureArgs) -> ExitCode {
         Ok(status) => status,
         Err(message) => {
             report_error(message);
-            ExitCode::FAILURE
+            Status::Failure
         }
     }
 }
 
-fn measure_path(arguments: &MeasureArgs, target: &Target) -> Result<ExitCode, String> {
+fn measure_path(arguments: &MeasureArgs, target: &Target) -> Result<Status, String> {
     let addresses = target.addresses()?;
     let parallel = arguments.parallel.map_or_else(|| usual(target), |number| number as usize);
     let greeting = arguments.send.as_ref().map_or(&[][..], |greeting| &greeting.0);
@@ -172,7 +172,7 @@ fn measure_path(arguments: &MeasureArgs, target: &Target) -> Result<ExitCode, St
     let printed =
         if arguments.json { print_json(&json::document(&report)) } else { print(&report.words()) };
     printed.map_err(|error| format!("stdout: {}", error::describe(&error)))?;
-    Ok(if report.is_answer() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(Status::from_complete(report.is_answer()))
 }
 
 /// How many connections to have where nobody says it.

@@ -8,7 +8,7 @@ use options::{Line, Mode, OPTIONS, TcpOption, given};
 
 use super::library::Library;
 use crate::kernel::Kernel;
-use crate::settings::{Held, Setting, Settings, Source};
+use crate::settings::{EffectiveSettings, Setting, Settings, Source};
 
 const KEEPALIVE: &CStr = c"KEEPALIVE";
 const DEBUG: &CStr = c"KEEPALIVE_DEBUG";
@@ -130,7 +130,7 @@ impl Environment {
     }
 
     /// What will hold in the program, and where it comes from.
-    pub fn held(&self, settings: &Settings, kernel: &Kernel) -> Held {
+    pub fn effective(&self, settings: &Settings, kernel: &Kernel) -> EffectiveSettings {
         let values = settings.values.zip(kernel.defaults).map(|option, (wanted, default)| {
             let variable = self.option(option).and_then(|(name, text)| {
                 Some(Setting { value: option.parse(text)?, source: Source::Variable(name) })
@@ -145,7 +145,7 @@ impl Environment {
             }
             _ => Setting { value: settings.mode, source: Source::Argument },
         };
-        Held { values, mode }
+        EffectiveSettings { values, mode }
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::ShowArgs;
 use crate::bpf::{Cover, covers};
 use crate::find::{self, find_all};
 use crate::kernel::Counters;
 use crate::process::{Inspected, Inspector, Network, hidden};
+use crate::request::Show;
 use crate::text::error;
 use crate::values::Values;
 
@@ -31,13 +31,13 @@ pub struct Collected {
 
 impl Collected {
     /// What the arguments ask for. An error is this command's own: it cannot go on.
-    pub fn new(arguments: &ShowArgs) -> Result<Self, String> {
+    pub fn new(request: &Show) -> Result<Self, String> {
         let mut collected = Self { is_complete: true, ..Self::default() };
-        let mut inspector = Inspector::new(arguments.is_overview());
-        if arguments.is_overview() {
+        let mut inspector = Inspector::new(request.is_overview());
+        if request.is_overview() {
             collected.inspect_all(&mut inspector)?;
         } else {
-            collected.inspect_named(arguments, &mut inspector)?;
+            collected.inspect_named(request, &mut inspector)?;
         }
         let cgroups = collected.processes.iter().filter_map(|process| process.cgroup.clone());
         for cgroup in cgroups {
@@ -46,7 +46,7 @@ impl Collected {
             entry.or_insert_with_key(found);
         }
         collected.defaults = Network::own().kernel.ok().map(|kernel| kernel.defaults);
-        if arguments.openmetrics {
+        if request.openmetrics {
             collected.counters = Counters::new()
                 .map_err(|error| {
                     let message = format!("/proc/net: {}", error::describe(&error));
@@ -70,12 +70,8 @@ impl Collected {
     }
 
     /// The processes that the arguments name.
-    fn inspect_named(
-        &mut self,
-        arguments: &ShowArgs,
-        inspector: &mut Inspector,
-    ) -> Result<(), String> {
-        let (named, messages) = find_all(&arguments.processes);
+    fn inspect_named(&mut self, request: &Show, inspector: &mut Inspector) -> Result<(), String> {
+        let (named, messages) = find_all(&request.targets);
         self.is_complete = messages.is_empty();
         self.messages.extend(messages);
         for process in named {
@@ -87,7 +83,7 @@ impl Collected {
             if let Some(trouble) = &inspected.trouble {
                 self.is_complete = false;
                 // JSON has it in the document.
-                if !arguments.json {
+                if !request.json {
                     self.messages.push(format!("{process}: {trouble}"));
                 }
             }
