@@ -50,20 +50,19 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 pub use crate::cli::Cli;
-use crate::cli::{Command, explain};
+use crate::cli::explain;
+use crate::request::Request;
 use crate::sys::Status;
 use crate::text::{error, print, print_stderr, report_error};
 
 /// The command, from the arguments to the exit status.
 pub fn main() -> ExitCode {
-    let status = match Cli::try_parse() {
-        Ok(cli) => match cli.command {
-            Command::Run(arguments) => run::run(&arguments.into()),
-            Command::Show(arguments) => show::show(&arguments.into()),
-            Command::Attach(arguments) => attach::attach(&arguments.into()),
-            Command::Cover(arguments) => cover::cover(&arguments.into()),
-            Command::Measure(arguments) => measure::measure(&arguments),
-        },
+    let status = match Cli::try_parse().map(Request::from) {
+        Ok(Request::Run(request)) => run::run(&request),
+        Ok(Request::Show(request)) => show::show(&request),
+        Ok(Request::Attach(request)) => attach::attach(&request),
+        Ok(Request::Cover(request)) => cover::cover(&request),
+        Ok(Request::Measure(request)) => measure::measure(&request),
         Err(error) => answer(error),
     };
     ExitCode::from(status as u8)

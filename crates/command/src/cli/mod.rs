@@ -1,5 +1,6 @@
 //! The command line: what clap knows of it, and how it becomes what the verbs work with.
 
+mod measure;
 mod mistake;
 mod selection;
 mod settings;
@@ -10,9 +11,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::measure::MeasureArgs;
-use crate::request::{self, Target};
+use crate::request::{self, Request, Target};
 use crate::text::time;
+use measure::MeasureArgs;
 pub use mistake::explain;
 use selection::SelectionArgs;
 use settings::SettingsArgs;
@@ -39,12 +40,12 @@ Examples:
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    command: Command,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+enum Command {
     /// Start a program with keepalive on every TCP socket it opens
     ///
     /// Sets the variables of libkeepalive, puts the library in front of LD_PRELOAD (what is there
@@ -127,7 +128,7 @@ Examples:
        Also the statically linked programs that a script starts
   keepalive run --debug curl https://example.org/
        See which sockets get what")]
-pub struct RunArgs {
+struct RunArgs {
     /// What to set.
     #[command(flatten)]
     settings: SettingsArgs,
@@ -194,7 +195,7 @@ Examples:
      Every TCP socket of one process, for programs to read
   keepalive show --openmetrics kafka.service
      The connections of a unit, for Prometheus")]
-pub struct ShowArgs {
+struct ShowArgs {
     /// Every TCP socket, each on a line of its own
     ///
     /// Those that listen, too.
@@ -287,7 +288,7 @@ Examples:
   systemctl enable --now keepalive-follow@kafka.service
      The same as a service, which the packages have: the comments of the unit
      say how to choose values (systemctl cat keepalive-follow@kafka.service)")]
-pub struct AttachArgs {
+struct AttachArgs {
     /// What to set.
     #[command(flatten)]
     settings: SettingsArgs,
@@ -345,7 +346,7 @@ Examples:
      What is covered, by which settings, and how many connections that were
   keepalive cover --remove kafka.service
      Connections to come are left to the program again")]
-pub struct CoverArgs {
+struct CoverArgs {
     /// What to set.
     #[command(flatten)]
     settings: SettingsArgs,
@@ -403,6 +404,18 @@ fn interval(text: &str) -> Result<Duration, String> {
 
 fn path_timeout(text: &str) -> Result<Duration, String> {
     time::parse_in_range(text, Duration::from_millis(1)..=Duration::from_secs(365 * 24 * 60 * 60))
+}
+
+impl From<Cli> for Request {
+    fn from(cli: Cli) -> Self {
+        match cli.command {
+            Command::Run(arguments) => Self::Run(arguments.into()),
+            Command::Show(arguments) => Self::Show(arguments.into()),
+            Command::Attach(arguments) => Self::Attach(arguments.into()),
+            Command::Cover(arguments) => Self::Cover(arguments.into()),
+            Command::Measure(arguments) => Self::Measure(arguments.into()),
+        }
+    }
 }
 
 impl From<RunArgs> for request::Run {

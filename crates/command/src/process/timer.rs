@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::namespace::{Timer, TimerKind};
+use super::sock_diag::{Timer, TimerKind};
 use crate::values::Values;
 
 /// Whether a timer was started before its connection got the options that it has now, and runs for

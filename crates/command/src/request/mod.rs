@@ -1,14 +1,27 @@
 //! What the operator asked for.
 
+mod server;
 mod target;
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::find::Selection;
 use crate::settings::RequestedSettings;
+pub use server::{Server, parse_port};
 pub use target::{Lifetime, Target};
+
+/// What the operator asked for.
+#[derive(Debug)]
+pub enum Request {
+    Run(Run),
+    Show(Show),
+    Attach(Attach),
+    Cover(Cover),
+    Measure(Measure),
+}
 
 /// Of `run`: start a program.
 #[derive(Debug)]
@@ -84,4 +97,27 @@ pub struct CoverSettings {
     /// Whether the cover ends with this process.
     pub is_foreground: bool,
     pub is_dry_run: bool,
+}
+
+/// Of `measure`.
+#[derive(Debug)]
+pub enum Measure {
+    /// Be the server at the other end of a path.
+    Listen(SocketAddr),
+    Path(MeasurePath),
+}
+
+/// Of `measure`: measure a path.
+#[derive(Debug)]
+pub struct MeasurePath {
+    pub server: Server,
+    /// The longest idle time to try.
+    pub max: Duration,
+    /// How narrow the answer is to be, as a share of it.
+    pub resolution: f64,
+    /// How many connections to have at a time, at most.
+    pub parallel: Option<usize>,
+    /// What each connection sends first.
+    pub greeting: Vec<u8>,
+    pub is_json: bool,
 }

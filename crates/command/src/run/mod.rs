@@ -60,7 +60,7 @@ fn start(request: &Run) -> Result<Infallible, Failure> {
     let mut effective = environment.effective(&settings, &kernel);
     let follower = way.is_followed.then(|| follower::start(&effective.requested())).transpose();
     let follower = follower.map_err(|why| way.without_follower(&program, &why))?;
-    if way.library.is_some() && environment.option(&SYNCNT).is_none() {
+    if way.library.is_some() && !environment.chooses(&SYNCNT) {
         settings = settings.with_patient_connect(&kernel);
         effective = environment.effective(&settings, &kernel);
     }

@@ -11,7 +11,7 @@ use crate::cover::{Covered, bpftool, has_open};
 use crate::follow::eventually;
 use crate::groups::{Group, root, unique};
 use crate::support::{self, bare, run, stdout};
-use crate::{NOBODY, Target, as_nobody, failure, keepalive};
+use crate::{NOBODY, Target, as_ordinary_user, failure, keepalive};
 
 #[test]
 #[ignore = "needs root: attaches BPF programs"]
@@ -86,7 +86,7 @@ fn what_a_user_makes_does_not_pass_for_the_system_s() {
     let unit = unique("mine.service");
     for (target, name) in [(&*unit, &*unit), (&id[..], &*format!("docker-{id}.scope"))] {
         let made = users.0.join(name);
-        run(as_nobody(bare("mkdir").arg(&made)));
+        run(as_ordinary_user(bare("mkdir").arg(&made)));
         let made = Group(made);
         let real = Group::new(&root(), name);
         let said = stdout(&mut keepalive(&format!("cover --idle 60 {target}")));
@@ -125,7 +125,7 @@ fn a_user_s_path_that_is_too_long_hides_no_cover() {
                 for (1..20) { chdir '..'; rmdir $name }";
     let mut maker = bare("perl");
     maker.args(["-e", nest]).arg(&users.0).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut maker = as_nobody(&mut maker).spawn().expect("perl");
+    let mut maker = as_ordinary_user(&mut maker).spawn().expect("perl");
     let mut said = String::new();
     let answers = maker.stdout.as_mut().expect("a pipe");
     BufReader::new(answers).read_line(&mut said).expect("text");
@@ -145,7 +145,7 @@ impl Locked {
     fn new(group: &Covered) -> Self {
         let mut flock = bare("flock");
         flock.arg(group.path()).args(["timeout", "20", "sh", "-c", "echo locked; read line"]);
-        let mut holder = as_nobody(&mut flock)
+        let mut holder = as_ordinary_user(&mut flock)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

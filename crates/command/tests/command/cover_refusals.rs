@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::cover::Covered;
 use crate::groups::{Group, root, unique};
 use crate::support::{self, bare, stdout};
-use crate::{PublicDirectory, as_nobody, failure, keepalive};
+use crate::{PublicDirectory, as_ordinary_user, failure, keepalive};
 
 #[track_caller]
 fn is_refused(command: &mut Command, status: i32, reason: &str) {
@@ -37,7 +37,6 @@ fn what_is_no_control_group() {
 }
 
 #[test]
-#[ignore = "needs root: becomes another user"]
 fn an_ordinary_user() {
     let directory = PublicDirectory::new("cover-user");
     let command = directory.copy(env!("CARGO_BIN_EXE_keepalive"));
@@ -45,7 +44,11 @@ fn an_ordinary_user() {
         [&["cover", "--all"][..], &["cover", "--list"], &["cover", "--remove", "--all"]]
     {
         let mut command = bare(&command);
-        is_refused(as_nobody(command.args(arguments)), 1, "this needs root (sudo keepalive cover");
+        is_refused(
+            as_ordinary_user(command.args(arguments)),
+            1,
+            "this needs root (sudo keepalive cover",
+        );
     }
 }
 
