@@ -64,7 +64,10 @@ impl Connection {
             Ok(Ok(())) => {}
             Ok(Err(error)) | Err(error) => return Some(Err(error)),
         }
-        let info = self.info().ok()?;
+        let info = match self.info() {
+            Ok(info) => info,
+            Err(error) => return Some(Err(error)),
+        };
         if info.tcpi_state != ESTABLISHED {
             return if info.tcpi_state == CLOSED { Some(Err(Errno::CONNREFUSED)) } else { None };
         }

@@ -16,7 +16,7 @@ pub use tally::{Outcome, Tally};
 
 use crate::find::Selection;
 use crate::kernel::Kernel;
-use crate::process::{Duplicate, Info, Network, Networks, Options, State, Target};
+use crate::process::{Duplicate, Info, Namespace, Namespaces, OpenProcess, Options, State};
 use crate::process::{is_older_than_options, longest_pause};
 use crate::settings::{RequestedSettings, Settings};
 use crate::text::error;
@@ -39,7 +39,7 @@ pub struct Applier<'a> {
     settings: &'a RequestedSettings,
     selection: &'a Selection,
     is_dry_run: bool,
-    networks: Networks,
+    namespaces: Namespaces,
     /// What was set here before: values of these are not the program's own.
     previous: Option<Settings>,
 }
@@ -51,7 +51,7 @@ impl<'a> Applier<'a> {
         selection: &'a Selection,
         is_dry_run: bool,
     ) -> Self {
-        Self { settings, selection, is_dry_run, networks: Networks::default(), previous: None }
+        Self { settings, selection, is_dry_run, namespaces: Namespaces::default(), previous: None }
     }
 
     /// From now on, sockets that have these values do not have them from their program.
@@ -63,7 +63,7 @@ impl<'a> Applier<'a> {
     /// of them.
     pub fn process(
         &mut self,
-        target: &Target,
+        process: &OpenProcess,
         sockets: &[(i32, u64)],
         mut each: impl FnMut(Seen, &Outcome),
     ) -> io::Result<Tally> {
@@ -71,12 +71,12 @@ impl<'a> Applier<'a> {
         if sockets.is_empty() {
             return Ok(tally);
         }
-        let network = self.networks.of(target)?;
-        let kernel = match &network.kernel {
+        let namespace = self.namespaces.get(process)?;
+        let kernel = match &namespace.kernel {
             Ok(kernel) => *kernel,
             // A namespace that may not be entered most likely has this one's values, which are not
             // in every /proc (subset=pid).
-            Err(_) => Network::own().kernel.unwrap_or_default(),
+            Err(_) => Namespace::own().kernel.unwrap_or_default(),
         };
         let settings = self.settings.resolve(&kernel);
         let mut seen = HashSet::new();
@@ -84,7 +84,7 @@ impl<'a> Applier<'a> {
             if seen.contains(&inode) {
                 continue;
             }
-            match Duplicate::of(target, fd, inode) {
+            match Duplicate::open(process, fd, inode) {
                 Ok(socket) => {
                     // The descriptor may have become another socket's.
                     let inode = socket.inode()?;
@@ -95,7 +95,7 @@ impl<'a> Applier<'a> {
                     let state = info.map_or(State::CLOSED, |info| info.state);
                     let socket_seen = Seen { fd, inode, state };
                     let outcome =
-                        self.socket(&socket, socket_seen, info, &settings, &kernel, &network);
+                        self.socket(&socket, socket_seen, info, &settings, &kernel, &namespace);
                     each(socket_seen, &outcome);
                     tally.add(fd, outcome);
                 }
@@ -115,7 +115,7 @@ impl<'a> Applier<'a> {
         info: Option<Info>,
         settings: &Settings,
         kernel: &Kernel,
-        network: &Network,
+        namespace: &Namespace,
     ) -> Outcome {
         if socket.protocol().is_none() {
             return Outcome::NotTcp;
@@ -143,7 +143,7 @@ impl<'a> Applier<'a> {
             Err(LeftAlone::SetAlready) => Plan::default(),
             Err(reason) => return Outcome::LeftAlone(reason),
         };
-        if plan.values.idle.is_none() && has_old_timer(socket, inode, &now, settings, network) {
+        if plan.values.idle.is_none() && has_old_timer(socket, inode, &now, settings, namespace) {
             // Set again, it winds up the timer anew.
             plan.values.idle = now.values.idle;
         }
@@ -174,7 +174,7 @@ fn has_old_timer(
     inode: u64,
     now: &Options,
     settings: &Settings,
-    network: &Network,
+    namespace: &Namespace,
 ) -> bool {
     let Values { idle, interval, .. } = settings.values;
     if !now.keepalive || idle.is_none() || idle != now.values.idle {
@@ -183,7 +183,7 @@ fn has_old_timer(
     let interval = interval.or(now.values.interval);
     let pause = longest_pause(&Values { idle, interval, ..Values::default() });
     let addresses = socket.local().zip(socket.remote());
-    let timer = addresses.and_then(|(local, remote)| network.timer(inode, local, remote));
+    let timer = addresses.and_then(|(local, remote)| namespace.timer(inode, local, remote));
     timer.zip(pause).is_some_and(|(timer, pause)| is_older_than_options(&timer, pause))
 }
 

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::plan::{assignment, refusal};
 use super::tally::Tally;
-use crate::process::{Duplicate, Process, Target, vanished};
+use crate::process::{self, Duplicate, OpenProcess, Process};
 
 /// How long living peers are given to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
@@ -30,8 +30,8 @@ pub struct Silent {
 
 impl Silent {
     /// Sets the user timeout if the peer was heard. False while it was not.
-    fn set_if_heard(&self, target: &Target) -> Result<bool, Errno> {
-        let Ok(socket) = Duplicate::of(target, self.fd, self.inode) else { return Ok(true) };
+    fn set_if_heard(&self, process: &OpenProcess) -> Result<bool, Errno> {
+        let Ok(socket) = Duplicate::open(process, self.fd, self.inode) else { return Ok(true) };
         if socket.inode().ok() != Some(self.inode) {
             // Closed meanwhile.
             return Ok(true);
@@ -62,7 +62,7 @@ pub fn wait_for_answers(waiting: &mut [(&Process, &mut Tally)]) {
                 });
                 Ok(())
             });
-            if asked.is_err_and(|error| vanished(&error)) {
+            if asked == Err(process::Error::Ended) {
                 tally.silent.clear();
             }
         }

@@ -5,7 +5,7 @@ use crate::find::find_all;
 use crate::follow::follow;
 use crate::judge::warnings;
 use crate::kernel::Kernel;
-use crate::process::{vanished, why};
+use crate::process;
 use crate::request::Attach;
 use crate::settings::EffectiveSettings;
 use crate::sys::Status;
@@ -73,9 +73,9 @@ fn attach_all(request: &Attach) -> bool {
                 has_listening |= tally.has_listening();
                 changed |= tally.changed() > 0;
             }
-            Err(error) if vanished(&error) => say(format!("{process}: has ended meanwhile")),
+            Err(process::Error::Ended) => say(format!("{process}: has ended meanwhile")),
             Err(error) => {
-                report_error(format!("{process}: {}", why(process, &error)));
+                report_error(format!("{process}: {error}"));
                 complete = false;
             }
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::request::{self, Request, Target};
+use crate::request::{self, CoverTarget, Request};
 use crate::text::time;
 use measure::MeasureArgs;
 pub use mistake::explain;
@@ -394,8 +394,8 @@ struct CoverArgs {
     /// digits or more are the id of a container of Docker, Podman, containerd or CRI-O; what begins
     /// with a slash is a directory of the cgroup v2 tree. A process by itself cannot be covered:
     /// `attach --follow` is for that.
-    #[arg(value_name = "TARGET", value_parser = Target::parse, required_unless_present_any = ["all", "list"])]
-    targets: Vec<Target>,
+    #[arg(value_name = "TARGET", value_parser = CoverTarget::parse, required_unless_present_any = ["all", "list"])]
+    targets: Vec<CoverTarget>,
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
@@ -478,7 +478,7 @@ impl From<AttachArgs> for request::Attach {
 
 impl From<CoverArgs> for request::Cover {
     fn from(arguments: CoverArgs) -> Self {
-        let targets = if arguments.all { vec![Target::all()] } else { arguments.targets };
+        let targets = if arguments.all { vec![CoverTarget::all()] } else { arguments.targets };
         if arguments.list {
             return Self::List { targets, is_json: arguments.json };
         }

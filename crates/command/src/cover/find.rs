@@ -2,24 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::find::Wanted;
-use crate::process::{Group, is_of_root, mounted_at};
-use crate::request::Target;
+use crate::find::{Cgroup, Suggestion};
+use crate::process::{self, is_of_root, mounted_at};
+use crate::request::CoverTarget;
 use crate::text::printable;
 
 /// The control group of a target.
-pub fn find(target: &Target) -> Result<PathBuf, String> {
-    let no_tree = |message: String| {
+pub fn find(target: &CoverTarget) -> Result<PathBuf, String> {
+    let no_tree = |error: process::Error| {
         format!(
-            "{message}: there is nothing to cover (systemd has one unless the kernel's command \
+            "{error}: there is nothing to cover (systemd has one unless the kernel's command \
                  line says systemd.unified_cgroup_hierarchy=0 and \
                  systemd.legacy_systemd_cgroup_controller=1); `keepalive attach --follow` does \
                  without"
         )
     };
     let root = mounted_at().map_err(no_tree)?;
-    let Some(group) = target.group() else { return Ok(root) };
-    if let Group::Directory(path) = group
+    let Some(cgroup) = target.cgroup() else { return Ok(root) };
+    if let Cgroup::Path(path) = cgroup
         && is_version_1(path)
     {
         return Err(format!(
@@ -27,8 +27,8 @@ pub fn find(target: &Target) -> Result<PathBuf, String> {
             root.display()
         ));
     }
-    let found = group.find()?;
-    if let (Group::Unit(_), Some(path)) = (group, &found)
+    let found = cgroup.find().map_err(|error| error.to_string())?;
+    if let (Cgroup::Unit(_), Some(path)) = (cgroup, &found)
         && !is_of_root(path)
     {
         return Err(format!(
@@ -37,14 +37,14 @@ pub fn find(target: &Target) -> Result<PathBuf, String> {
             printable(&path.to_string_lossy())
         ));
     }
-    found.ok_or_else(|| match group {
-        Group::Unit(_) => format!(
+    found.ok_or_else(|| match cgroup {
+        Cgroup::Unit(unit) => format!(
             "no such unit is running{}. Start it first, or cover its slice \
                  (system.slice), which covers what is started later, too",
-            Wanted::Group(group.clone()).hint()
+            Suggestion::for_unit(unit)
         ),
-        Group::Container(_) => "no such container is running".into(),
-        Group::Directory(_) => "there is no such cgroup".into(),
+        Cgroup::Container(_) => "no such container is running".into(),
+        Cgroup::Path(_) => "there is no such cgroup".into(),
     })
 }
 

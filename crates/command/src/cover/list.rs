@@ -7,13 +7,13 @@ use serde::Serialize;
 use super::find::find;
 use crate::bpf::{self, Cover, CoverState, Entry, cover_on};
 use crate::process::{all_below, mounted_at};
-use crate::request::Target;
+use crate::request::CoverTarget;
 use crate::text::table::Table;
 use crate::text::{self, error, print, print_json, printable, report_error, time};
 
 /// Lists the covers on the targets, above and below them; without targets all. Whether all was
 /// listed.
-pub fn list(targets: &[Target], is_json: bool) -> bool {
+pub fn list(targets: &[CoverTarget], is_json: bool) -> bool {
     let root = match mounted_at() {
         Ok(root) => root,
         Err(message) => {
@@ -23,7 +23,7 @@ pub fn list(targets: &[Target], is_json: bool) -> bool {
     };
     let mut complete = true;
     let mut cgroups = Vec::new();
-    let everything = [Target::all()];
+    let everything = [CoverTarget::all()];
     for target in if targets.is_empty() { &everything } else { targets } {
         match find(target) {
             Ok(cgroup) => {

@@ -13,7 +13,7 @@ use options::RTO_MAX;
 use crate::bpf::{self, Cgroup, Links, Maker, PATIENCE};
 use crate::judge::warnings;
 use crate::kernel::Kernel;
-use crate::request::{Cover, CoverSettings, Target};
+use crate::request::{Cover, CoverSettings, CoverTarget};
 use crate::settings::{EffectiveSettings, Settings};
 use crate::sys::Status;
 use crate::text::{error, print, report_error};
@@ -21,7 +21,7 @@ use find::find;
 
 /// What is covered now, or would be.
 struct Covered<'a> {
-    target: &'a Target,
+    target: &'a CoverTarget,
     cgroup: PathBuf,
     links: Option<Links>,
     /// What the cover set that was there before.
@@ -97,7 +97,7 @@ fn settings(request: &CoverSettings, kernel: &Kernel) -> Settings {
 
 /// Covers one target.
 fn cover_one<'a>(
-    target: &'a Target,
+    target: &'a CoverTarget,
     maker: &Maker,
     request: &CoverSettings,
 ) -> Result<Covered<'a>, String> {
@@ -119,7 +119,7 @@ fn cover_one<'a>(
 }
 
 /// Locks a cgroup, or says that another process holds the lock.
-fn lock(target: &Target, cgroup: &Path) -> Result<Cgroup, bpf::Error> {
+fn lock(target: &CoverTarget, cgroup: &Path) -> Result<Cgroup, bpf::Error> {
     let cgroup = Cgroup::lock(cgroup)?;
     if cgroup.is_locked_by_other {
         report_error(format!(
@@ -131,7 +131,7 @@ fn lock(target: &Target, cgroup: &Path) -> Result<Cgroup, bpf::Error> {
 }
 
 /// Takes covers away. Whether all was done.
-fn remove(targets: &[Target]) -> bool {
+fn remove(targets: &[CoverTarget]) -> bool {
     let mut complete = true;
     for target in targets {
         let removed = find(target).and_then(|cgroup| {

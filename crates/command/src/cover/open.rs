@@ -4,8 +4,8 @@ use std::cell::RefCell;
 
 use super::{Covered, said};
 use crate::apply::{Applier, Outcome, Seen, Tally, wait_for_answers};
-use crate::find::{Selection, Wanted};
-use crate::process::{Group, Process, is_threaded, vanished, why};
+use crate::find::{Cgroup, Selection, Target};
+use crate::process::{self, Process, is_threaded};
 use crate::request::CoverSettings;
 use crate::settings::{RequestedSettings, Settings};
 use crate::sys::Status;
@@ -41,7 +41,7 @@ fn set_all(covered: &[Covered], settings: Settings, request: &CoverSettings) -> 
                 it.target
             ));
         }
-        let processes = match Wanted::Group(Group::Directory(it.cgroup.clone())).find() {
+        let processes = match Target::Cgroup(Cgroup::Path(it.cgroup.clone())).find() {
             Ok(processes) => processes,
             Err(message) => {
                 report_error(format!("{}: {message}", it.target));
@@ -57,9 +57,9 @@ fn set_all(covered: &[Covered], settings: Settings, request: &CoverSettings) -> 
             let result = set_process(&mut applier, process, request, &mut progress);
             match result {
                 Ok(tally) => results.push((process, tally)),
-                Err(error) if vanished(&error) => {}
+                Err(process::Error::Ended) => {}
                 Err(error) => {
-                    report_error(format!("{process}: {}", why(process, &error)));
+                    report_error(format!("{process}: {error}"));
                     complete = false;
                 }
             }
@@ -90,7 +90,7 @@ fn set_process(
     process: &Process,
     request: &CoverSettings,
     progress: &mut Progress,
-) -> std::io::Result<Tally> {
+) -> Result<Tally, process::Error> {
     process.with(|target| {
         let sockets = target.sockets()?;
         progress.add(sockets.len());

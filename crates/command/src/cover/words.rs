@@ -1,7 +1,7 @@
 //! How long a cover lasts, and how to have it for good, in words.
 
 use super::Covered;
-use crate::request::{Lifetime, Target};
+use crate::request::{CoverTarget, Lifetime};
 use crate::text::printable;
 
 /// How long each cover lasts, and the lines that keep it, with the settings as arguments.
@@ -12,7 +12,7 @@ pub fn how_long(covered: &[Covered], settings: &str) -> String {
 }
 
 /// About one target; `settings` begins with a blank, unless it is empty.
-fn about(target: &Target, settings: &str) -> String {
+fn about(target: &CoverTarget, settings: &str) -> String {
     let name = target.argument().unwrap_or("-.slice");
     match target.lifetime() {
         Lifetime::Unit if !name.ends_with(".service") && !name.ends_with(".socket") => {
@@ -60,8 +60,9 @@ mod tests {
 
     #[test]
     fn the_lines_can_be_copied() {
-        let about =
-            |target: &str, settings: &str| about(&Target::parse(target).expect(target), settings);
+        let about = |target: &str, settings: &str| {
+            about(&CoverTarget::parse(target).expect(target), settings)
+        };
         assert_eq!(
             about("kafka.service", " --dead-after 2m"),
             "kafka.service: until it is stopped or restarted. For good, in a drop-in (systemctl \
@@ -81,7 +82,7 @@ mod tests {
         assert!(slice.ends_with("enable keepalive-cover@system.slice.service\n"), "{slice}");
         let slice = about("system.slice", " --idle 60s --force");
         assert!(slice.ends_with("\n  Environment=\"OPTIONS=--idle 60s --force\"\n"), "{slice}");
-        assert!(super::about(&Target::all(), "").contains("keepalive-cover@-.slice.service"));
+        assert!(super::about(&CoverTarget::all(), "").contains("keepalive-cover@-.slice.service"));
         let container = about("0123456789ab", "");
         assert!(container.contains("`keepalive cover 0123456789ab` run"), "{container}");
     }

@@ -7,32 +7,32 @@ use std::time::Duration;
 
 use procfs::process::Stat;
 
-use super::Wanted;
-use crate::process::{CommandLine, Directory, Process};
+use super::Target;
+use crate::process::{CommandLine, Proc, Process};
 use crate::text::error;
 use crate::worker::hang::{leave_out, left_out, reading_memory};
 use crate::worker::{End, Hang, run_child};
 
 /// Whether one of a process's names is this, as pgrep(1) --exact compares.
-pub fn is_called(directory: &Directory, stat: &Stat, wanted: &str) -> io::Result<bool> {
-    if stat.comm == wanted {
+pub fn has_name(proc: &Proc, stat: &Stat, name: &str) -> io::Result<bool> {
+    if stat.comm == name {
         return Ok(true);
     }
-    let mut is_wanted = false;
-    each_name(directory, stat, |name| is_wanted |= name == wanted)?;
-    Ok(is_wanted)
+    let mut has_name = false;
+    for_each_name(proc, stat, |other| has_name |= other == name)?;
+    Ok(has_name)
 }
 
 /// Each name of a process: that of ps(1), its program's file, and those of its command line, unless
 /// that is locked.
-pub fn each_name(directory: &Directory, stat: &Stat, mut each: impl FnMut(&str)) -> io::Result<()> {
+pub fn for_each_name(proc: &Proc, stat: &Stat, mut each: impl FnMut(&str)) -> io::Result<()> {
     each(&stat.comm);
     // Another user's program is hidden, but not its arguments.
-    let program = directory.program().ok();
+    let program = proc.program().ok();
     let program = program.as_ref().map(|path| path.to_string_lossy());
     let line = match left_out(stat.pid) {
         Some(_) => CommandLine::default(),
-        None => reading_memory(stat.pid, || directory.command_line())?,
+        None => reading_memory(stat.pid, || proc.command_line())?,
     };
     line.names(program.as_deref()).into_iter().for_each(each);
     Ok(())
@@ -60,26 +60,29 @@ mod word {
     pub const REASON: u8 = 2;
 }
 
-/// Looks for the processes that are wanted in a child, which leaves out what is locked; and the
+/// Looks for the target's processes in a child, which leaves out what is locked; and the
 /// processor time of the child. It ends early if `stop` can be read.
-pub fn find_in_child(wanted: &Wanted, locked: &[Hang], stop: BorrowedFd<'_>) -> (Search, Duration) {
+pub fn find_in_child(target: &Target, locked: &[Hang], stop: BorrowedFd<'_>) -> (Search, Duration) {
     let (mut found, mut number, mut reason) = (Vec::new(), 0, Vec::new());
     let end = run_child(
         |sender| {
             leave_out(locked);
-            match wanted.find() {
+            match target.find() {
                 Ok(processes) => processes.iter().for_each(|process| {
                     sender.send((process.pid as u64, word::NUMBER));
                     sender.send((process.start, word::START));
                 }),
                 Err(message) => {
-                    message.bytes().for_each(|byte| sender.send((byte.into(), word::REASON)));
+                    message
+                        .to_string()
+                        .bytes()
+                        .for_each(|byte| sender.send((byte.into(), word::REASON)));
                 }
             }
         },
         |(said, kind)| match kind {
             word::NUMBER => number = said as i32,
-            word::START => found.extend(Process::still(number, said)),
+            word::START => found.extend(Process::find(number, said)),
             _ => reason.push(said as u8),
         },
         Some(stop),

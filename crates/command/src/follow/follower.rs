@@ -14,7 +14,7 @@ use super::members::Members;
 use super::pace::{self, Look, Pace};
 use super::set::{set, word};
 use crate::find::Selection;
-use crate::process::{Process, vanished, why};
+use crate::process::{self, Process};
 use crate::settings::RequestedSettings;
 use crate::sys::signals::Signals;
 use crate::text::{clear_status, count, error, report_error, show_status};
@@ -155,15 +155,11 @@ impl<'a> Follower<'a> {
                         work.push((member.process.clone(), fresh));
                     }
                 }
-                Err(error) if vanished(&error) => {}
+                Err(process::Error::Ended) => {}
                 Err(error) => {
                     let is_told = member.is_long_refused();
                     if is_told {
-                        report_error(format!(
-                            "{}: {}",
-                            member.process,
-                            why(&member.process, &error)
-                        ));
+                        report_error(format!("{}: {error}", member.process));
                     }
                     member.is_refused(is_told);
                 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::known::Known;
 use super::names::Names;
 use super::pace::Look;
-use crate::find::{self, Wanted};
+use crate::find::{self, Target};
 use crate::process::Process;
 use crate::text::{printable, report_error};
 
@@ -39,7 +39,7 @@ struct Relative {
 /// What is waited for, also after all of its processes have ended.
 struct WaitedFor {
     argument: String,
-    wanted: Wanted,
+    target: Target,
     /// Whether there has been one. Before, it may be a mistake.
     was_there: bool,
     /// Why it cannot be found, as was told.
@@ -68,13 +68,13 @@ impl Members {
     pub fn of(targets: &[String]) -> (Self, Vec<String>) {
         let (mut members, mut failures) = (Self::default(), Vec::new());
         for argument in targets {
-            let (argument, wanted) = (argument.clone(), Wanted::of(argument));
-            if !matches!(wanted, Wanted::Number(_)) {
-                let waited_for = WaitedFor { argument, wanted, was_there: false, told: None };
+            let (argument, target) = (argument.clone(), Target::parse(argument));
+            if !matches!(target, Target::Pid(_)) {
+                let waited_for = WaitedFor { argument, target, was_there: false, told: None };
                 members.waited_for.push(waited_for);
                 continue;
             }
-            match wanted.find() {
+            match target.find() {
                 Ok(found) => members.add_to_family(&found),
                 Err(message) => failures.push(format!("{}: {message}", printable(&argument))),
             }
@@ -93,7 +93,7 @@ impl Members {
         for process in processes {
             self.family.entry(process.pid).or_insert_with(|| Relative {
                 process: process.clone(),
-                handle: process.handle().ok(),
+                handle: process.pidfd().ok(),
             });
         }
     }
@@ -119,10 +119,10 @@ impl Members {
         let relatives = self.relatives();
         let result = relatives.as_ref().map(|_| ()).map_err(String::clone);
         let mut found = relatives.unwrap_or_default();
-        for WaitedFor { argument, wanted, was_there, told } in &mut self.waited_for {
-            let search = match wanted {
-                Wanted::Name(_) => self.names.search(wanted, stop, &mut look.childs_time),
-                wanted => wanted.find(),
+        for WaitedFor { argument, target, was_there, told } in &mut self.waited_for {
+            let search = match target {
+                Target::Name(_) => self.names.search(target, stop, &mut look.childs_time),
+                target => target.find().map_err(|error| error.to_string()),
             };
             let failure = match search {
                 Ok(processes) => {
@@ -143,7 +143,8 @@ impl Members {
             if self.all.contains_key(&process.pid) {
                 continue;
             }
-            let known = before.remove(&process.pid).filter(|member| member.process.is(&process));
+            let known =
+                before.remove(&process.pid).filter(|member| member.process.is_same(&process));
             look.is_news |= known.is_none();
             self.processes += usize::from(known.is_none());
             let (known, access) =
@@ -159,10 +160,10 @@ impl Members {
             return Ok(Vec::new());
         }
         let family: Vec<_> = self.family.values().map(|relative| &relative.process).collect();
-        let found = find::with_descendants(&family)?;
+        let found = find::with_descendants(&family).map_err(|error| error.to_string())?;
         self.family.retain(|pid, relative| {
             let index = found.binary_search_by_key(pid, |process| process.pid);
-            index.is_ok_and(|index| found[index].is(&relative.process))
+            index.is_ok_and(|index| found[index].is_same(&relative.process))
         });
         self.add_to_family(&found);
         Ok(found)

@@ -57,7 +57,7 @@ pub fn follow(request: &Attach) -> Status {
 
 /// A follower of what the arguments name, and whether everything was there.
 fn start(request: &Attach) -> Result<(Follower<'_>, bool), String> {
-    process::check_proc()?;
+    process::check_proc().map_err(|error| error.to_string())?;
     descriptors::raise_limit();
     let kernel = Kernel::new().unwrap_or_default();
     let settings = request.settings.resolve(&kernel);

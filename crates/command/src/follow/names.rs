@@ -4,7 +4,7 @@
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use crate::find::{Search, Wanted, find_in_child};
+use crate::find::{Search, Target, find_in_child};
 use crate::process::Process;
 use crate::text::report_error;
 use crate::worker::Hang;
@@ -20,15 +20,15 @@ impl Names {
     /// or not. Ends early if `stop` can be read; adds the processor time that it took in children.
     pub fn search(
         &mut self,
-        wanted: &Wanted,
+        target: &Target,
         stop: BorrowedFd<'_>,
         childs_time: &mut Duration,
     ) -> Result<Vec<Process>, String> {
         // The number may be another process's by now.
-        self.hangs.retain(|(process, _)| process.is_there());
+        self.hangs.retain(|(process, _)| process.is_alive());
         loop {
             let hangs: Vec<_> = self.hangs.iter().map(|(_, hang)| *hang).collect();
-            let (search, time) = find_in_child(wanted, &hangs, stop);
+            let (search, time) = find_in_child(target, &hangs, stop);
             *childs_time += time;
             match search {
                 Search::Found(processes) => return Ok(processes),
@@ -36,7 +36,7 @@ impl Names {
                 // Nobody waits for the outcome.
                 Search::Stopped => return Ok(Vec::new()),
                 Search::Stuck(hang) => {
-                    for process in Wanted::Number(hang.pid).find().unwrap_or_default() {
+                    for process in Target::Pid(hang.pid).find().unwrap_or_default() {
                         report_error(format!("{process}: {hang}"));
                         self.hangs.push((process, hang));
                     }

@@ -7,7 +7,7 @@ use options::Mode;
 use super::known::{Knowledge, knowledge};
 use crate::apply::{Applier, Outcome, Seen};
 use crate::find::Selection;
-use crate::process::{Process, vanished, why};
+use crate::process::{self, Process};
 use crate::settings::RequestedSettings;
 use crate::text::report_error;
 use crate::worker::Sender;
@@ -57,10 +57,10 @@ pub fn set(
         };
         match process.with(|target| applier.process(target, sockets, &each)) {
             Ok(_) => {}
-            Err(error) if vanished(&error) => {}
+            Err(process::Error::Ended) => {}
             Err(error) => {
                 if long_refused.contains(&process.pid) {
-                    report_error(format!("{process}: {}", why(process, &error)));
+                    report_error(format!("{process}: {error}"));
                 }
                 sender.send((0, word::REFUSED));
             }

@@ -6,6 +6,8 @@ mod listen;
 mod progress;
 mod report;
 
+use std::error::Error;
+
 use libkeepalive_measure::Options;
 use nix::sys::signal::Signal;
 
@@ -58,7 +60,7 @@ fn measure_path(request: &MeasurePath, signals: &Signals) -> Result<Status, Stri
         let mut observer = Observer::new(signals);
         let outcome = libkeepalive_measure::measure(address, &options, |it| observer.observe(it));
         clear_status();
-        let outcome = outcome.map_err(|error| format!("{address}: {error}"))?;
+        let outcome = outcome.map_err(|error| format!("{address}: {}", describe(&error)))?;
         let report = report.insert(Report { server, address, outcome });
         if !report.is_unreachable() {
             break;
@@ -71,8 +73,15 @@ fn measure_path(request: &MeasurePath, signals: &Signals) -> Result<Status, Stri
         print(&report.render())
     };
     printed.map_err(|error| format!("stdout: {}", error::describe(&error)))?;
-    let is_answer = report.outcome.finding.is_answer();
-    Ok(Status::from_complete(is_answer))
+    Ok(Status::from_complete(report.outcome.finding.is_answer()))
+}
+
+/// An error of the library, with the system's reason.
+fn describe(error: &libkeepalive_measure::Error) -> String {
+    match error.source().and_then(|reason| reason.downcast_ref()) {
+        Some(reason) => format!("{error}: {}", error::describe(reason)),
+        None => error.to_string(),
+    }
 }
 
 /// How many connections to have where nobody says it.

@@ -1,5 +1,6 @@
 //! Looking into processes: everything that can be found out about their TCP sockets.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::io;
@@ -8,18 +9,19 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 
-use super::cgroup::Place;
+use super::cgroup::{Place, mounted_at};
 use super::command_line::CommandLine;
-use super::denied::{Refusal, why};
+use super::denied::Denied;
+use super::error::{Error, is_denied};
 use super::library::library_values;
-use super::namespace::{Network, Networks, copy};
+use super::namespace::{Namespace, Namespaces, copy};
 use super::sock_diag::{Entry, Timer};
 use super::socket::{Duplicate, Info, Options, Protocol, State};
 use super::timer::{is_older_than_options, longest_pause};
 use super::user::user_name;
-use super::{Process, Target, is_own_trouble, is_refused, vanished};
+use super::{OpenProcess, Process};
 use crate::kernel::Kernel;
-use crate::text::error;
+use crate::text::error::describe;
 use crate::values::Values;
 use crate::worker::hang::{left_out, reading_memory};
 
@@ -60,7 +62,7 @@ pub struct Inspected {
     /// None if they are not known.
     pub sockets: Option<Vec<Socket>>,
     /// Why something is missing.
-    pub trouble: Option<String>,
+    pub trouble: Option<Error>,
 }
 
 /// Whether the preload library is loaded in a process.
@@ -77,15 +79,18 @@ struct Found {
     /// The values of their network namespace.
     kernel: Option<Kernel>,
     /// Why something is missing.
-    trouble: Option<String>,
+    trouble: Option<Error>,
 }
 
 /// Looks into processes, and remembers what they have in common.
+#[derive(Default)]
 pub struct Inspector {
-    networks: Networks,
+    namespaces: Namespaces,
     /// Whether nothing else is looked at where a process has no TCP sockets: most of those of a
     /// host have none.
     is_for_sockets: bool,
+    /// Where the cgroup v2 tree is mounted.
+    cgroup_root: OnceCell<Option<PathBuf>>,
     /// Users' names, by number.
     users: HashMap<u32, String>,
 }
@@ -93,12 +98,12 @@ pub struct Inspector {
 impl Inspector {
     /// `is_for_sockets`: processes without TCP sockets need not be told apart.
     pub fn new(is_for_sockets: bool) -> Self {
-        Self { networks: Networks::default(), is_for_sockets, users: HashMap::new() }
+        Self { is_for_sockets, ..Self::default() }
     }
 
     /// Everything about a process; None if it has ended. An error is this command's own: it cannot
     /// go on.
-    pub fn inspect(&mut self, process: Process) -> Result<Option<Inspected>, String> {
+    pub fn inspect(&mut self, process: Process) -> Result<Option<Inspected>, Error> {
         let mut seen = Inspected {
             place: Place::default(),
             user: None,
@@ -112,10 +117,10 @@ impl Inspector {
             trouble: None,
             process: process.clone(),
         };
-        let look = |target: &Target| {
-            match self.sockets(&process, target) {
-                Err(error) if is_refused(&error) => {
-                    seen.trouble = Some(why(&process, &error));
+        let look = |opened: &OpenProcess| {
+            match self.sockets(&process, opened) {
+                Err(error) if is_denied(&error) => {
+                    seen.trouble = Some(Error::new(process.pid, &error));
                     seen.sockets = None;
                 }
                 found => {
@@ -125,25 +130,27 @@ impl Inspector {
                 }
             }
             if !self.is_for_sockets || seen.sockets.as_ref().is_none_or(|it| !it.is_empty()) {
-                self.identify(&mut seen, target)?;
+                self.identify(&mut seen, opened)?;
             }
             Ok(())
         };
         match process.with(look) {
             Ok(()) => {}
-            Err(error) if vanished(&error) => return Ok(None),
-            Err(error) if is_own_trouble(&error) => return Err(why(&process, &error)),
-            Err(error) => seen.trouble = Some(why(&process, &error)),
+            Err(Error::Ended) => return Ok(None),
+            Err(error) if error.is_exhaustion() => return Err(error),
+            Err(error) => seen.trouble = Some(error),
         }
         Ok(Some(seen))
     }
 
     /// Adds which process it is, and the values that the library sets in it.
-    fn identify(&mut self, seen: &mut Inspected, target: &Target) -> io::Result<()> {
-        seen.place = target.place().unwrap_or_default();
-        seen.cgroup = target.cgroup().unwrap_or_default();
+    fn identify(&mut self, seen: &mut Inspected, opened: &OpenProcess) -> io::Result<()> {
+        seen.place = opened.place().unwrap_or_default();
+        let root = self.cgroup_root.get_or_init(|| mounted_at().ok());
+        seen.cgroup =
+            root.as_ref().zip(seen.place.path.as_ref()).map(|(root, path)| root.join(path));
         // Its directory belongs to root where it is not dumpable.
-        let uid = target.status().map(|status| status.euid).ok();
+        let uid = opened.status().map(|status| status.euid).ok();
         seen.user = uid.map(|uid| {
             let name = || user_name(uid).unwrap_or_else(|| uid.to_string());
             self.users.entry(uid).or_insert_with(name).clone()
@@ -152,40 +159,37 @@ impl Inspector {
         if left_out(pid).is_some() {
             return Ok(());
         }
-        let (line, library) = reading_memory(pid, || (target.command_line(), target.library()));
-        let program = target.program().ok();
+        let (line, library) = reading_memory(pid, || (opened.command_line(), opened.library()));
+        let program = opened.program().ok();
         let program = program.as_ref().map(|path| path.to_string_lossy());
         seen.command_line = line.unwrap_or_default();
         seen.described = seen.command_line.describe(program.as_deref());
         seen.library = match library {
             Ok(Some(path)) => Library::Loaded(path),
             Ok(None) => Library::NotLoaded,
-            Err(error) if is_refused(&error) => Library::Unknown,
+            Err(error) if is_denied(&error) => Library::Unknown,
             Err(error) => return Err(error),
         };
         if let Library::Loaded(_) = seen.library {
-            let environment = reading_memory(pid, || target.environment());
+            let environment = reading_memory(pid, || opened.environment());
             seen.library_values = library_values(&environment.unwrap_or_default());
         }
         Ok(())
     }
 
-    fn sockets(&mut self, process: &Process, target: &Target) -> io::Result<Found> {
-        let fds = target.sockets()?;
+    fn sockets(&mut self, process: &Process, opened: &OpenProcess) -> io::Result<Found> {
+        let fds = opened.sockets()?;
         if fds.is_empty() {
             return Ok(Found::default());
         }
-        let network = self.networks.of(target)?;
-        let entries = match network.sockets() {
-            Err(error) if is_own_trouble(error) => return Err(copy(error)),
+        let namespace = self.namespaces.get(opened)?;
+        let entries = match namespace.sockets() {
+            Err(error) if Error::from(error).is_exhaustion() => return Err(copy(error)),
             entries => entries,
         };
-        let mut trouble = entries.err().map(|error| match network.kernel {
-            Ok(_) => format!("its timers are unknown: sock_diag(7): {}", error::describe(error)),
-            Err(_) => format!(
-                "its network namespace cannot be entered, so its timers are unknown: {}",
-                error::describe(error)
-            ),
+        let mut trouble = entries.err().map(|error| match namespace.kernel {
+            Ok(_) => Error::NoTimers(describe(error)),
+            Err(_) => Error::NoNamespace(describe(error)),
         });
         let mut sockets: Vec<Option<Socket>> = Vec::new();
         let mut by_inode: HashMap<u64, usize> = HashMap::new();
@@ -197,16 +201,16 @@ impl Inspector {
                 continue;
             }
             let entry = |inode| entries.ok().and_then(|entries| entries.get(&inode));
-            let (inode, socket) = match Duplicate::of(target, fd, inode) {
+            let (inode, socket) = match Duplicate::open(opened, fd, inode) {
                 Ok(duplicate) => {
                     // The descriptor may have become another socket's.
                     let inode = duplicate.inode()?;
                     let mut socket = look(&duplicate, fd, inode, entry(inode));
-                    socket.iter_mut().for_each(|socket| ask_again(socket, &network));
+                    socket.iter_mut().for_each(|socket| ask_again(socket, &namespace));
                     (inode, socket)
                 }
                 Err(Errno::PERM | Errno::ACCESS) if entries.is_ok() => {
-                    trouble = Some(format!("options unknown: {}", Refusal::of(process.pid)));
+                    trouble = Some(Error::OptionsDenied(Denied::from_pid(process.pid)));
                     (inode, entry(inode).map(|entry| without_options(fd, inode, entry)))
                 }
                 // Closed meanwhile.
@@ -225,7 +229,7 @@ impl Inspector {
                 }
             }
         }
-        let kernel = network.kernel.as_ref().ok().copied();
+        let kernel = namespace.kernel.as_ref().ok().copied();
         Ok(Found { sockets: sockets.into_iter().flatten().collect(), kernel, trouble })
     }
 }
@@ -255,13 +259,13 @@ fn look(duplicate: &Duplicate, fd: i32, inode: u64, entry: Option<&Entry>) -> Op
 
 /// Asks again for a timer that seems to be older than the options: the program may have set them
 /// after all timers were asked for.
-fn ask_again(socket: &mut Socket, network: &Network) {
+fn ask_again(socket: &mut Socket, namespace: &Namespace) {
     let pause = socket.options.and_then(|options| longest_pause(&options.values));
     let seems_old = |(timer, pause): (Timer, u32)| is_older_than_options(&timer, pause);
     if socket.timer.zip(pause).is_some_and(seems_old) {
         let addresses = socket.local.zip(socket.remote);
         socket.timer =
-            addresses.and_then(|(local, remote)| network.timer(socket.inode, local, remote));
+            addresses.and_then(|(local, remote)| namespace.timer(socket.inode, local, remote));
     }
 }
 

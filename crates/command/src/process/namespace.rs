@@ -9,29 +9,30 @@ use std::rc::Rc;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::Target;
+use super::OpenProcess;
 use super::sock_diag::{Entry, SockDiag, Timer};
 use crate::kernel::Kernel;
 
 /// Network namespaces, each looked into once.
 #[derive(Default)]
-pub struct Networks(HashMap<u64, Rc<Network>>);
+pub struct Namespaces(HashMap<u64, Rc<Namespace>>);
 
-impl Networks {
+impl Namespaces {
     /// The network namespace of a process.
-    pub fn of(&mut self, target: &Target) -> io::Result<Rc<Network>> {
-        let (file, inode) = target.network()?;
+    pub fn get(&mut self, process: &OpenProcess) -> io::Result<Rc<Namespace>> {
+        let (file, inode) = process.network_namespace()?;
         if let Some(known) = self.0.get(&inode) {
             return Ok(known.clone());
         }
         let own = rustix::fs::stat("/proc/thread-self/ns/net")?.st_ino;
-        let network = if inode == own { Network::own() } else { Network::enter(file.as_fd()) };
-        Ok(self.0.entry(inode).or_insert(Rc::new(network)).clone())
+        let namespace =
+            if inode == own { Namespace::own() } else { Namespace::enter(file.as_fd()) };
+        Ok(self.0.entry(inode).or_insert(Rc::new(namespace)).clone())
     }
 }
 
 /// A network namespace.
-pub struct Network {
+pub struct Namespace {
     /// The kernel's own values, if the namespace may be entered.
     pub kernel: io::Result<Kernel>,
     /// Opened in the namespace, it can be asked from outside of it.
@@ -39,7 +40,7 @@ pub struct Network {
     sockets: OnceCell<io::Result<HashMap<u64, Entry>>>,
 }
 
-impl Network {
+impl Namespace {
     /// This process's own.
     pub fn own() -> Self {
         Self { kernel: Kernel::new(), sock_diag: SockDiag::open(), sockets: OnceCell::new() }

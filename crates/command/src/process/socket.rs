@@ -14,7 +14,7 @@ use rustix::io::{self, Errno};
 use rustix::net::{SocketType, ipproto, sockopt};
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 
-use super::Target;
+use super::OpenProcess;
 use crate::values::Values;
 use crate::worker::{hang, leave_open};
 
@@ -111,9 +111,9 @@ impl Duplicate {
     /// The socket that is descriptor `fd` of the process, where this inode was seen. EBADF says that
     /// it is closed, or something else by now: the process may have changed it since it was listed.
     /// Only calls that no other file can hold up are made before that is known.
-    pub fn of(target: &Target, fd: i32, inode: u64) -> io::Result<Self> {
-        hang::begin_duplicate(target.pid, fd, inode);
-        let duplicate = pidfd_getfd(&target.handle, fd, PidfdGetfdFlags::empty());
+    pub fn open(process: &OpenProcess, fd: i32, inode: u64) -> io::Result<Self> {
+        hang::begin_duplicate(process.pid, fd, inode);
+        let duplicate = pidfd_getfd(&process.handle, fd, PidfdGetfdFlags::empty());
         let is_socket = |duplicate: &OwnedFd| sockopt::socket_type(duplicate).is_ok();
         match duplicate {
             Ok(socket) if is_socket(&socket) => return Ok(Self(ManuallyDrop::new(socket))),

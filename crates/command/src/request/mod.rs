@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::find::Selection;
 use crate::settings::RequestedSettings;
 pub use server::{Server, parse_port};
-pub use target::{Lifetime, Target};
+pub use target::{CoverTarget, Lifetime};
 
 /// What the operator asked for.
 #[derive(Debug)]
@@ -78,15 +78,15 @@ pub struct Attach {
 /// Of `cover`.
 #[derive(Debug)]
 pub enum Cover {
-    List { targets: Vec<Target>, is_json: bool },
-    Remove(Vec<Target>),
+    List { targets: Vec<CoverTarget>, is_json: bool },
+    Remove(Vec<CoverTarget>),
     Set(CoverSettings),
 }
 
 /// Of `cover`: set every connection of control groups.
 #[derive(Debug)]
 pub struct CoverSettings {
-    pub targets: Vec<Target>,
+    pub targets: Vec<CoverTarget>,
     pub settings: RequestedSettings,
     /// The settings as they are written on a command line.
     pub arguments: String,

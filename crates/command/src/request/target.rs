@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use crate::process::Group;
+use crate::find::Cgroup;
 use crate::text::printable;
 
 /// What is to be covered.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub struct CoverTarget {
     /// As it was written; None for the whole system.
     argument: Option<String>,
-    group: Option<Group>,
+    cgroup: Option<Cgroup>,
 }
 
 /// How long a control group is there.
@@ -28,25 +28,25 @@ pub enum Lifetime {
     System,
 }
 
-impl Target {
+impl CoverTarget {
     /// The target of this name, or path.
     pub fn parse(argument: &str) -> Result<Self, &'static str> {
-        let group = Group::of(argument).ok_or(
+        let cgroup = Cgroup::parse(argument).ok_or(
             "not a unit (kafka.service, system.slice), the id of a container (12 hexadecimal digits \
              or more) or the path of a cgroup; for processes by number or name there is `keepalive \
              attach --follow`",
         )?;
-        Ok(Self { argument: Some(argument.into()), group: Some(group) })
+        Ok(Self { argument: Some(argument.into()), cgroup: Some(cgroup) })
     }
 
     /// The whole system.
     pub fn all() -> Self {
-        Self { argument: None, group: None }
+        Self { argument: None, cgroup: None }
     }
 
     /// The control group that it names; None for the whole system.
-    pub fn group(&self) -> Option<&Group> {
-        self.group.as_ref()
+    pub fn cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.as_ref()
     }
 
     /// As it was written, if it is not the whole system.
@@ -56,18 +56,18 @@ impl Target {
 
     /// How long it is there.
     pub fn lifetime(&self) -> Lifetime {
-        match &self.group {
+        match &self.cgroup {
             None => Lifetime::System,
-            Some(Group::Unit(name)) if name == "-.slice" => Lifetime::System,
-            Some(Group::Unit(name)) if name.ends_with(".slice") => Lifetime::Slice,
-            Some(Group::Unit(_)) => Lifetime::Unit,
-            Some(Group::Container(_)) => Lifetime::Container,
-            Some(Group::Directory(_)) => Lifetime::Directory,
+            Some(Cgroup::Unit(name)) if name == "-.slice" => Lifetime::System,
+            Some(Cgroup::Unit(name)) if name.ends_with(".slice") => Lifetime::Slice,
+            Some(Cgroup::Unit(_)) => Lifetime::Unit,
+            Some(Cgroup::Container(_)) => Lifetime::Container,
+            Some(Cgroup::Path(_)) => Lifetime::Directory,
         }
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for CoverTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.argument {
             Some(argument) => write!(f, "{}", printable(argument)),
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_process_is_no_target() {
         for argument in ["1234", "nginx", "", "4C01DB0B339C"] {
-            let error = Target::parse(argument).expect_err(argument);
+            let error = CoverTarget::parse(argument).expect_err(argument);
             assert!(error.contains("keepalive attach --follow"), "{error}");
         }
     }
@@ -98,8 +98,12 @@ mod tests {
             ("0123456789ab", Lifetime::Container),
             ("/sys/fs/cgroup/x", Lifetime::Directory),
         ] {
-            assert_eq!(Target::parse(argument).map(|it| it.lifetime()), Ok(lifetime), "{argument}");
+            assert_eq!(
+                CoverTarget::parse(argument).map(|it| it.lifetime()),
+                Ok(lifetime),
+                "{argument}"
+            );
         }
-        assert_eq!(Target::all().lifetime(), Lifetime::System);
+        assert_eq!(CoverTarget::all().lifetime(), Lifetime::System);
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::bpf::{Cover, covers};
 use crate::find::{self, find_all};
 use crate::kernel::Counters;
-use crate::process::{Inspected, Inspector, Network, hidden};
+use crate::process::{self, Inspected, Inspector, Namespace, check_others_visible};
 use crate::request::Show;
 use crate::text::error;
 use crate::values::Values;
@@ -31,7 +31,7 @@ pub struct Collected {
 
 impl Collected {
     /// What the arguments ask for. An error is this command's own: it cannot go on.
-    pub fn new(request: &Show) -> Result<Self, String> {
+    pub fn new(request: &Show) -> Result<Self, process::Error> {
         let mut collected = Self { is_complete: true, ..Self::default() };
         let mut inspector = Inspector::new(request.is_overview());
         if request.is_overview() {
@@ -45,7 +45,7 @@ impl Collected {
             let entry = collected.covers.entry(cgroup);
             entry.or_insert_with_key(found);
         }
-        collected.defaults = Network::own().kernel.ok().map(|kernel| kernel.defaults);
+        collected.defaults = Namespace::own().kernel.ok().map(|kernel| kernel.defaults);
         if request.openmetrics {
             collected.counters = Counters::new()
                 .map_err(|error| {
@@ -58,8 +58,8 @@ impl Collected {
     }
 
     /// Every process that has TCP sockets. Other users' processes are only counted.
-    fn inspect_all(&mut self, inspector: &mut Inspector) -> Result<(), String> {
-        self.messages.extend(hidden().map(Into::into));
+    fn inspect_all(&mut self, inspector: &mut Inspector) -> Result<(), process::Error> {
+        self.messages.extend(check_others_visible().err().map(|error| error.to_string()));
         for process in find::all()? {
             let Some(inspected) = inspector.inspect(process)? else { continue };
             let has_sockets = inspected.sockets.as_ref().is_some_and(|sockets| !sockets.is_empty());
@@ -70,10 +70,14 @@ impl Collected {
     }
 
     /// The processes that the arguments name.
-    fn inspect_named(&mut self, request: &Show, inspector: &mut Inspector) -> Result<(), String> {
-        let (named, messages) = find_all(&request.targets);
-        self.is_complete = messages.is_empty();
-        self.messages.extend(messages);
+    fn inspect_named(
+        &mut self,
+        request: &Show,
+        inspector: &mut Inspector,
+    ) -> Result<(), process::Error> {
+        let (named, failures) = find_all(&request.targets);
+        self.is_complete = failures.is_empty();
+        self.messages.extend(failures.iter().map(ToString::to_string));
         for process in named {
             let Some(inspected) = inspector.inspect(process.clone())? else {
                 self.messages.push(format!("{process}: has ended"));

@@ -33,7 +33,7 @@ struct Process<'a> {
     covers: Option<Vec<Entry>>,
     library: Option<String>,
     library_known: bool,
-    trouble: Option<&'a str>,
+    trouble: Option<String>,
     sockets: Option<Vec<TcpSocket<'a>>>,
 }
 
@@ -86,7 +86,7 @@ pub fn document(view: &View) -> String {
             Library::NotLoaded | Library::Unknown => None,
         },
         library_known: !matches!(process.library, Library::Unknown),
-        trouble: process.trouble.as_deref(),
+        trouble: process.trouble.as_ref().map(ToString::to_string),
         sockets: sockets.as_ref().map(|sockets| sockets.iter().map(socket).collect()),
     });
     let document = Document {

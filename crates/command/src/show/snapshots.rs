@@ -138,12 +138,12 @@ fn sockets_of_each_kind() -> Vec<Socket> {
 }
 
 fn process(pid: i32, command: &str, unit: &str, sockets: Vec<Socket>) -> Inspected {
-    let command_line = CommandLine::of(command.replace(' ', "\0").as_bytes());
+    let command_line = CommandLine::parse(command.replace(' ', "\0").as_bytes());
     let name = command.split(' ').next().expect("a name").rsplit('/').next();
     let unit = (!unit.is_empty()).then(|| unit.to_owned());
     Inspected {
-        process: Process::made_up(pid, name.expect("a name")),
-        place: Place { unit, container: None },
+        process: Process::fake(pid, name.expect("a name")),
+        place: Place { unit, ..Place::default() },
         user: Some("www-data".into()),
         described: command_line.describe(None),
         command_line,
@@ -257,7 +257,7 @@ fn without_a_terminal() {
         is_as_before(name, check::lines(&View::new(&request(line), &host)));
     }
     let mut found = found(vec![motley(905, "/usr/sbin/motley", "a.service")]);
-    found.processes[0].command_line = CommandLine::of(b"/usr/sbin/motley\0-x");
+    found.processes[0].command_line = CommandLine::parse(b"/usr/sbin/motley\0-x");
     is_as_before("json", json::document(&View::new(&request("--all"), &found)));
 }
 

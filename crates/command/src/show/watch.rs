@@ -17,6 +17,7 @@ use super::view::View;
 use crate::request::Show;
 use crate::sys::Status;
 
+use crate::process;
 use crate::text::screen::{self, Event, Events};
 use crate::text::{append, error, report_error, styled, time, wrap};
 use crate::worker::{Worker, receive};
@@ -130,7 +131,12 @@ fn looks(
 }
 
 /// One look, in a child. An error is this command's own.
-fn look(request: &Show, interval: Duration, is_drawn: bool, past: &Past) -> Result<Look, String> {
+fn look(
+    request: &Show,
+    interval: Duration,
+    is_drawn: bool,
+    past: &Past,
+) -> Result<Look, process::Error> {
     let collected = Collected::new(request)?;
     let view = View::new(request, &collected);
     let seen = seen(&view);
