@@ -49,7 +49,8 @@ pub fn wait<'a>(seconds: f64, fds: impl Iterator<Item = (&'a dyn AsFd, bool)>) {
 }
 
 fn read(clock: libc::clockid_t) -> io::Result<f64> {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a structure of integers, for which zeros are a value.
+    let mut time: libc::timespec = unsafe { std::mem::zeroed() };
     // SAFETY: the kernel writes a structure that lives until then.
     match unsafe { libc::clock_gettime(clock, &raw mut time) } {
         0 => Ok(time.tv_sec as f64 + time.tv_nsec as f64 / 1e9),

@@ -265,7 +265,7 @@ fn of_several_addresses_the_first_that_answers_is_taken_and_said() {
     });
 }
 
-/// The first address does not answer for ten seconds: for the next one the time begins anew.
+/// The first address does not answer for ten seconds: the time of the next one starts at 0.
 #[test]
 #[ignore = "needs root: network namespaces with files in /etc/netns"]
 fn each_address_has_its_own_clock() {

@@ -7,7 +7,7 @@ use crate::evidence::{Evidence, Forgotten};
 use crate::options::Options;
 use crate::outcome::{Activity, Finding, Outcome, Progress};
 use crate::plan;
-use crate::timing::{MAX_CONNECTIONS, WITNESSES};
+use crate::timing::{MAX_CONNECTIONS, NARROW, WITNESSES};
 
 /// The number of a connection, from 0 in the order in which they were planned.
 pub type Id = usize;
@@ -163,6 +163,13 @@ impl Search {
         for flow in &mut self.flows {
             flow.target = None;
         }
+    }
+
+    /// Whether the result is as narrow as it is to be.
+    pub(super) fn is_narrow(&self) -> bool {
+        let Some(high) = self.evidence.high() else { return false };
+        let low = self.evidence.low().unwrap_or(0.0);
+        high - low <= (low * self.resolution).max(NARROW)
     }
 
     /// What was found, once it was.
