@@ -14,11 +14,11 @@ pub use plan::LeftAlone;
 pub use silent::wait_for_answers;
 pub use tally::{Outcome, Tally};
 
-use crate::find::SelectionArgs;
+use crate::find::Selection;
 use crate::kernel::Kernel;
 use crate::process::{Duplicate, Info, Namespace, Namespaces, OpenProcess, Options, State};
 use crate::process::{is_older_than_options, longest_pause};
-use crate::settings::{Settings, SettingsArgs};
+use crate::settings::{RequestedSettings, Settings};
 use crate::text::error;
 use crate::values::Values;
 use plan::{Plan, is_met, lacking, plan, refusal};
@@ -36,8 +36,8 @@ pub struct Seen {
 
 /// Puts the settings on the sockets of processes.
 pub struct Applier<'a> {
-    settings: &'a SettingsArgs,
-    selection: &'a SelectionArgs,
+    settings: &'a RequestedSettings,
+    selection: &'a Selection,
     is_dry_run: bool,
     namespaces: Namespaces,
     /// What was set here before: values of these are not the program's own.
@@ -46,7 +46,11 @@ pub struct Applier<'a> {
 
 impl<'a> Applier<'a> {
     /// For the sockets that are selected. In a dry run none of them is changed.
-    pub fn new(settings: &'a SettingsArgs, selection: &'a SelectionArgs, is_dry_run: bool) -> Self {
+    pub fn new(
+        settings: &'a RequestedSettings,
+        selection: &'a Selection,
+        is_dry_run: bool,
+    ) -> Self {
         Self { settings, selection, is_dry_run, namespaces: Namespaces::default(), previous: None }
     }
 
@@ -74,7 +78,7 @@ impl<'a> Applier<'a> {
             // in every /proc (subset=pid).
             Err(_) => Namespace::own().kernel.unwrap_or_default(),
         };
-        let settings = Settings::new(self.settings).or_default(&kernel);
+        let settings = self.settings.resolve(&kernel);
         let mut seen = HashSet::new();
         for &(fd, inode) in sockets {
             if seen.contains(&inode) {

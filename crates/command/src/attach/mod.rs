@@ -1,93 +1,30 @@
 //! `keepalive attach`: the settings onto the open TCP sockets of running processes.
 
-use std::process::ExitCode;
-
-use clap::Args;
-
 use crate::apply::{Applier, Outcome, Seen, wait_for_answers};
-use crate::find::{SelectionArgs, find_all};
+use crate::find::find_all;
 use crate::follow::follow;
-use crate::judge::too_late;
+use crate::judge::warnings;
 use crate::kernel::Kernel;
 use crate::process;
-use crate::settings::{Settings, SettingsArgs};
+use crate::request::Attach;
+use crate::settings::EffectiveSettings;
+use crate::sys::Status;
 use crate::text::{Progress, error, print, report_error};
 use crate::worker;
 
-/// Arguments of `attach`.
-#[derive(Debug, Args)]
-#[command(after_long_help = "\
-Exit status:
-  0  All was done, also if a process or socket vanished meanwhile; with
-     --follow: the processes have ended, or SIGINT or SIGTERM came
-  1  A process is not there or may not be changed, a socket refused an option,
-     or stdout cannot be written
-  2  A mistake in the arguments
-
-Examples:
-  keepalive attach --dry-run --dead-after 2m nginx
-     What would be changed in every process of this name
-  keepalive attach --dead-after 2m --port 5432 1234
-     The sockets of one process that have this port, local or remote
-  keepalive attach --idle 180 --interval 60 --count 20 --remote 10.0.0.0/8 1234
-     Its connections to the hosts of a network
-  keepalive attach --follow --dead-after 2m 1234
-     What it and its descendants open from now on, too, until they end
-  keepalive attach --follow --dead-after 2m kafka.service
-     The processes of a unit, also after it restarts
-  systemctl enable --now keepalive-follow@kafka.service
-     The same as a service, which the packages have: the comments of the unit
-     say how to choose values (systemctl cat keepalive-follow@kafka.service)")]
-pub struct AttachArgs {
-    /// What to set.
-    #[command(flatten)]
-    settings: SettingsArgs,
-
-    /// Change nothing, say what would be
-    #[arg(short = 'n', long)]
-    dry_run: bool,
-
-    /// Go on: set what the processes open later, too
-    ///
-    /// Looks at the descriptors of the processes now and then, most often every second, at least
-    /// every 10 s or half of the idle time, and takes at most a hundredth of a processor. The
-    /// processes are neither stopped nor changed, and lose nothing when the follower ends. A PID
-    /// is followed with its descendants, until all of them have ended; a child that detaches
-    /// itself before it was seen once is lost. All processes of a NAME are followed, also those
-    /// that start later. With --force what a program changes is put back. Ends with 0 on SIGINT
-    /// and SIGTERM. Silent but for failures; tells systemd that it is ready (Type=notify).
-    #[arg(long, conflicts_with = "dry_run")]
-    follow: bool,
-
-    /// Which sockets.
-    #[command(flatten)]
-    selection: SelectionArgs,
-
-    /// Processes: PIDs, names, units, containers, cgroups
-    ///
-    /// A number is a PID. A name that ends as systemd's do (kafka.service, system.slice) is a unit;
-    /// 12 hexadecimal digits or more are the id of a container of Docker, Podman, containerd or
-    /// CRI-O; what begins with a slash is a directory of the cgroup v2 tree. Any other name is that
-    /// of the process, of its program's file or its first argument, of the script that it runs
-    /// (broker.py), of a Java main class or jar; and if nothing has it, of NAME.service.
-    #[arg(value_name = "TARGET", required = true)]
-    processes: Vec<String>,
-}
-
 /// Sets it on everything that was asked for.
-pub fn attach(arguments: &AttachArgs) -> ExitCode {
-    if arguments.follow {
-        return follow(&arguments.processes, &arguments.settings, &arguments.selection);
+pub fn attach(request: &Attach) -> Status {
+    warnings(&request.settings).for_each(report_error);
+    if request.is_followed {
+        return follow(request);
     }
-    worker::in_child(|| u8::from(!attach_all(arguments)))
+    worker::in_child(|| Status::from_complete(attach_all(request)))
 }
 
 /// Whether all was done.
-fn attach_all(arguments: &AttachArgs) -> bool {
+fn attach_all(request: &Attach) -> bool {
     let kernel = Kernel::new().unwrap_or_default();
-    let settings = Settings::new(&arguments.settings).or_default(&kernel);
-    arguments.settings.remark().iter().for_each(report_error);
-    too_late(settings.values).iter().for_each(report_error);
+    let settings = request.settings.resolve(&kernel);
     // Once stdout takes nothing, the rest is not tried; the work is done.
     let mut printed = Ok(());
     let mut say = |line: String| {
@@ -95,15 +32,15 @@ fn attach_all(arguments: &AttachArgs) -> bool {
             printed = print(&(line + "\n"));
         }
     };
-    let (processes, failures) = find_all(&arguments.processes);
+    let (processes, failures) = find_all(&request.targets);
     let mut complete = failures.is_empty();
     failures.iter().for_each(report_error);
     if !processes.is_empty() {
-        say(format!("Settings: {}", settings.held().describe(&kernel)));
+        say(format!("Settings: {}", EffectiveSettings::from(settings).describe(&kernel)));
     }
 
     let mut progress = Progress::new();
-    let mut applier = Applier::new(&arguments.settings, &arguments.selection, arguments.dry_run);
+    let mut applier = Applier::new(&request.settings, &request.selection, request.is_dry_run);
     let mut results = Vec::new();
     for process in &processes {
         results.push(process.with(|target| {
@@ -111,7 +48,7 @@ fn attach_all(arguments: &AttachArgs) -> bool {
             progress.add(sockets.len());
             let each = |seen: Seen, outcome: &Outcome| {
                 progress.step();
-                if let (true, Some(said)) = (arguments.settings.debug, outcome.describe()) {
+                if let (true, Some(said)) = (request.is_debug, outcome.describe()) {
                     report_error(format!("{process}: fd {}: {said}", seen.fd));
                 }
             };
@@ -128,7 +65,7 @@ fn attach_all(arguments: &AttachArgs) -> bool {
     for (process, result) in processes.iter().zip(results) {
         match result {
             Ok(tally) => {
-                say(format!("{process}: {}", tally.describe(arguments.dry_run)));
+                say(format!("{process}: {}", tally.describe(request.is_dry_run)));
                 for failure in &tally.failures {
                     report_error(format!("{process}: {failure}"));
                 }
@@ -143,7 +80,7 @@ fn attach_all(arguments: &AttachArgs) -> bool {
             }
         }
     }
-    if changed && !arguments.dry_run {
+    if changed && !request.is_dry_run {
         let inherit = match (has_listening, settings.values.rto_max) {
             (true, None) => {
                 " Connections accepted by the listening sockets changed here inherit it."

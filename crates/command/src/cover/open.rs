@@ -1,37 +1,38 @@
 //! The sockets that are open when a cover begins: set as by `attach`.
 
 use std::cell::RefCell;
-use std::process::ExitCode;
 
-use super::{CoverArgs, Covered, said};
+use super::{Covered, said};
 use crate::apply::{Applier, Outcome, Seen, Tally, wait_for_answers};
-use crate::find::{Cgroup, SelectionArgs, Target};
+use crate::find::{Cgroup, Selection, Target};
 use crate::process::{self, Process, is_threaded};
+use crate::request::CoverSettings;
+use crate::settings::{RequestedSettings, Settings};
+use crate::sys::Status;
 use crate::text::{Progress, count, report_error};
 use crate::worker;
 
 /// Sets the open sockets of what is covered by now, and says so of each target. Whether all was
 /// done.
-pub fn set(covered: &mut [Covered], arguments: &CoverArgs) -> bool {
-    if arguments.new_only {
-        return covered
-            .iter()
-            .all(|it| said(&line(it, arguments, "open sockets left as they are")));
+pub fn set(covered: &mut [Covered], settings: Settings, request: &CoverSettings) -> bool {
+    if request.is_new_only {
+        return covered.iter().all(|it| said(&line(it, request, "open sockets left as they are")));
     }
     // The child must not keep what this process holds: a cover in the foreground ends with it.
     let covered = RefCell::new(covered);
     let status = worker::in_child(|| {
         let mut covered = covered.borrow_mut();
         covered.iter_mut().for_each(|it| drop(it.links.take()));
-        u8::from(!set_all(&covered, arguments))
+        Status::from_complete(set_all(&covered, settings, request))
     });
-    status == ExitCode::SUCCESS
+    status == Status::Success
 }
 
-fn set_all(covered: &[Covered], arguments: &CoverArgs) -> bool {
+fn set_all(covered: &[Covered], settings: Settings, request: &CoverSettings) -> bool {
     let mut complete = true;
-    let selection = SelectionArgs::default();
-    let mut applier = Applier::new(&arguments.settings, &selection, arguments.dry_run);
+    let selection = Selection::default();
+    let settings = RequestedSettings::from(settings);
+    let mut applier = Applier::new(&settings, &selection, request.is_dry_run);
     for it in covered {
         if is_threaded(&it.cgroup) {
             report_error(format!(
@@ -53,7 +54,7 @@ fn set_all(covered: &[Covered], arguments: &CoverArgs) -> bool {
         let mut results = Vec::new();
         let mut progress = Progress::new();
         for process in &processes {
-            let result = set_process(&mut applier, process, arguments, &mut progress);
+            let result = set_process(&mut applier, process, request, &mut progress);
             match result {
                 Ok(tally) => results.push((process, tally)),
                 Err(process::Error::Ended) => {}
@@ -77,9 +78,9 @@ fn set_all(covered: &[Covered], arguments: &CoverArgs) -> bool {
         let open = format!(
             "open now, in {}: {}",
             count(processes.len(), "process"),
-            total.describe(arguments.dry_run)
+            total.describe(request.is_dry_run)
         );
-        complete &= said(&line(it, arguments, &open));
+        complete &= said(&line(it, request, &open));
     }
     complete
 }
@@ -87,7 +88,7 @@ fn set_all(covered: &[Covered], arguments: &CoverArgs) -> bool {
 fn set_process(
     applier: &mut Applier,
     process: &Process,
-    arguments: &CoverArgs,
+    request: &CoverSettings,
     progress: &mut Progress,
 ) -> Result<Tally, process::Error> {
     process.with(|target| {
@@ -95,7 +96,7 @@ fn set_process(
         progress.add(sockets.len());
         applier.process(target, &sockets, |seen: Seen, outcome: &Outcome| {
             progress.step();
-            if let (true, Some(said)) = (arguments.settings.debug, outcome.describe()) {
+            if let (true, Some(said)) = (request.is_debug, outcome.describe()) {
                 report_error(format!("{process}: fd {}: {said}", seen.fd));
             }
         })
@@ -103,8 +104,8 @@ fn set_process(
 }
 
 /// What is said of a target.
-fn line(covered: &Covered, arguments: &CoverArgs, open: &str) -> String {
-    let what = if arguments.dry_run {
+fn line(covered: &Covered, request: &CoverSettings, open: &str) -> String {
+    let what = if request.is_dry_run {
         "would be covered: every TCP connection that it opens or accepts from then on"
     } else {
         "covered: every TCP connection that it opens or accepts from now on"

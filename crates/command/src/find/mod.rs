@@ -11,7 +11,7 @@ mod tree;
 pub use cgroup::Cgroup;
 pub use error::Error;
 pub use name::{Search, find_in_child};
-pub use selection::SelectionArgs;
+pub use selection::Selection;
 pub use spec::{Target, find_all};
 pub use suggestion::Suggestion;
 pub use tree::with_descendants;

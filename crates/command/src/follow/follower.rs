@@ -13,17 +13,19 @@ use super::known::Knowledge;
 use super::members::Members;
 use super::pace::{self, Look, Pace};
 use super::set::{set, word};
-use crate::find::SelectionArgs;
+use crate::find::Selection;
 use crate::process::{self, Process};
-use crate::settings::SettingsArgs;
+use crate::settings::RequestedSettings;
 use crate::sys::signals::Signals;
 use crate::text::{clear_status, count, error, report_error, show_status};
 use crate::worker::{self, End, Word};
 
 /// What is followed, and the outcome so far.
 pub struct Follower<'a> {
-    settings: &'a SettingsArgs,
-    selection: &'a SelectionArgs,
+    settings: &'a RequestedSettings,
+    selection: &'a Selection,
+    /// Whether each socket is reported.
+    pub is_debug: bool,
     /// The idle time, which says how often to look.
     idle: Duration,
     members: Members,
@@ -39,8 +41,8 @@ impl<'a> Follower<'a> {
     /// A follower of these, which has not looked yet. `idle` is the idle time in seconds.
     pub fn of(
         members: Members,
-        settings: &'a SettingsArgs,
-        selection: &'a SelectionArgs,
+        settings: &'a RequestedSettings,
+        selection: &'a Selection,
         idle: u32,
     ) -> Result<Self, String> {
         let signals = Signals::block([Signal::SIGINT, Signal::SIGTERM]);
@@ -48,6 +50,7 @@ impl<'a> Follower<'a> {
         Ok(Self {
             settings,
             selection,
+            is_debug: false,
             idle: Duration::from_secs(idle.into()),
             members,
             told: HashSet::new(),
@@ -170,14 +173,14 @@ impl<'a> Follower<'a> {
 
     /// Lets a child set what is new.
     fn carry_out(&mut self, work: &[(Process, Vec<(i32, u64)>)], look: &mut Look) {
-        let (settings, selection) = (self.settings, self.selection);
+        let (settings, selection, is_debug) = (self.settings, self.selection, self.is_debug);
         let members = self.members.all.values();
         let long_refused: HashSet<i32> =
             members.filter(|it| it.is_long_refused()).map(|it| it.process.pid).collect();
         let mut current = 0;
         let signals = Rc::clone(&self.signals);
         let end = worker::run_child(
-            |sender| set(work, &long_refused, settings, selection, sender),
+            |sender| set(work, &long_refused, settings, selection, is_debug, sender),
             |word| self.receive(word, &mut current, &long_refused, look),
             Some(signals.as_fd()),
         );
@@ -236,17 +239,10 @@ impl<'a> Follower<'a> {
 mod tests {
     use std::net::{TcpListener, TcpStream};
 
-    use clap::Parser;
+    use options::Mode;
 
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Arguments {
-        #[command(flatten)]
-        settings: SettingsArgs,
-        #[command(flatten)]
-        selection: SelectionArgs,
-    }
+    use crate::values::Values;
 
     /// This process's memory, in pages, and how many descriptors it has.
     fn footprint() -> (usize, usize) {
@@ -270,10 +266,11 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let follow = || {
-            let arguments = Arguments::parse_from(["x", "--idle", "60"]);
+            let values = Values { idle: Some(60), ..Values::default() };
+            let settings = RequestedSettings { values, mode: Mode::On };
+            let selection = Selection::default();
             let (members, _) = Members::of(&[parent]);
-            let mut follower = Follower::of(members, &arguments.settings, &arguments.selection, 60)
-                .expect("it runs");
+            let mut follower = Follower::of(members, &settings, &selection, 60).expect("it runs");
             let mut before = (0, 0);
             for look in 0..looks {
                 follower.look();

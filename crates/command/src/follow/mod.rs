@@ -12,27 +12,26 @@ mod names;
 mod pace;
 mod set;
 
-use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::find::SelectionArgs;
-use crate::judge::too_late;
+use crate::find::Selection;
 use crate::kernel::Kernel;
 use crate::process::{self, Process};
-use crate::settings::{Settings, SettingsArgs};
-use crate::sys::{descriptors, sd_notify};
+use crate::request::Attach;
+use crate::settings::{EffectiveSettings, RequestedSettings};
+use crate::sys::{Status, descriptors, sd_notify};
 use crate::text::{count, error, print, report_error, time};
 use follower::Follower;
 use members::Members;
 
 /// Follows what the arguments name, until it has ended or a signal comes.
-pub fn follow(targets: &[String], settings: &SettingsArgs, selection: &SelectionArgs) -> ExitCode {
+pub fn follow(request: &Attach) -> Status {
     let begin = Instant::now();
-    let (mut follower, is_complete) = match start(targets, settings, selection) {
+    let (mut follower, is_complete) = match start(request) {
         Ok(started) => started,
         Err(message) => {
             report_error(message);
-            return ExitCode::FAILURE;
+            return Status::Failure;
         }
     };
     let is_ready = || {
@@ -41,7 +40,7 @@ pub fn follow(targets: &[String], settings: &SettingsArgs, selection: &Selection
         }
     };
     if !follower.run(is_ready) {
-        return ExitCode::FAILURE;
+        return Status::Failure;
     }
     let report = format!(
         "{} of {} changed in {}\n",
@@ -51,41 +50,37 @@ pub fn follow(targets: &[String], settings: &SettingsArgs, selection: &Selection
     );
     if let Err(error) = print(&report) {
         report_error(format!("stdout: {}", error::describe(&error)));
-        return ExitCode::FAILURE;
+        return Status::Failure;
     }
-    if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Status::from_complete(is_complete)
 }
 
 /// A follower of what the arguments name, and whether everything was there.
-fn start<'a>(
-    targets: &[String],
-    settings: &'a SettingsArgs,
-    selection: &'a SelectionArgs,
-) -> Result<(Follower<'a>, bool), String> {
+fn start(request: &Attach) -> Result<(Follower<'_>, bool), String> {
     process::check_proc().map_err(|error| error.to_string())?;
     descriptors::raise_limit();
     let kernel = Kernel::new().unwrap_or_default();
-    let wanted = Settings::new(settings).or_default(&kernel);
-    settings.remark().iter().for_each(report_error);
-    too_late(wanted.values).iter().for_each(report_error);
-    if settings.verbose {
-        report_error(format!("Settings: {}", wanted.held().describe(&kernel)));
+    let settings = request.settings.resolve(&kernel);
+    if request.is_verbose {
+        report_error(format!("Settings: {}", EffectiveSettings::from(settings).describe(&kernel)));
     }
-    let (members, failures) = Members::of(targets);
+    let (members, failures) = Members::of(&request.targets);
     failures.iter().for_each(report_error);
     if members.nobody_is_left() {
         return Err("nothing is left to follow".into());
     }
-    let idle = wanted.values.idle.unwrap_or(kernel.defaults.idle);
-    Ok((Follower::of(members, settings, selection, idle)?, failures.is_empty()))
+    let idle = settings.values.idle.unwrap_or(kernel.defaults.idle);
+    let mut follower = Follower::of(members, &request.settings, &request.selection, idle)?;
+    follower.is_debug = request.is_debug;
+    Ok((follower, failures.is_empty()))
 }
 
 /// Follows a process and its descendants until they have ended, and says only what goes wrong.
-pub fn follow_family(process: &Process, settings: &SettingsArgs) {
+pub fn follow_family(process: &Process, settings: &RequestedSettings) {
     descriptors::raise_limit();
     let kernel = Kernel::new().unwrap_or_default();
-    let idle = Settings::new(settings).values.idle.unwrap_or(kernel.defaults.idle);
-    let selection = SelectionArgs::default();
+    let idle = settings.values.idle.unwrap_or(kernel.defaults.idle);
+    let selection = Selection::default();
     let members = Members::of_family(process.clone());
     match Follower::of(members, settings, &selection, idle) {
         Ok(mut follower) => drop(follower.run(|| ())),

@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 
+use options::Mode;
+
 use super::known::{Knowledge, knowledge};
 use crate::apply::{Applier, Outcome, Seen};
-use crate::find::SelectionArgs;
+use crate::find::Selection;
 use crate::process::{self, Process};
-use crate::settings::SettingsArgs;
+use crate::settings::RequestedSettings;
 use crate::text::report_error;
 use crate::worker::Sender;
 
@@ -28,22 +30,23 @@ pub mod word {
 pub fn set(
     work: &[(Process, Vec<(i32, u64)>)],
     long_refused: &HashSet<i32>,
-    settings: &SettingsArgs,
-    selection: &SelectionArgs,
+    settings: &RequestedSettings,
+    selection: &Selection,
+    is_debug: bool,
     sender: &Sender,
 ) {
     let mut applier = Applier::new(settings, selection, false);
     for (process, sockets) in work {
         sender.send((process.pid as u64, word::PROCESS));
         let each = |seen: Seen, outcome: &Outcome| {
-            if let (true, Some(said)) = (settings.debug, outcome.describe()) {
+            if let (true, Some(said)) = (is_debug, outcome.describe()) {
                 report_error(format!("{process}: fd {}: {said}", seen.fd));
             }
             if let Outcome::Failed(what) = outcome {
                 report_error(format!("{process}: fd {}: {what}", seen.fd));
             }
             let mut kind = word::SOCKET;
-            if knowledge(outcome, seen.state, settings.force) == Knowledge::Settled {
+            if knowledge(outcome, seen.state, settings.mode == Mode::Force) == Knowledge::Settled {
                 kind |= word::SETTLED;
             }
             if let Outcome::Changed(change) = outcome {

@@ -16,13 +16,13 @@ use rustix::process::{PTracer, child_subreaper, set_child_subreaper, set_ptracer
 
 use crate::follow::follow_family;
 use crate::process::{NotFollowed, Process};
-use crate::settings::SettingsArgs;
+use crate::settings::RequestedSettings;
 use crate::sys::{descriptors, startup, syslog};
 use crate::text::error;
 
 /// Starts a follower of this process, which is about to become the program. Returns the follower's
 /// number when it has found that it may look into this process.
-pub fn start(settings: &SettingsArgs) -> Result<Pid, NotFollowed> {
+pub fn start(settings: &RequestedSettings) -> Result<Pid, NotFollowed> {
     let process = Process::own().map_err(NotFollowed::for_now)?;
     if !children_share_the_pid_namespace() {
         let why = "its children are to be in another pid namespace (unshare(1) needs --fork)";
@@ -140,7 +140,7 @@ fn wait_for(child: Pid) -> nix::Result<()> {
 /// process that it follows.
 fn be_follower(
     process: &Process,
-    settings: &SettingsArgs,
+    settings: &RequestedSettings,
     null: &File,
     stream: UnixStream,
     their_end: RawFd,

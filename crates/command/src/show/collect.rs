@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::ShowArgs;
 use crate::bpf::{Cover, covers};
 use crate::find::{self, find_all};
 use crate::kernel::Counters;
 use crate::process::{self, Inspected, Inspector, Namespace, check_others_visible};
+use crate::request::Show;
 use crate::text::error;
 use crate::values::Values;
 
@@ -31,13 +31,13 @@ pub struct Collected {
 
 impl Collected {
     /// What the arguments ask for. An error is this command's own: it cannot go on.
-    pub fn new(arguments: &ShowArgs) -> Result<Self, process::Error> {
+    pub fn new(request: &Show) -> Result<Self, process::Error> {
         let mut collected = Self { is_complete: true, ..Self::default() };
-        let mut inspector = Inspector::new(arguments.is_overview());
-        if arguments.is_overview() {
+        let mut inspector = Inspector::new(request.is_overview());
+        if request.is_overview() {
             collected.inspect_all(&mut inspector)?;
         } else {
-            collected.inspect_named(arguments, &mut inspector)?;
+            collected.inspect_named(request, &mut inspector)?;
         }
         let cgroups = collected.processes.iter().filter_map(|process| process.cgroup.clone());
         for cgroup in cgroups {
@@ -46,7 +46,7 @@ impl Collected {
             entry.or_insert_with_key(found);
         }
         collected.defaults = Namespace::own().kernel.ok().map(|kernel| kernel.defaults);
-        if arguments.openmetrics {
+        if request.openmetrics {
             collected.counters = Counters::new()
                 .map_err(|error| {
                     let message = format!("/proc/net: {}", error::describe(&error));
@@ -72,10 +72,10 @@ impl Collected {
     /// The processes that the arguments name.
     fn inspect_named(
         &mut self,
-        arguments: &ShowArgs,
+        request: &Show,
         inspector: &mut Inspector,
     ) -> Result<(), process::Error> {
-        let (named, failures) = find_all(&arguments.processes);
+        let (named, failures) = find_all(&request.targets);
         self.is_complete = failures.is_empty();
         self.messages.extend(failures.iter().map(ToString::to_string));
         for process in named {
@@ -87,7 +87,7 @@ impl Collected {
             if let Some(trouble) = &inspected.trouble {
                 self.is_complete = false;
                 // JSON has it in the document.
-                if !arguments.json {
+                if !request.json {
                     self.messages.push(format!("{process}: {trouble}"));
                 }
             }

@@ -3,7 +3,6 @@
 //! the terminal.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anstyle::Style;
@@ -11,10 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::collect::Collected;
 use super::marks::{Key, Marks, Seen, seen};
+use super::overview;
 use super::page::{Layout, group_findings, pages, warning};
 use super::table::list;
 use super::view::View;
-use super::{ShowArgs, overview};
+use crate::request::Show;
+use crate::sys::Status;
 
 use crate::process;
 use crate::text::screen::{self, Event, Events};
@@ -50,38 +51,38 @@ struct Past {
 }
 
 /// Shows it until q is pressed, a signal comes, nobody reads it, or the processes have ended.
-pub fn watch(arguments: &ShowArgs, interval: Duration) -> ExitCode {
+pub fn watch(request: &Show, interval: Duration) -> Status {
     let is_drawn = screen::size().is_some();
     let mut events = match Events::new(is_drawn) {
         Ok(events) => events,
         Err(error) => {
             report_error(format!("signalfd(2): {}", error::describe(&error)));
-            return ExitCode::FAILURE;
+            return Status::Failure;
         }
     };
-    let end = looks(arguments, interval, is_drawn, &mut events);
+    let end = looks(request, interval, is_drawn, &mut events);
     // The terminal is as it was before anything else is said.
     drop(events);
     end.unwrap_or_else(|message| {
         report_error(message);
-        ExitCode::FAILURE
+        Status::Failure
     })
 }
 
 /// Looks until the end. An error ends it too.
 fn looks(
-    arguments: &ShowArgs,
+    request: &Show,
     interval: Duration,
     is_drawn: bool,
     events: &mut Events,
-) -> Result<ExitCode, String> {
+) -> Result<Status, String> {
     let mut worker = Worker::default();
     let mut past = Past::default();
     loop {
         let mut document = Vec::new();
         let sent = worker.run(
             |sender| {
-                let look = look(arguments, interval, is_drawn, &past);
+                let look = look(request, interval, is_drawn, &past);
                 sender.send_document(
                     &serde_json::to_vec(&look).expect("no map with keys other than text"),
                 );
@@ -93,7 +94,7 @@ fn looks(
             Ok(true) => {}
             // A signal came meanwhile.
             Ok(false) if events.wait(Duration::ZERO) == Event::End => {
-                return Ok(ExitCode::SUCCESS);
+                return Ok(Status::Success);
             }
             Ok(false) => continue,
             Err(status) => return Ok(status),
@@ -110,13 +111,12 @@ fn looks(
             append(&look.text)
         };
         if !is_read.map_err(|error| format!("stdout: {}", error::describe(&error)))? {
-            return Ok(ExitCode::SUCCESS);
+            return Ok(Status::Success);
         }
         let were_there = past.seen.is_some();
-        let are_numbers =
-            arguments.processes.iter().all(|it| it.bytes().all(|it| it.is_ascii_digit()));
-        if look.processes == 0 && are_numbers && !arguments.is_overview() {
-            let status = if were_there { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        let are_numbers = request.targets.iter().all(|it| it.bytes().all(|it| it.is_ascii_digit()));
+        if look.processes == 0 && are_numbers && !request.is_overview() {
+            let status = if were_there { Status::Success } else { Status::Failure };
             return if is_drawn { Err(look.messages.join("; ")) } else { Ok(status) };
         }
         past = Past {
@@ -125,20 +125,20 @@ fn looks(
             messages: look.messages,
         };
         if events.wait(interval) == Event::End {
-            return Ok(ExitCode::SUCCESS);
+            return Ok(Status::Success);
         }
     }
 }
 
 /// One look, in a child. An error is this command's own.
 fn look(
-    arguments: &ShowArgs,
+    request: &Show,
     interval: Duration,
     is_drawn: bool,
     past: &Past,
 ) -> Result<Look, process::Error> {
-    let collected = Collected::new(arguments)?;
-    let view = View::new(arguments, &collected);
+    let collected = Collected::new(request)?;
+    let view = View::new(request, &collected);
     let seen = seen(&view);
     let findings = findings(&view);
     let size = screen::size().filter(|_| is_drawn);
@@ -147,7 +147,7 @@ fn look(
             let before = past.seen.as_ref();
             let marks = Marks::new(before, &seen);
             let head = head(interval, before, &seen, &marks);
-            drawn(arguments, &view, &head, size, &marks, &findings, &collected.messages)
+            drawn(request, &view, &head, size, &marks, &findings, &collected.messages)
         }
         None => appended(&view.verdict(), &findings, &past.findings),
     };
@@ -194,7 +194,7 @@ fn head(interval: Duration, before: Option<&Seen>, now: &Seen, marks: &Marks) ->
 
 /// What is drawn on a screen of this size.
 fn drawn(
-    arguments: &ShowArgs,
+    request: &Show,
     view: &View,
     head: &str,
     (columns, lines): (usize, usize),
@@ -208,12 +208,12 @@ fn drawn(
         text += &(wrap(&format!("keepalive: {message}"), width) + "\n");
     }
     text += &(styled(&wrap(&view.verdict(), width), Style::new().bold()) + "\n");
-    if arguments.is_overview() {
+    if request.is_overview() {
         text += &format!("\n{}", overview::table(view, width, marks).join("\n"));
     } else {
         text.extend(findings.iter().map(|it| warning(&it.words, width)));
         let layout =
-            Layout { width, unfold: arguments.all, without_findings: true, marks: Some(marks) };
+            Layout { width, unfold: request.all, without_findings: true, marks: Some(marks) };
         text += &pages(view, &layout);
     }
     cut(&text, lines)

@@ -9,7 +9,6 @@
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -21,7 +20,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::hang::{self, Hang, Watch};
-use crate::sys::descriptors;
+use crate::sys::{Status, descriptors};
 use crate::text::{error, report_error};
 
 /// How often the parent checks that the child goes on, and after how many checks at the same thing it
@@ -94,14 +93,14 @@ pub enum End {
 const LOCKED_MAX: usize = 5;
 
 /// Does the work in a child, and returns its exit status, which `work` returns.
-pub fn in_child(work: impl Fn() -> u8) -> ExitCode {
-    let mut status = 1;
+pub fn in_child(work: impl Fn() -> Status) -> Status {
+    let mut status = Status::Failure;
     let done = Worker::default().run(
-        |sender| sender.send((work().into(), 0)),
-        |(said, _)| status = u8::try_from(said).unwrap_or(1),
+        |sender| sender.send((work() as u64, 0)),
+        |(said, _)| status = Status::from_code(u8::try_from(said).unwrap_or(1)),
         None,
     );
-    done.map_or_else(|failure| failure, |_| status.into())
+    done.map_or_else(|failure| failure, |_| status)
 }
 
 /// Work that is done in a child, once or again and again. If a process holds up the child, the work
@@ -121,7 +120,7 @@ impl Worker {
         work: impl Fn(&Sender),
         mut hear: impl FnMut(Word),
         stop: Option<BorrowedFd<'_>>,
-    ) -> Result<bool, ExitCode> {
+    ) -> Result<bool, Status> {
         loop {
             let work = |sender: &Sender| {
                 hang::leave_out(&self.locked);
@@ -140,7 +139,7 @@ impl Worker {
                 Ok(End::Stuck(held)) => report_error(format!("{}: {held}: given up", held.pid)),
                 // Unless it was killed, it has said why.
                 Ok(End::Died(Some(WaitStatus::Exited(_, status)))) => {
-                    return Err(u8::try_from(status).unwrap_or(1).into());
+                    return Err(Status::from_code(u8::try_from(status).unwrap_or(1)));
                 }
                 Ok(End::Died(Some(WaitStatus::Signaled(_, Signal::SIGSYS, _)))) => report_error(
                     "ended by a seccomp filter (SystemCallFilter= of systemd), which allows no \
@@ -154,7 +153,7 @@ impl Worker {
                     report_error(format!("fork(2): {} (ulimit -u)", error::describe(&error)));
                 }
             }
-            return Err(ExitCode::FAILURE);
+            return Err(Status::Failure);
         }
     }
 }
