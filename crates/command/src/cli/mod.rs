@@ -35,7 +35,7 @@ Examples:
   keepalive attach --dead-after 2m some-program   set it on its open sockets
   keepalive attach --follow some-program          and on those it opens later
   keepalive cover --dead-after 2m kafka.service   a whole service, in the kernel
-  keepalive measure example.com:443               how long the path remembers"
+  keepalive measure example.com:443               the idle timeout of a path"
 )]
 pub struct Cli {
     /// What to do.
