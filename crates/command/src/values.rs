@@ -3,10 +3,11 @@
 
 use std::ops::RangeInclusive;
 
+use serde::{Deserialize, Serialize};
 use options::{KEEPCNT, KEEPIDLE, KEEPINTVL, RTO_MAX, SYNCNT, TcpOption, USER_TIMEOUT};
 
 /// A value for each option of tcp(7) that has an argument and a column.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Values<T> {
     /// `TCP_KEEPCNT`: unanswered probes after which the connection is dead.
     pub count: T,

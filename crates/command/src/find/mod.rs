@@ -5,9 +5,8 @@ mod selection;
 mod spec;
 mod tree;
 
-pub use name::{Search, find_in_child};
 pub use selection::SelectionArgs;
-pub use spec::{Wanted, find_all};
+pub use spec::{Found, Wanted, find_all};
 pub use tree::with_descendants;
 
 use std::io;
@@ -17,7 +16,7 @@ use procfs::process::Stat;
 use crate::process::{
     Directory, Process, check_proc, is_over, is_refused, own_trouble, process_numbers, vanished,
 };
-use crate::worker::is_own;
+use crate::worker::{is_own, is_put_off};
 
 /// Every process except this one and the kernel's threads.
 pub fn all() -> Result<Vec<Process>, String> {
@@ -35,13 +34,14 @@ fn processes(
 
 /// As [`processes`], of these numbers only.
 fn among(
-    numbers: Vec<i32>,
+    mut numbers: Vec<i32>,
     mut is_wanted: impl FnMut(&Directory, &Stat) -> io::Result<bool>,
 ) -> io::Result<Vec<Process>> {
     /// PF_KTHREAD of include/linux/sched.h.
     const KERNEL_THREAD: u32 = 0x0020_0000;
 
     let mut found = Vec::new();
+    numbers.sort_by_key(|pid| is_put_off(*pid));
     for pid in numbers {
         let mut look = || -> io::Result<Option<Process>> {
             let mut directory = Directory::of(pid)?;

@@ -1,18 +1,39 @@
 //! What an argument names: a process by its number or by one of its names, or all processes of a
 //! control group. `show`, `attach` and its `--follow` find them here.
 
+use std::os::fd::BorrowedFd;
+
+use serde::{Deserialize, Serialize};
+
 use super::name::{each_name, is_called};
 use super::{among, processes};
 use crate::process::{Group, Process, check_proc, hidden, own_trouble, processes_of};
 use crate::text::printable;
+use crate::worker::{self, Worker};
 
-/// The processes that the arguments name, each once, sorted by number; and what went wrong with
-/// the other arguments.
-pub fn find_all(arguments: &[String]) -> (Vec<Process>, Vec<String>) {
+/// What the arguments name.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Found {
+    /// The processes, each once, sorted by number.
+    pub processes: Vec<Process>,
+    /// What went wrong with the other arguments.
+    pub failures: Vec<String>,
+}
+
+/// Finds what the arguments name; nothing if `stop` can be read.
+pub fn find_all(
+    worker: &mut Worker,
+    arguments: &[String],
+    stop: Option<BorrowedFd<'_>>,
+) -> Result<Found, worker::Error> {
+    Ok(worker.ask(stop, || find(arguments))?.unwrap_or_default())
+}
+
+fn find(arguments: &[String]) -> Found {
     let mut processes = Vec::new();
     let mut failures = Vec::new();
     if let Err(message) = check_proc() {
-        return (processes, vec![message]);
+        return Found { processes, failures: vec![message] };
     }
     for argument in arguments {
         let wanted = Wanted::of(argument);
@@ -30,7 +51,7 @@ pub fn find_all(arguments: &[String]) -> (Vec<Process>, Vec<String>) {
     }
     processes.sort_by_key(|process| process.pid);
     processes.dedup_by_key(|process| process.pid);
-    (processes, failures)
+    Found { processes, failures }
 }
 
 /// What an argument names.

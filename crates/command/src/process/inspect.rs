@@ -21,7 +21,7 @@ use super::{Process, Target, is_own_trouble, is_refused, vanished};
 use crate::kernel::Kernel;
 use crate::text::error;
 use crate::values::Values;
-use crate::worker::hang::{left_out, reading_memory};
+use crate::worker::{reading_memory, why_left_out};
 
 /// A TCP socket of a process.
 pub struct Socket {
@@ -154,11 +154,11 @@ impl Inspector {
             let name = || user_name(uid).unwrap_or_else(|| uid.to_string());
             self.users.entry(uid).or_insert_with(name).clone()
         });
-        let pid = seen.process.pid;
-        if left_out(pid).is_some() {
+        let id = seen.process.id();
+        if why_left_out(id).is_some() {
             return Ok(Values::default());
         }
-        let (line, library) = reading_memory(pid, || (target.command_line(), target.library()));
+        let (line, library) = reading_memory(id, || (target.command_line(), target.library()));
         let program = target.program().ok();
         let program = program.as_ref().map(|path| path.to_string_lossy());
         seen.command_line = line.unwrap_or_default();
@@ -171,7 +171,7 @@ impl Inspector {
         };
         Ok(match seen.library {
             Library::Loaded(_) => {
-                let environment = reading_memory(pid, || target.environment());
+                let environment = reading_memory(id, || target.environment());
                 values_of_library(&environment.unwrap_or_default())
             }
             Library::NotLoaded | Library::Unknown => Values::default(),

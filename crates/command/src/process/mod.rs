@@ -6,6 +6,7 @@ mod denied;
 mod error;
 pub mod findings;
 mod inspect;
+mod left_out;
 mod namespace;
 mod opened;
 mod proc;
@@ -20,6 +21,7 @@ pub use command_line::CommandLine;
 pub use denied::{NotFollowed, why, yama_hides_children};
 pub use error::{is_own_trouble, is_refused, own_trouble, vanished};
 pub use inspect::{Inspected, Inspector, Library, Socket};
+pub use left_out::{describe_hang, describe_unasked, left_out};
 pub use namespace::{Network, Networks, Timer, TimerKind};
 pub use opened::Target;
 pub use proc::{Directory, check_proc, hidden, is_over, process_numbers};
@@ -32,11 +34,13 @@ use std::os::fd::{OwnedFd, RawFd};
 use procfs::process::Stat;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use serde::{Deserialize, Serialize};
 
 use crate::text::printable;
+use crate::worker::ProcessId;
 
 /// A process that was found. Nothing is open for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// Its number.
     pub pid: i32,
@@ -75,19 +79,14 @@ impl Process {
         Self::from_pid(rustix::process::getpid().as_raw_nonzero().get())
     }
 
+    /// What tells it from all others.
+    pub fn id(&self) -> ProcessId {
+        ProcessId { pid: self.pid, start: self.start }
+    }
+
     /// Whether this is the same process, whatever its name is by now.
     pub fn is(&self, other: &Self) -> bool {
-        (self.pid, self.start) == (other.pid, other.start)
-    }
-
-    /// The process with this number, if it still is the one that started then.
-    pub fn still(pid: i32, start: u64) -> Option<Self> {
-        Self::from_pid(pid).ok().filter(|process| process.start == start)
-    }
-
-    /// Whether it is still there.
-    pub fn is_there(&self) -> bool {
-        Self::still(self.pid, self.start).is_some()
+        self.id() == other.id()
     }
 
     /// A handle that can be polled for its end. ESRCH says that it has ended.

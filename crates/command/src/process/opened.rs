@@ -9,11 +9,11 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::proc::{ANOTHER_NAMESPACE, Directory, is_over};
 use super::{Process, vanished};
-use crate::worker::hang;
+use crate::worker::{Lock, ProcessId, why_left_out};
 
 /// A process that is open, to look into.
 pub struct Target {
-    pub(super) pid: i32,
+    pub(super) id: ProcessId,
     directory: Directory,
     pub(super) handle: OwnedFd,
 }
@@ -41,8 +41,8 @@ impl Process {
 
     /// Opens it. ESRCH means that it has ended.
     fn open(&self) -> io::Result<Target> {
-        if let Some(socket) = hang::left_out(self.pid).filter(|hang| hang.fd.is_some()) {
-            return Err(io::Error::other(socket.to_string()));
+        if let Some(socket @ Lock::Socket { .. }) = why_left_out(self.id()) {
+            return Err(io::Error::other(socket));
         }
         let mut directory = Directory::of(self.pid)?;
         let stat = directory.stat()?;
@@ -68,7 +68,7 @@ impl Process {
                 Err(error) => error,
             });
         }
-        let target = Target { pid: self.pid, directory, handle };
+        let target = Target { id: self.id(), directory, handle };
         // It still runs, so its number was not given to another while it was opened.
         target.check()?;
         Ok(target)
