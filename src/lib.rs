@@ -1,4 +1,15 @@
-#![doc = include_str!("../docs/library.md")]
+//! TCP keepalive for programs whose source nobody can change: a library to preload.
+//!
+//! ```sh
+//! LD_PRELOAD=libkeepalive.so KEEPCNT=20 KEEPIDLE=180 KEEPINTVL=60 some-program
+//! ```
+//!
+//! It has no interface for Rust. It exports `socket`, `connect`, `accept`, `accept4` and
+//! `setsockopt`, and variables of the environment say what these do to a socket. The package has
+//! them in `docs/library.md`, with the modes, the limits and where to put the file.
+//!
+//! A call goes from `hooks` to `apply`, which asks `settings` what to set. Below these: `next`
+//! (the functions that would be called without us), `report` (messages), `errno` and `arch`.
 #![no_std]
 
 // A development build unwinds, so it needs std; the release build, which ships, does neither.

@@ -5,7 +5,9 @@
 //! program that does not load libdl has none), the system call itself is made. That skips no other
 //! preload: a preload that hooks functions needs dlsym too, and brings it.
 
+use core::mem::transmute;
 use core::num::NonZeroUsize;
+use core::ptr::with_exposed_provenance;
 
 use libc::{
     SYS_accept4, SYS_connect, SYS_getsockopt, SYS_setsockopt, SYS_socket, c_int, c_long, c_void,
@@ -40,10 +42,10 @@ macro_rules! next_definitions {
             /// As for the function itself.
             $(#[cfg($where)])?
             pub unsafe fn $name($($argument: $type),*) -> c_int {
-                // SAFETY: the address is that of a function of this name, or of `system_call`.
-                let function = unsafe {
-                    core::mem::transmute::<usize, $name::Function>($name::address())
-                };
+                let address = with_exposed_provenance::<()>($name::address());
+                // SAFETY: the address is that of a function of this name, or of `system_call`, and
+                // never 0. Its provenance was exposed when `find` got a number for it.
+                let function = unsafe { transmute::<*const (), $name::Function>(address) };
                 // SAFETY: the caller's own arguments.
                 unsafe { function($($argument),*) }
             }
@@ -114,7 +116,7 @@ fn find(address: &OnceNonZeroUsize, name: &'static str, system_call: usize) -> u
     let found = arch::dlsym().map_or(0, |dlsym| {
         // SAFETY: every name of the table above ends in NUL. The call comes from this library,
         // which is what `RTLD_NEXT` is relative to.
-        unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr().cast()) as usize }
+        unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr().cast()) }.expose_provenance()
     });
     // It is ours where another preload hooks dlsym: `RTLD_NEXT` was relative to that preload.
     let found = if found == 0 || arch::is_ours(found) { system_call } else { found };

@@ -8,6 +8,7 @@ layers=(
     'run show attach cover measure'
     'follow'
     'apply bpf'
+    'judge'
     'find'
     'process settings usage'
     'worker'

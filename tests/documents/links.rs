@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 use std::sync::LazyLock;
 
-use crate::markdown::{self, prose, quoted, root};
+use crate::markdown::{self, entries, prose, quoted, root};
 use crate::nothing_is_wrong;
 
 /// What a path in back quotes begins with.
@@ -130,6 +130,34 @@ fn every_link_leads_somewhere() {
 fn every_path_and_test_is_there() {
     nothing_is_wrong(lost_names);
     nothing_is_wrong(|_, text| lost_tests(text));
+}
+
+/// The documentation of a crate, as docs.rs shows it.
+fn crate_documentation(root: &str) -> String {
+    let source = markdown::read(root).expect("a source");
+    let lines = source.lines().filter_map(|line| {
+        if let Some((_, name)) = line.split_once("#![doc = include_str!(\"") {
+            let (name, _) = name.split_once('"').expect("a closing quote");
+            return markdown::read(&beside(root, name));
+        }
+        Some(line.strip_prefix("//!")?.trim_start().into())
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// docs.rs has the documentation alone, and no file of the repository beside it.
+#[test]
+fn the_documentation_of_a_crate_links_to_no_file() {
+    let packages = entries("crates").into_iter().map(|name| format!("crates/{name}/src/lib.rs"));
+    for root in packages.chain(["src/lib.rs".into()]) {
+        let text = crate_documentation(&root);
+        assert!(text.len() > 100, "{root}");
+        let files: Vec<_> = links(&text)
+            .map(|(_, target)| target)
+            .filter(|target| !target.contains("://") && !target.starts_with('#'))
+            .collect();
+        assert_eq!(files, [""; 0], "{root}");
+    }
 }
 
 /// README.md, *More*; and the other documents of the repository's root.

@@ -9,6 +9,7 @@ mod lists;
 mod markdown;
 mod shown;
 mod tables;
+mod timeouts;
 mod variables;
 
 /// The text of a mark that readers do not see, `<!-- WHAT: TEXT -->`, in front of a block or a table.

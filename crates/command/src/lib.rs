@@ -10,6 +10,7 @@
 //! - `run`, `show`, `attach`, `cover`, `measure`: the verbs
 //! - `follow`: looks again and again
 //! - `apply`: sets options on open sockets; `bpf`: on those that are opened later
+//! - `judge`: what follows from what is there
 //! - `find`: from what an argument names to processes
 //! - `process`: what is there; `settings`: what is wanted; `usage`: mistakes in the arguments
 //! - `worker`: the child process that does what may hang
@@ -27,10 +28,8 @@ mod bpf;
 mod cover;
 mod find;
 mod follow;
+mod judge;
 mod kernel;
-#[cfg(test)]
-#[path = "../../../tests/support/markdown.rs"]
-mod markdown;
 mod measure;
 mod process;
 mod run;

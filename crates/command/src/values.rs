@@ -52,6 +52,11 @@ impl<T> Values<T> {
         .into_iter()
     }
 
+    /// The value for this option.
+    pub fn get(self, option: &TcpOption) -> Option<T> {
+        self.iter().find_map(|(it, value)| (it.number == option.number).then_some(value))
+    }
+
     /// Both values for each option.
     pub fn zip<U>(self, other: Values<U>) -> Values<(T, U)> {
         Values {

@@ -16,8 +16,10 @@ pub use plan::{LeftAlone, Refused};
 pub use tally::{Outcome, Tally};
 
 use crate::kernel::Kernel;
-use crate::process::findings::{is_old, longest_pause};
-use crate::process::{self, Duplicate, Info, Network, Networks, Options, State};
+use crate::process::{
+    Duplicate, Info, Namespace, Namespaces, OpenProcess, Options, State, is_older_than_options,
+    longest_pause,
+};
 use crate::settings::Settings;
 use crate::values::Values;
 use plan::{Plan, is_met, lacking, plan};
@@ -36,19 +38,19 @@ pub struct Seen {
 /// Puts the settings on the sockets of processes.
 struct Applier<'a> {
     job: &'a Job<'a>,
-    networks: Networks,
+    namespaces: Namespaces,
 }
 
 impl<'a> Applier<'a> {
     fn new(job: &'a Job) -> Self {
-        Self { job, networks: Networks::default() }
+        Self { job, namespaces: Namespaces::default() }
     }
 
     /// These sockets of a process, given by descriptor and inode, but for those that are done.
     /// `step` gets the outcome for each of them.
     fn process(
         &mut self,
-        target: &process::Target,
+        process: &OpenProcess,
         sockets: &[(i32, u64)],
         applied: &mut Applied,
         step: impl Fn(&mut Applied, Step),
@@ -56,19 +58,19 @@ impl<'a> Applier<'a> {
         if sockets.is_empty() {
             return Ok(());
         }
-        let network = self.networks.of(target)?;
-        let kernel = match &network.kernel {
+        let namespace = self.namespaces.get(process)?;
+        let kernel = match &namespace.kernel {
             Ok(kernel) => *kernel,
             // A namespace that may not be entered most likely has this one's values, which are not
             // in every /proc (subset=pid).
-            Err(_) => Network::own().kernel.unwrap_or_default(),
+            Err(_) => Namespace::own().kernel.unwrap_or_default(),
         };
-        let settings = Settings::new(self.job.settings, &kernel).or_default(&kernel);
+        let settings = Settings::new(self.job.settings).or_default(&kernel);
         for &(fd, inode) in sockets {
             if applied.done.contains(&inode) {
                 continue;
             }
-            match Duplicate::of(target, fd, inode) {
+            match Duplicate::open(process, fd, inode) {
                 Ok(socket) => {
                     // The descriptor may have become another socket's.
                     let inode = socket.inode()?;
@@ -78,7 +80,7 @@ impl<'a> Applier<'a> {
                     let info = socket.info().ok();
                     let state = info.map_or(State::CLOSED, |info| info.state);
                     let seen = Seen { fd, inode, state };
-                    let outcome = self.socket(&socket, seen, info, &settings, &kernel, &network);
+                    let outcome = self.socket(&socket, seen, info, &settings, &kernel, &namespace);
                     // Before the duplicate is closed, which may take for ever.
                     step(applied, Step::Socket(seen, outcome));
                 }
@@ -98,7 +100,7 @@ impl<'a> Applier<'a> {
         info: Option<Info>,
         settings: &Settings,
         kernel: &Kernel,
-        network: &Network,
+        namespace: &Namespace,
     ) -> Outcome {
         if socket.protocol().is_none() {
             return Outcome::NotTcp;
@@ -123,7 +125,7 @@ impl<'a> Applier<'a> {
             Err(LeftAlone::SetAlready) => Plan::default(),
             Err(reason) => return Outcome::LeftAlone(reason),
         };
-        if plan.values.idle.is_none() && has_old_timer(socket, inode, &now, settings, network) {
+        if plan.values.idle.is_none() && has_old_timer(socket, inode, &now, settings, namespace) {
             // Set again, it winds up the timer anew.
             plan.values.idle = now.values.idle;
         }
@@ -154,7 +156,7 @@ fn has_old_timer(
     inode: u64,
     now: &Options,
     settings: &Settings,
-    network: &Network,
+    namespace: &Namespace,
 ) -> bool {
     let Values { idle, interval, .. } = settings.values;
     if !now.keepalive || idle.is_none() || idle != now.values.idle {
@@ -163,8 +165,8 @@ fn has_old_timer(
     let interval = interval.or(now.values.interval);
     let pause = longest_pause(&Values { idle, interval, ..Values::default() });
     let addresses = socket.local().zip(socket.remote());
-    let timer = addresses.and_then(|(local, remote)| network.timer(inode, local, remote));
-    timer.zip(pause).is_some_and(|(timer, pause)| is_old(&timer, pause))
+    let timer = addresses.and_then(|(local, remote)| namespace.timer(inode, local, remote));
+    timer.zip(pause).is_some_and(|(timer, pause)| is_older_than_options(&timer, pause))
 }
 
 /// The options, as if nobody had set what these settings have.

@@ -10,7 +10,7 @@ use options::USER_TIMEOUT;
 use serde::{Deserialize, Serialize};
 
 use super::plan::Refused;
-use crate::process::{Duplicate, Target};
+use crate::process::{Duplicate, OpenProcess};
 
 /// A socket whose peer has been silent for longer than the idle time.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -27,8 +27,8 @@ pub struct Silent {
 
 impl Silent {
     /// Sets the user timeout if the peer was heard. False while it was not.
-    pub fn set_if_heard(&self, target: &Target) -> Result<bool, Refused> {
-        let Ok(socket) = Duplicate::of(target, self.fd, self.inode) else { return Ok(true) };
+    pub fn set_if_heard(&self, process: &OpenProcess) -> Result<bool, Refused> {
+        let Ok(socket) = Duplicate::open(process, self.fd, self.inode) else { return Ok(true) };
         if socket.inode().ok() != Some(self.inode) {
             // Closed meanwhile.
             return Ok(true);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::AttachArgs;
 use crate::apply::{Job, Outcome};
 use crate::follow::{Event, Follower, Members};
-use crate::process::findings::too_late;
+use crate::judge::too_late;
 use crate::kernel::Kernel;
 use crate::process;
 use crate::settings::Settings;
@@ -20,7 +20,7 @@ pub fn follow(arguments: &AttachArgs) -> Result<bool, String> {
     process::check_proc()?;
     descriptors::raise_limit();
     let kernel = Kernel::new().unwrap_or_default();
-    let to_set = Settings::new(settings, &kernel).or_default(&kernel);
+    let to_set = Settings::new(settings).or_default(&kernel);
     settings.remark().iter().for_each(report_error);
     too_late(to_set.values).iter().for_each(report_error);
     if settings.verbose {

@@ -8,8 +8,8 @@ use clap::Args;
 
 use crate::apply::{Applied, Job, Step, apply};
 use crate::find::{Found, SelectionArgs, find_all};
+use crate::judge::too_late;
 use crate::kernel::Kernel;
-use crate::process::findings::too_late;
 use crate::process::{left_out, vanished, why};
 use crate::settings::{Settings, SettingsArgs};
 use crate::text::{Progress, error, print, report_error};
@@ -96,7 +96,7 @@ pub fn attach(arguments: &AttachArgs) -> ExitCode {
 /// Whether all was done.
 fn attach_once(arguments: &AttachArgs) -> Result<bool, worker::Error> {
     let kernel = Kernel::new().unwrap_or_default();
-    let settings = Settings::new(&arguments.settings, &kernel).or_default(&kernel);
+    let settings = Settings::new(&arguments.settings).or_default(&kernel);
     arguments.settings.remark().iter().for_each(report_error);
     too_late(settings.values).iter().for_each(report_error);
     // Once stdout takes nothing, the rest is not tried; the work is done.

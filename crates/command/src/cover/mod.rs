@@ -13,8 +13,8 @@ use clap::Args;
 use options::RTO_MAX;
 
 use crate::bpf::{self, Cgroup, Links, Maker, Refusal};
+use crate::judge::too_late;
 use crate::kernel::Kernel;
-use crate::process::findings::too_late;
 use crate::settings::{Settings, SettingsArgs};
 use crate::text::{error, print, report_error};
 use target::Target;
@@ -168,7 +168,7 @@ pub fn cover(arguments: &CoverArgs) -> ExitCode {
 
 /// What is wanted, as far as the kernel has it.
 fn settings(arguments: &CoverArgs, kernel: &Kernel) -> Settings {
-    let mut settings = Settings::new(&arguments.settings, kernel).or_default(kernel);
+    let mut settings = Settings::new(&arguments.settings).or_default(kernel);
     arguments.settings.remark().iter().for_each(report_error);
     too_late(settings.values).iter().for_each(report_error);
     if settings.values.rto_max.is_some() && !kernel.has_rto_max {

@@ -2,7 +2,7 @@
 
 use super::{CoverArgs, Covered, said};
 use crate::apply::{Applied, Job, Step, Tally, apply};
-use crate::find::{SelectionArgs, Wanted};
+use crate::find::{SelectionArgs, Target};
 use crate::process::{Group, is_threaded, left_out, vanished, why};
 use crate::text::{Progress, count, report_error};
 use crate::worker::{self, Worker};
@@ -36,7 +36,7 @@ fn set_one(
             it.target
         ));
     }
-    let processes = match Wanted::Group(Group::Directory(it.cgroup.clone())).find() {
+    let processes = match Target::Group(Group::Directory(it.cgroup.clone())).find() {
         Ok(processes) => processes,
         Err(message) => {
             report_error(format!("{}: {message}", it.target));

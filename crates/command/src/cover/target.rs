@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::find::Wanted;
+use crate::find;
 use crate::process::{Group, is_of_root, mounted_at};
 use crate::text::printable;
 
@@ -32,7 +32,7 @@ pub enum Lifetime {
 
 /// The target of this name, or path.
 pub fn parse(argument: &str) -> Result<Target, String> {
-    let group = Group::of(argument).ok_or(
+    let group = Group::parse(argument).ok_or(
         "not a unit (kafka.service, system.slice), the id of a container (12 hexadecimal digits or \
          more) or the path of a cgroup; for processes by number or name there is `keepalive attach \
          --follow`",
@@ -85,7 +85,7 @@ impl Target {
             Group::Unit(_) => format!(
                 "no such unit is running{}. Start it first, or cover its slice \
                  (system.slice), which covers what is started later, too",
-                Wanted::Group(group.clone()).hint()
+                find::Target::Group(group.clone()).hint()
             ),
             Group::Container(_) => "no such container is running".into(),
             Group::Directory(_) => "there is no such cgroup".into(),

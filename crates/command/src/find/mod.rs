@@ -6,7 +6,7 @@ mod spec;
 mod tree;
 
 pub use selection::SelectionArgs;
-pub use spec::{Found, Wanted, find_all};
+pub use spec::{Found, Target, find_all};
 pub use tree::with_descendants;
 
 use std::io;
@@ -14,7 +14,7 @@ use std::io;
 use procfs::process::Stat;
 
 use crate::process::{
-    Directory, Process, check_proc, is_over, is_refused, own_trouble, process_numbers, vanished,
+    Proc, Process, all_pids, check_proc, has_ended, is_refused, own_trouble, vanished,
 };
 use crate::worker::{is_own, is_put_off};
 
@@ -26,16 +26,14 @@ pub fn all() -> Result<Vec<Process>, String> {
 
 /// The processes that are wanted, sorted by number, without those of this command, those that have
 /// ended and the kernel's threads. Only one is open at a time.
-fn processes(
-    is_wanted: impl FnMut(&Directory, &Stat) -> io::Result<bool>,
-) -> io::Result<Vec<Process>> {
-    among(process_numbers()?, is_wanted)
+fn processes(is_wanted: impl FnMut(&Proc, &Stat) -> io::Result<bool>) -> io::Result<Vec<Process>> {
+    among(all_pids()?, is_wanted)
 }
 
 /// As [`processes`], of these numbers only.
 fn among(
     mut numbers: Vec<i32>,
-    mut is_wanted: impl FnMut(&Directory, &Stat) -> io::Result<bool>,
+    mut is_wanted: impl FnMut(&Proc, &Stat) -> io::Result<bool>,
 ) -> io::Result<Vec<Process>> {
     /// PF_KTHREAD of include/linux/sched.h.
     const KERNEL_THREAD: u32 = 0x0020_0000;
@@ -44,13 +42,13 @@ fn among(
     numbers.sort_by_key(|pid| is_put_off(*pid));
     for pid in numbers {
         let mut look = || -> io::Result<Option<Process>> {
-            let mut directory = Directory::of(pid)?;
+            let mut directory = Proc::open(pid)?;
             let stat = directory.stat()?;
             if stat.flags & KERNEL_THREAD != 0 || is_own(pid) {
                 return Ok(None);
             }
-            if is_over(&stat) {
-                match directory.living_thread()? {
+            if has_ended(&stat) {
+                match directory.live_thread()? {
                     Some((thread, _)) => directory = thread,
                     None => return Ok(None),
                 }

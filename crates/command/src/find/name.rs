@@ -5,11 +5,11 @@ use std::io;
 
 use procfs::process::Stat;
 
-use crate::process::{CommandLine, Directory};
+use crate::process::{CommandLine, Proc};
 use crate::worker::{ProcessId, is_unasked, reading_memory, why_left_out};
 
 /// Whether one of a process's names is this, as pgrep(1) --exact compares.
-pub fn is_called(directory: &Directory, stat: &Stat, wanted: &str) -> io::Result<bool> {
+pub fn is_called(directory: &Proc, stat: &Stat, wanted: &str) -> io::Result<bool> {
     if stat.comm == wanted {
         return Ok(true);
     }
@@ -20,7 +20,7 @@ pub fn is_called(directory: &Directory, stat: &Stat, wanted: &str) -> io::Result
 
 /// Each name of a process: that of ps(1), its program's file, and those of its command line, unless
 /// that is left out.
-pub fn each_name(directory: &Directory, stat: &Stat, mut each: impl FnMut(&str)) -> io::Result<()> {
+pub fn each_name(directory: &Proc, stat: &Stat, mut each: impl FnMut(&str)) -> io::Result<()> {
     each(&stat.comm);
     // Another user's program is hidden, but not its arguments.
     let program = directory.program().ok();

@@ -36,7 +36,7 @@ fn find(arguments: &[String]) -> Found {
         return Found { processes, failures: vec![message] };
     }
     for argument in arguments {
-        let wanted = Wanted::of(argument);
+        let wanted = Target::parse(argument);
         let found = wanted.find().and_then(|found| {
             if !found.is_empty() {
                 return Ok(found);
@@ -56,9 +56,9 @@ fn find(arguments: &[String]) -> Found {
 
 /// What an argument names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Target {
     /// The process with this number.
-    Number(i32),
+    Pid(i32),
     /// All processes in a unit, a container or another control group.
     Group(Group),
     /// All processes with this name.
@@ -68,13 +68,13 @@ pub enum Wanted {
 /// A name that is at least this near (Jaro and Winkler, from 0 to 1) is offered.
 const NEAR: f64 = 0.8;
 
-impl Wanted {
+impl Target {
     /// What this argument names.
-    pub fn of(argument: &str) -> Self {
-        if let Some(group) = Group::of(argument) {
+    pub fn parse(argument: &str) -> Self {
+        if let Some(group) = Group::parse(argument) {
             Self::Group(group)
         } else if !argument.is_empty() && argument.bytes().all(|byte| byte.is_ascii_digit()) {
-            Self::Number(argument.parse().unwrap_or(0))
+            Self::Pid(argument.parse().unwrap_or(0))
         } else {
             Self::Name(argument.into())
         }
@@ -83,7 +83,7 @@ impl Wanted {
     /// That there is none, in words.
     fn nobody(&self) -> &'static str {
         match self {
-            Self::Number(_) | Self::Name(_) => "no process has this name",
+            Self::Pid(_) | Self::Name(_) => "no process has this name",
             Self::Group(Group::Unit(_)) => "no process runs in a unit of this name",
             Self::Group(Group::Container(_)) => "no process runs in a container with this id",
             Self::Group(Group::Directory(_)) => "no process runs in this cgroup",
@@ -95,7 +95,7 @@ impl Wanted {
         let (wanted, is_unit) = match self {
             Self::Name(name) => (name, false),
             Self::Group(Group::Unit(name)) => (name, true),
-            Self::Number(_) | Self::Group(_) => return String::new(),
+            Self::Pid(_) | Self::Group(_) => return String::new(),
         };
         let mut nearest: Option<(f64, String)> = None;
         let mut compare = |name: &str| {
@@ -128,7 +128,7 @@ impl Wanted {
     /// The processes that are there now. It is no error if there is none, but for a number.
     pub fn find(&self) -> Result<Vec<Process>, String> {
         match self {
-            Self::Number(pid) => Process::from_pid(*pid).map(|process| vec![process]),
+            Self::Pid(pid) => Process::from_pid(*pid).map(|process| vec![process]),
             Self::Group(group) => members(group),
             Self::Name(name) => {
                 let found = processes(|directory, stat| is_called(directory, stat, name));

@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use procfs::process::Stat;
 
 use super::processes;
-use crate::process::{Directory, Process, is_over, is_refused, own_trouble, vanished};
+use crate::process::{Proc, Process, has_ended, is_refused, own_trouble, vanished};
 use crate::worker::is_own;
 
 /// Those of the roots that are still there, and all their descendants but the processes of this
@@ -71,9 +71,9 @@ fn with_children(
     pid: i32,
     mut is_wanted: impl FnMut(&Stat) -> bool,
 ) -> io::Result<Option<(Process, Vec<i32>)>> {
-    let directory = Directory::of(pid)?;
+    let directory = Proc::open(pid)?;
     let stat = directory.stat()?;
-    let has_ended = || Ok::<_, io::Error>(is_over(&stat) && directory.living_thread()?.is_none());
+    let has_ended = || Ok::<_, io::Error>(has_ended(&stat) && directory.live_thread()?.is_none());
     if !is_wanted(&stat) || is_own(pid) || has_ended()? {
         return Ok(None);
     }
@@ -90,7 +90,7 @@ fn among_all(roots: &[&Process]) -> io::Result<Vec<Process>> {
     })?;
     let is_there = |root: &&&Process| {
         let index = all.binary_search_by_key(&root.pid, |process| process.pid);
-        index.is_ok_and(|index| all[index].is(root))
+        index.is_ok_and(|index| all[index].is_same(root))
     };
     let roots: Vec<i32> = roots.iter().filter(is_there).map(|root| root.pid).collect();
     let family = descendants(roots.into_iter(), &parents);
@@ -149,7 +149,7 @@ mod tests {
         let root = numbered(i32::try_from(shell.id()).expect("a number"));
         let other = Process { start: root.start + 1, ..root.clone() };
         // A name changes at execve(2).
-        let alike = |(one, other): (&Process, &Process)| one.is(other);
+        let alike = |(one, other): (&Process, &Process)| one.is_same(other);
         let listed = |root| by_children(&[root], 4).expect("/proc");
         let all = listed(&root).expect("four threads");
         assert_eq!(by_children(&[&root], 3).expect("/proc"), None, "more than three threads");

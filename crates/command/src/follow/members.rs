@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::event::{Event, Problem};
 use super::known::Known;
-use crate::find::{self, Wanted};
+use crate::find::{self, Target};
 use crate::process::{Process, vanished};
 use crate::worker::Worker;
 
@@ -38,7 +38,7 @@ struct Relative {
 /// What is waited for, also after all of its processes have ended.
 struct WaitedFor {
     argument: String,
-    wanted: Wanted,
+    target: Target,
     /// Whether there has been one. Before, it may be a mistake.
     was_there: bool,
     /// Why there is none, as was told.
@@ -74,13 +74,13 @@ impl Members {
     pub fn new(targets: &[String]) -> (Self, Vec<Problem>) {
         let (mut members, mut problems) = (Self::default(), Vec::new());
         for argument in targets {
-            let (argument, wanted) = (argument.clone(), Wanted::of(argument));
-            if !matches!(wanted, Wanted::Number(_)) {
-                let waited_for = WaitedFor { argument, wanted, was_there: false, told: None };
+            let (argument, target) = (argument.clone(), Target::parse(argument));
+            if !matches!(target, Target::Pid(_)) {
+                let waited_for = WaitedFor { argument, target, was_there: false, told: None };
                 members.waited_for.push(waited_for);
                 continue;
             }
-            match wanted.find() {
+            match target.find() {
                 Ok(found) => members.add_to_family(&found),
                 Err(reason) => problems.push(Problem::NotFound(argument, reason)),
             }
@@ -99,7 +99,7 @@ impl Members {
         for process in processes {
             self.family.entry(process.pid).or_insert_with(|| Relative {
                 process: process.clone(),
-                handle: process.handle().ok(),
+                handle: process.pidfd().ok(),
             });
         }
     }
@@ -131,16 +131,16 @@ impl Members {
             tell(Problem::Descendants(reason));
             Vec::new()
         });
-        for WaitedFor { argument, wanted, was_there, told } in &mut self.waited_for {
-            let search = match wanted {
-                Wanted::Name(_) => match worker.ask(Some(stop), || wanted.find()) {
+        for WaitedFor { argument, target, was_there, told } in &mut self.waited_for {
+            let search = match target {
+                Target::Name(_) => match worker.ask(Some(stop), || target.find()) {
                     Ok(search) => search.unwrap_or(Ok(Vec::new())),
                     Err(error) => {
                         tell(error.into());
                         continue;
                     }
                 },
-                wanted => wanted.find(),
+                target => target.find(),
             };
             let missing = match search {
                 Ok(processes) => {
@@ -167,7 +167,7 @@ impl Members {
             if self.all.contains_key(&process.pid) {
                 continue;
             }
-            let known = before.remove(&process.pid).filter(|member| member.process.is(&process));
+            let known = before.remove(&process.pid).filter(|member| member.process.is_same(&process));
             has_new |= known.is_none();
             self.processes += usize::from(known.is_none());
             let (known, access) =
@@ -186,7 +186,7 @@ impl Members {
         let found = find::with_descendants(&family)?;
         self.family.retain(|pid, relative| {
             let index = found.binary_search_by_key(pid, |process| process.pid);
-            index.is_ok_and(|index| found[index].is(&relative.process))
+            index.is_ok_and(|index| found[index].is_same(&relative.process))
         });
         self.add_to_family(&found);
         Ok(found)

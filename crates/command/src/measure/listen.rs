@@ -18,6 +18,9 @@ const MOST: usize = 512;
 const OLDEST: f64 = 48.0 * 60.0 * 60.0;
 /// How often to look for such, in seconds.
 const LOOK: f64 = 60.0;
+/// How long to wait after a connection could not be accepted, in seconds: it stays in the queue, so
+/// poll(2) would return at once.
+const PAUSE: f64 = 1.0;
 
 /// Listens until a signal comes.
 pub fn listen(address: SocketAddr) -> Result<ExitCode, String> {
@@ -30,18 +33,40 @@ pub fn listen(address: SocketAddr) -> Result<ExitCode, String> {
     print(&format!("Listening at {bound}. At the other end: keepalive measure HOST:{port}\n"))
         .map_err(|error| format!("stdout: {}", error::describe(&error)))?;
     let mut connections: Vec<(TcpStream, f64)> = Vec::new();
+    // Why the last connection could not be accepted.
+    let mut refused: Option<io::ErrorKind> = None;
     loop {
         let fds = connections.iter().map(|(connection, _)| (connection as &dyn AsFd, false));
-        if clock.wait(LOOK, fds.chain([(&listener as &dyn AsFd, false)])) {
+        let waiting = refused.is_none().then_some((&listener as &dyn AsFd, false));
+        if clock.wait(if refused.is_some() { PAUSE } else { LOOK }, fds.chain(waiting)) {
             return Ok(ExitCode::SUCCESS);
         }
         let now = clock.now();
         connections.retain(|(connection, since)| now < since + OLDEST && is_open(connection));
-        while let Ok((connection, peer)) = listener.accept() {
-            if connections.len() >= MOST {
-                report_error(format!("{peer}: there are {MOST} connections already"));
-            } else if connection.set_nonblocking(true).is_ok() {
-                connections.push((connection, now));
+        loop {
+            match listener.accept() {
+                Ok((_, peer)) if connections.len() >= MOST => {
+                    report_error(format!("{peer}: there are {MOST} connections already"));
+                }
+                Ok((connection, _)) => {
+                    if connection.set_nonblocking(true).is_ok() {
+                        connections.push((connection, now));
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    refused = None;
+                    break;
+                }
+                // It was reset before it was accepted.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    if refused.replace(error.kind()) != Some(error.kind()) {
+                        let why = error::describe(&error);
+                        report_error(format!("accept(2): {why}; trying again every second"));
+                    }
+                    break;
+                }
             }
         }
     }

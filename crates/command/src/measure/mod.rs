@@ -133,8 +133,6 @@ pub fn measure(arguments: &MeasureArgs) -> ExitCode {
 fn measure_path(arguments: &MeasureArgs, target: &Target) -> Result<ExitCode, String> {
     let addresses = target.addresses()?;
     let parallel = arguments.parallel.map_or_else(|| usual(target), |number| number as usize);
-    let clock = Clock::new()
-        .map_err(|error| format!("signalfd(2), clock_gettime(2): {}", error::describe(&error)))?;
     let greeting = arguments.send.as_ref().map_or(&[][..], |greeting| &greeting.0);
     let mut report: Option<Report> = None;
     // All connections go to one address: paths differ.
@@ -146,7 +144,10 @@ fn measure_path(arguments: &MeasureArgs, target: &Target) -> Result<ExitCode, St
                 before.why_unreachable()
             ));
         }
-        let begin = clock.now();
+        // The search counts from 0.
+        let clock = Clock::new().map_err(|error| {
+            format!("signalfd(2), clock_gettime(2): {}", error::describe(&error))
+        })?;
         let mut search = Search::new(Options {
             max: arguments.max.as_secs_f64(),
             resolution: f64::from(arguments.resolution) / 100.0,
@@ -159,7 +160,7 @@ fn measure_path(arguments: &MeasureArgs, target: &Target) -> Result<ExitCode, St
         if let Some(Found::Interrupted | Found::Slept(_)) = search.found() {
             report_error("interrupted: closing the connections; a second signal leaves at once");
         }
-        let took = clock.now() - begin;
+        let took = clock.now();
         let trouble = engine.trouble;
         let left = engine.end(&search);
         report = Some(Report { target, address, search, took, left, trouble });

@@ -31,7 +31,7 @@ const ID_MIN: usize = 12;
 
 impl Group {
     /// The group that this argument names, if it names one.
-    pub fn of(argument: &str) -> Option<Self> {
+    pub fn parse(argument: &str) -> Option<Self> {
         if argument.starts_with('/') {
             Some(Self::Directory(argument.into()))
         } else if is_unit(argument) {
@@ -175,13 +175,16 @@ pub struct Place {
     pub unit: Option<String>,
     /// The innermost container, by its whole id.
     pub container: Option<String>,
+    /// The path in the cgroup v2 tree, without the slash at its start.
+    pub path: Option<String>,
 }
 
 impl Place {
     /// From the lines of /proc/PID/cgroup. That of cgroup v2, which begins with `0::`, is the last.
-    pub fn of(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let mut place = Self::default();
         for line in text.lines().rev() {
+            place.path = place.path.or_else(|| Some(line.strip_prefix("0::/")?.into()));
             let path = line.splitn(3, ':').nth(2).unwrap_or_default();
             let names = || path.rsplit('/');
             let slice = || names().find(|name| is_unit(name));
@@ -228,16 +231,16 @@ mod tests {
     #[test]
     fn what_an_argument_names() {
         for unit in ["kafka.service", "system.slice", "a@b.service", "session-3.scope", "x.mount"] {
-            assert_eq!(Group::of(unit), Some(Group::Unit(unit.into())));
+            assert_eq!(Group::parse(unit), Some(Group::Unit(unit.into())));
         }
         for id in [&ID_TEXT[..12], &ID_TEXT[..40], ID_TEXT, "012345678901"] {
-            assert_eq!(Group::of(id), Some(Group::Container(id.into())));
+            assert_eq!(Group::parse(id), Some(Group::Container(id.into())));
         }
-        assert_eq!(Group::of("/a"), Some(Group::Directory("/a".into())));
+        assert_eq!(Group::parse("/a"), Some(Group::Directory("/a".into())));
         let too_long = format!("{ID_TEXT}0");
         for name in ["nginx", ".service", "4c01db0b339", "4C01DB0B339C", "feedfacecafx", &too_long]
         {
-            assert_eq!(Group::of(name), None, "{name}");
+            assert_eq!(Group::parse(name), None, "{name}");
         }
     }
 
@@ -266,21 +269,26 @@ mod tests {
 
     #[test]
     fn where_a_process_is() {
-        let place = |text: &str| Place::of(&text.replace("ID", ID_TEXT));
-        let unit = |unit: &str| Place { unit: Some(unit.into()), container: None };
-        assert_eq!(place("0::/system.slice/kafka.service\n"), unit("kafka.service"));
-        assert_eq!(place("0::/system.slice/kafka.service/sub\n"), unit("kafka.service"));
-        assert_eq!(
-            place("0::/user.slice/user-1.slice/user@1.service/app.slice/a.service"),
-            unit("a.service")
-        );
-        assert_eq!(place("0::/machine.slice"), unit("machine.slice"));
-        assert_eq!(
-            place("4:memory:/x\n1:name=systemd:/a.slice/b.service\n0::/\n"),
-            unit("b.service")
-        );
-        assert_eq!(place("0::/"), Place::default());
-        assert_eq!(place(""), Place::default());
+        let place = |text: &str| Place::parse(&text.replace("ID", ID_TEXT));
+        for (text, unit) in [
+            ("0::/system.slice/kafka.service\n", Some("kafka.service")),
+            ("0::/system.slice/kafka.service/sub\n", Some("kafka.service")),
+            ("0::/user.slice/user-1.slice/user@1.service/app.slice/a.service", Some("a.service")),
+            ("0::/machine.slice", Some("machine.slice")),
+            ("4:memory:/x\n1:name=systemd:/a.slice/b.service\n0::/\n", Some("b.service")),
+            ("0::/", None),
+            ("", None),
+        ] {
+            let place = place(text);
+            assert_eq!((place.unit.as_deref(), place.container), (unit, None), "{text}");
+        }
+        for (text, path) in [
+            ("0::/a/b\n", Some("a/b")),
+            ("1:name=systemd:/a\n0::/\n", Some("")),
+            ("1:cpu:/a", None),
+        ] {
+            assert_eq!(place(text).path.as_deref(), path, "{text}");
+        }
         let inside = place("0::/system.slice/docker-ID.scope\n");
         assert_eq!(inside.container.as_deref(), Some(ID_TEXT));
         assert_eq!(inside.describe().as_deref(), Some("container 4c01db0b339c"));

@@ -63,7 +63,7 @@ const INTERPRETERS: [Interpreter; 8] = [
 impl CommandLine {
     /// From /proc/PID/cmdline: each argument ends in a zero. (A program that writes a title of its
     /// own there leaves zeros behind it.)
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn parse(bytes: &[u8]) -> Self {
         let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let arguments = bytes[..end].split(|byte| *byte == 0);
         let arguments = arguments.map(|argument| String::from_utf8_lossy(argument).into_owned());
@@ -219,14 +219,14 @@ mod tests {
         assert_eq!(java.describe(Some("/usr/bin/java")), "java … kafka.Kafka server.properties");
         assert_eq!(line("java Main x").describe(None), "java Main x");
         assert_eq!(line("/usr/bin/python3 -u /a.py").describe(None), "python3 -u /a.py");
-        let title = CommandLine::of(b"nginx: master process /usr/sbin/nginx\0");
+        let title = CommandLine::parse(b"nginx: master process /usr/sbin/nginx\0");
         assert_eq!(title.describe(None), "nginx: master process /usr/sbin/nginx");
         assert_eq!(
-            CommandLine::of(b"nginx: worker process\0\0\0").arguments(),
+            CommandLine::parse(b"nginx: worker process\0\0\0").arguments(),
             ["nginx: worker process"]
         );
-        assert_eq!(CommandLine::of(b"a\0\0b\0").arguments(), ["a", "", "b"]);
-        assert_eq!(CommandLine::of(b"\0\0"), CommandLine::default());
+        assert_eq!(CommandLine::parse(b"a\0\0b\0").arguments(), ["a", "", "b"]);
+        assert_eq!(CommandLine::parse(b"\0\0"), CommandLine::default());
     }
 
     proptest! {
@@ -242,7 +242,7 @@ mod tests {
                 0..6,
             ),
         ) {
-            let line = CommandLine::of(arguments.join("\0").as_bytes());
+            let line = CommandLine::parse(arguments.join("\0").as_bytes());
             for program in [None, Some("/usr/bin/java"), arguments.first().map(String::as_str)] {
                 for name in line.names(program) {
                     prop_assert!(arguments.iter().any(|it| it.contains(name)) || program.is_some());

@@ -6,14 +6,14 @@ use std::{fmt, io};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use rustix::thread::CapabilitySet;
 
-use super::proc::Directory;
+use super::proc::Proc;
 use super::user::user_name;
 use super::{Process, own_trouble};
 
 /// An error that came while looking into a process, in words.
 pub fn why(process: &Process, error: &io::Error) -> String {
     match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => Refusal::of(process.pid).to_string(),
+        Some(libc::EPERM | libc::EACCES) => Denied::from_pid(process.pid).to_string(),
         Some(libc::ENOSYS) => {
             "this kernel has no pidfd_getfd(2) (Linux 5.6 does), or a seccomp filter hides it"
                 .into()
@@ -48,7 +48,7 @@ struct Facts {
 
 /// Why access was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum Denied {
     /// It runs as somebody else.
     OtherUser(u32),
     /// It runs with capabilities that the caller does not have.
@@ -67,10 +67,10 @@ pub enum Refusal {
     SecurityModule,
 }
 
-impl Refusal {
+impl Denied {
     /// Why access to the process was refused.
-    pub fn of(pid: i32) -> Self {
-        match Directory::of(pid).and_then(|directory| facts(&directory)) {
+    pub fn from_pid(pid: i32) -> Self {
+        match Proc::open(pid).and_then(|directory| facts(&directory)) {
             Ok(facts) => explain(&facts),
             Err(_) => Self::SecurityModule,
         }
@@ -79,40 +79,40 @@ impl Refusal {
 
 /// The condition that was not met. The order is the kernel's where it matters: the conditions
 /// that root lifts come before those that it does not.
-fn explain(facts: &Facts) -> Refusal {
+fn explain(facts: &Facts) -> Denied {
     if facts.filtered {
-        return Refusal::Filter;
+        return Denied::Filter;
     }
     // Refuses everybody.
     if facts.yama == Some(3) {
-        return Refusal::Yama(3);
+        return Denied::Yama(3);
     }
     if facts.may_trace {
         let is_own = facts.same_user && facts.is_dumpable;
         if !(facts.may_search || is_own) {
-            return Refusal::Directory;
+            return Denied::Directory;
         }
         // The capability counts inside of its own user namespace.
         let refuser =
-            if facts.in_user_namespace { Refusal::UserNamespace } else { Refusal::SecurityModule };
+            if facts.in_user_namespace { Denied::UserNamespace } else { Denied::SecurityModule };
         return refuser;
     }
     if !facts.same_user {
-        Refusal::OtherUser(facts.owner)
+        Denied::OtherUser(facts.owner)
     } else if facts.has_more_capabilities {
-        Refusal::Capabilities
+        Denied::Capabilities
     } else if !facts.is_dumpable {
-        Refusal::NotDumpable
+        Denied::NotDumpable
     } else if facts.in_user_namespace {
-        Refusal::UserNamespace
+        Denied::UserNamespace
     } else if let Some(level @ 1..=2) = facts.yama {
-        Refusal::Yama(level)
+        Denied::Yama(level)
     } else {
-        Refusal::SecurityModule
+        Denied::SecurityModule
     }
 }
 
-impl Refusal {
+impl Denied {
     /// The reason, and what to do instead.
     fn words(&self) -> (String, String) {
         const AS_ROOT: &str = "do this as root (sudo keepalive ...)";
@@ -180,7 +180,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (reason, advice) = self.words();
         write!(f, "{reason}: {advice}")
@@ -210,29 +210,29 @@ impl NotFollowed {
     pub fn after(own: &Process, error: &io::Error) -> Self {
         match error.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => {
-                let facts = Directory::of(own.pid).and_then(|directory| facts(&directory));
+                let facts = Proc::open(own.pid).and_then(|directory| facts(&directory));
                 // It is not outside of its own user namespace.
                 let facts = facts.map(|facts| Facts { in_user_namespace: false, ..facts });
-                Self::refused(&facts.map_or(Refusal::SecurityModule, |facts| explain(&facts)))
+                Self::denied(&facts.map_or(Denied::SecurityModule, |facts| explain(&facts)))
             }
             Some(libc::ENOSYS) => Self { reason: why(own, error), way: None },
             _ => Self::for_now(why(own, error)),
         }
     }
 
-    fn refused(refusal: &Refusal) -> Self {
-        let way = match refusal {
-            Refusal::Yama(3) => Some(
+    fn denied(denied: &Denied) -> Self {
+        let way = match denied {
+            Denied::Yama(3) => Some(
                 "start it without this command, and cover its service: sudo keepalive cover \
                  --new-only SERVICE",
             ),
-            Refusal::Filter => Some(
+            Denied::Filter => Some(
                 "give the container CAP_SYS_PTRACE, or start it without this command and follow \
                  it from outside: sudo keepalive attach --follow NAME, or sudo keepalive cover ID",
             ),
             _ => Some(Self::WAY),
         };
-        Self { reason: refusal.words().0, way }
+        Self { reason: denied.words().0, way }
     }
 }
 
@@ -250,7 +250,7 @@ fn yama_level() -> Option<u8> {
     level.and_then(|level| level.trim().parse().ok())
 }
 
-fn facts(target: &Directory) -> io::Result<Facts> {
+fn facts(target: &Proc) -> io::Result<Facts> {
     let status = target.status()?;
     let uid = rustix::process::getuid().as_raw();
     let gid = rustix::process::getgid().as_raw();
@@ -302,22 +302,22 @@ mod tests {
     #[test]
     fn each_condition_by_itself() {
         let cases = [
-            (Facts { same_user: false, owner: 7, ..PLAIN }, Refusal::OtherUser(7)),
-            (Facts { has_more_capabilities: true, ..PLAIN }, Refusal::Capabilities),
-            (Facts { is_dumpable: false, ..PLAIN }, Refusal::NotDumpable),
-            (Facts { in_user_namespace: true, ..PLAIN }, Refusal::UserNamespace),
-            (Facts { in_user_namespace: true, may_trace: true, ..PLAIN }, Refusal::UserNamespace),
-            (Facts { yama: Some(1), ..PLAIN }, Refusal::Yama(1)),
-            (Facts { yama: Some(2), ..PLAIN }, Refusal::Yama(2)),
-            (Facts { yama: Some(3), ..PLAIN }, Refusal::Yama(3)),
-            (Facts { yama: Some(3), may_trace: true, ..PLAIN }, Refusal::Yama(3)),
-            (Facts { yama: Some(3), same_user: false, ..PLAIN }, Refusal::Yama(3)),
-            (Facts { yama: Some(0), ..PLAIN }, Refusal::SecurityModule),
-            (Facts { yama: Some(2), may_trace: true, ..PLAIN }, Refusal::SecurityModule),
-            (Facts { may_trace: true, same_user: false, ..PLAIN }, Refusal::Directory),
-            (Facts { may_trace: true, is_dumpable: false, ..PLAIN }, Refusal::Directory),
-            (Facts { filtered: true, may_trace: true, ..PLAIN }, Refusal::Filter),
-            (PLAIN, Refusal::SecurityModule),
+            (Facts { same_user: false, owner: 7, ..PLAIN }, Denied::OtherUser(7)),
+            (Facts { has_more_capabilities: true, ..PLAIN }, Denied::Capabilities),
+            (Facts { is_dumpable: false, ..PLAIN }, Denied::NotDumpable),
+            (Facts { in_user_namespace: true, ..PLAIN }, Denied::UserNamespace),
+            (Facts { in_user_namespace: true, may_trace: true, ..PLAIN }, Denied::UserNamespace),
+            (Facts { yama: Some(1), ..PLAIN }, Denied::Yama(1)),
+            (Facts { yama: Some(2), ..PLAIN }, Denied::Yama(2)),
+            (Facts { yama: Some(3), ..PLAIN }, Denied::Yama(3)),
+            (Facts { yama: Some(3), may_trace: true, ..PLAIN }, Denied::Yama(3)),
+            (Facts { yama: Some(3), same_user: false, ..PLAIN }, Denied::Yama(3)),
+            (Facts { yama: Some(0), ..PLAIN }, Denied::SecurityModule),
+            (Facts { yama: Some(2), may_trace: true, ..PLAIN }, Denied::SecurityModule),
+            (Facts { may_trace: true, same_user: false, ..PLAIN }, Denied::Directory),
+            (Facts { may_trace: true, is_dumpable: false, ..PLAIN }, Denied::Directory),
+            (Facts { filtered: true, may_trace: true, ..PLAIN }, Denied::Filter),
+            (PLAIN, Denied::SecurityModule),
         ];
         for (facts, refusal) in cases {
             assert_eq!(explain(&facts), refusal, "{facts:?}");
@@ -327,23 +327,23 @@ mod tests {
     #[test]
     fn a_setcap_program_is_not_dumpable_either_and_the_cause_is_named() {
         let facts = Facts { has_more_capabilities: true, is_dumpable: false, ..PLAIN };
-        assert_eq!(explain(&facts), Refusal::Capabilities);
+        assert_eq!(explain(&facts), Denied::Capabilities);
     }
 
     #[test]
     fn what_is_left_where_a_program_cannot_be_followed() {
-        let way = |refusal| NotFollowed::refused(&refusal).way;
-        assert!(way(Refusal::Yama(2)).is_some_and(|way| way.contains("sudo keepalive attach")));
-        assert!(way(Refusal::Filter).is_some_and(|way| way.contains("CAP_SYS_PTRACE")));
-        assert!(way(Refusal::Yama(3)).is_some_and(|way| way.contains("keepalive cover")));
-        let reason = NotFollowed::refused(&Refusal::Yama(2)).reason;
+        let way = |refusal| NotFollowed::denied(&refusal).way;
+        assert!(way(Denied::Yama(2)).is_some_and(|way| way.contains("sudo keepalive attach")));
+        assert!(way(Denied::Filter).is_some_and(|way| way.contains("CAP_SYS_PTRACE")));
+        assert!(way(Denied::Yama(3)).is_some_and(|way| way.contains("keepalive cover")));
+        let reason = NotFollowed::denied(&Denied::Yama(2)).reason;
         assert!(reason.ends_with("ptrace_scope is 2)"), "{reason}");
     }
 
     #[test]
     fn yama_s_levels_say_what_to_do() {
-        assert!(Refusal::Yama(1).to_string().contains("ancestors"));
-        assert!(Refusal::Yama(2).to_string().contains("ptrace_scope is 2): do this as root"));
-        assert!(Refusal::Yama(3).to_string().contains("not even root"));
+        assert!(Denied::Yama(1).to_string().contains("ancestors"));
+        assert!(Denied::Yama(2).to_string().contains("ptrace_scope is 2): do this as root"));
+        assert!(Denied::Yama(3).to_string().contains("not even root"));
     }
 }

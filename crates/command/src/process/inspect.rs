@@ -1,23 +1,24 @@
 //! Looking into processes: everything that can be found out about their TCP sockets.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::cgroup::Place;
+use super::cgroup::{Place, mounted_at};
 use super::command_line::CommandLine;
-use super::denied::{Refusal, why};
-use super::findings::{Finding, findings, is_old, longest_pause};
-use super::namespace::{Entry, Network, Networks, Timer, copy};
-use super::set_by::{SetBy, values_of_library};
+use super::denied::{Denied, why};
+use super::library::library_values;
+use super::namespace::{Namespace, Namespaces, copy};
+use super::sock_diag::{Entry, Timer};
 use super::socket::{Duplicate, Info, Options, Protocol, State};
+use super::timer::{is_older_than_options, longest_pause};
 use super::user::user_name;
-use super::{Process, Target, is_own_trouble, is_refused, vanished};
+use super::{OpenProcess, Process, is_own_trouble, is_refused, vanished};
 use crate::kernel::Kernel;
 use crate::text::error;
 use crate::values::Values;
@@ -34,12 +35,8 @@ pub struct Socket {
     pub remote: Option<SocketAddr>,
     /// None where the socket may not be duplicated.
     pub options: Option<Options>,
-    /// Whose values these are; None where that is not known.
-    pub set_by: Option<SetBy>,
     pub timer: Option<Timer>,
     pub info: Option<Info>,
-    /// What is wrong with it, the worst first.
-    pub findings: Vec<Finding>,
 }
 
 /// What may be seen of a process.
@@ -53,8 +50,14 @@ pub struct Inspected {
     pub command_line: CommandLine,
     /// The same in one line, which tells it from others.
     pub described: String,
+    /// The directory of its cgroup in the v2 tree, if that is known.
+    pub cgroup: Option<PathBuf>,
     /// The preload library that is loaded in it.
     pub library: Library,
+    /// The values that the library sets in it.
+    pub library_values: Values<Option<u32>>,
+    /// The kernel's defaults in the network namespace of its sockets, if they are known.
+    pub kernel: Option<Kernel>,
     /// None if they are not known.
     pub sockets: Option<Vec<Socket>>,
     /// Why something is missing.
@@ -79,22 +82,22 @@ struct Found {
 }
 
 /// Looks into processes, and remembers what they have in common.
+#[derive(Default)]
 pub struct Inspector {
-    networks: Networks,
-    /// After how much idle time a path forgets a connection.
-    path_timeout: Duration,
+    namespaces: Namespaces,
     /// Whether nothing else is looked at where a process has no TCP sockets: most of those of a
     /// host have none.
     is_for_sockets: bool,
+    /// Where the cgroup v2 tree is mounted.
+    cgroup_root: OnceCell<Option<PathBuf>>,
     /// Users' names, by number.
     users: HashMap<u32, String>,
 }
 
 impl Inspector {
-    /// What is later than `path_timeout` is a finding. `is_for_sockets`: processes without TCP
-    /// sockets need not be told apart.
-    pub fn new(path_timeout: Duration, is_for_sockets: bool) -> Self {
-        Self { networks: Networks::default(), path_timeout, is_for_sockets, users: HashMap::new() }
+    /// `is_for_sockets`: processes without TCP sockets need not be told apart.
+    pub fn new(is_for_sockets: bool) -> Self {
+        Self { is_for_sockets, ..Self::default() }
     }
 
     /// Everything about a process; None if it has ended. An error is this command's own: it cannot
@@ -105,31 +108,29 @@ impl Inspector {
             user: None,
             command_line: CommandLine::default(),
             described: String::new(),
+            cgroup: None,
             library: Library::Unknown,
+            library_values: Values::default(),
+            kernel: None,
             sockets: None,
             trouble: None,
             process: process.clone(),
         };
-        let look = |target: &Target| {
-            let (mut sockets, kernel) = match self.sockets(&process, target) {
+        let look = |opened: &OpenProcess| {
+            match self.sockets(&process, opened) {
                 Err(error) if is_refused(&error) => {
                     seen.trouble = Some(why(&process, &error));
-                    (None, None)
+                    seen.sockets = None;
                 }
                 found => {
                     let found = found?;
-                    seen.trouble = found.trouble;
-                    (Some(found.sockets), found.kernel)
+                    (seen.trouble, seen.kernel) = (found.trouble, found.kernel);
+                    seen.sockets = Some(found.sockets);
                 }
-            };
-            let mut librarys = Values::default();
-            if !self.is_for_sockets || sockets.as_ref().is_none_or(|found| !found.is_empty()) {
-                librarys = self.identify(&mut seen, target)?;
             }
-            for socket in sockets.iter_mut().flatten() {
-                self.judge(socket, kernel.as_ref(), &librarys);
+            if !self.is_for_sockets || seen.sockets.as_ref().is_none_or(|it| !it.is_empty()) {
+                self.identify(&mut seen, opened)?;
             }
-            seen.sockets = sockets;
             Ok(())
         };
         match process.with(look) {
@@ -141,25 +142,24 @@ impl Inspector {
         Ok(Some(seen))
     }
 
-    /// Adds which process it is; and the values that the library sets in it.
-    fn identify(
-        &mut self,
-        seen: &mut Inspected,
-        target: &Target,
-    ) -> io::Result<Values<Option<u32>>> {
-        seen.place = target.place().unwrap_or_default();
+    /// Adds which process it is, and the values that the library sets in it.
+    fn identify(&mut self, seen: &mut Inspected, opened: &OpenProcess) -> io::Result<()> {
+        seen.place = opened.place().unwrap_or_default();
+        let root = self.cgroup_root.get_or_init(|| mounted_at().ok());
+        seen.cgroup =
+            root.as_ref().zip(seen.place.path.as_ref()).map(|(root, path)| root.join(path));
         // Its directory belongs to root where it is not dumpable.
-        let uid = target.status().map(|status| status.euid).ok();
+        let uid = opened.status().map(|status| status.euid).ok();
         seen.user = uid.map(|uid| {
             let name = || user_name(uid).unwrap_or_else(|| uid.to_string());
             self.users.entry(uid).or_insert_with(name).clone()
         });
         let id = seen.process.id();
         if why_left_out(id).is_some() {
-            return Ok(Values::default());
+            return Ok(());
         }
-        let (line, library) = reading_memory(id, || (target.command_line(), target.library()));
-        let program = target.program().ok();
+        let (line, library) = reading_memory(id, || (opened.command_line(), opened.library()));
+        let program = opened.program().ok();
         let program = program.as_ref().map(|path| path.to_string_lossy());
         seen.command_line = line.unwrap_or_default();
         seen.described = seen.command_line.describe(program.as_deref());
@@ -169,26 +169,24 @@ impl Inspector {
             Err(error) if is_refused(&error) => Library::Unknown,
             Err(error) => return Err(error),
         };
-        Ok(match seen.library {
-            Library::Loaded(_) => {
-                let environment = reading_memory(id, || target.environment());
-                values_of_library(&environment.unwrap_or_default())
-            }
-            Library::NotLoaded | Library::Unknown => Values::default(),
-        })
+        if let Library::Loaded(_) = seen.library {
+            let environment = reading_memory(id, || opened.environment());
+            seen.library_values = library_values(&environment.unwrap_or_default());
+        }
+        Ok(())
     }
 
-    fn sockets(&mut self, process: &Process, target: &Target) -> io::Result<Found> {
-        let fds = target.sockets()?;
+    fn sockets(&mut self, process: &Process, opened: &OpenProcess) -> io::Result<Found> {
+        let fds = opened.sockets()?;
         if fds.is_empty() {
             return Ok(Found::default());
         }
-        let network = self.networks.of(target)?;
-        let entries = match network.sockets() {
+        let namespace = self.namespaces.get(opened)?;
+        let entries = match namespace.sockets() {
             Err(error) if is_own_trouble(error) => return Err(copy(error)),
             entries => entries,
         };
-        let mut trouble = entries.err().map(|error| match network.kernel {
+        let mut trouble = entries.err().map(|error| match namespace.kernel {
             Ok(_) => format!("its timers are unknown: sock_diag(7): {}", error::describe(error)),
             Err(_) => format!(
                 "its network namespace cannot be entered, so its timers are unknown: {}",
@@ -205,16 +203,16 @@ impl Inspector {
                 continue;
             }
             let entry = |inode| entries.ok().and_then(|entries| entries.get(&inode));
-            let (inode, socket) = match Duplicate::of(target, fd, inode) {
+            let (inode, socket) = match Duplicate::open(opened, fd, inode) {
                 Ok(duplicate) => {
                     // The descriptor may have become another socket's.
                     let inode = duplicate.inode()?;
                     let mut socket = look(&duplicate, fd, inode, entry(inode));
-                    socket.iter_mut().for_each(|socket| ask_again(socket, &network));
+                    socket.iter_mut().for_each(|socket| ask_again(socket, &namespace));
                     (inode, socket)
                 }
                 Err(Errno::PERM | Errno::ACCESS) if entries.is_ok() => {
-                    trouble = Some(format!("options unknown: {}", Refusal::of(process.pid)));
+                    trouble = Some(format!("options unknown: {}", Denied::from_pid(process.pid)));
                     (inode, entry(inode).map(|entry| without_options(fd, inode, entry)))
                 }
                 // Closed meanwhile.
@@ -233,17 +231,8 @@ impl Inspector {
                 }
             }
         }
-        let kernel = network.kernel.as_ref().ok().copied();
+        let kernel = namespace.kernel.as_ref().ok().copied();
         Ok(Found { sockets: sockets.into_iter().flatten().collect(), kernel, trouble })
-    }
-
-    /// Adds what follows from what was seen.
-    fn judge(&self, socket: &mut Socket, kernel: Option<&Kernel>, librarys: &Values<Option<u32>>) {
-        let Socket { state, options, info, timer, .. } = socket;
-        let (options, timer) = (options.as_ref(), timer.as_ref());
-        socket.findings = findings(*state, options, info.as_ref(), timer, self.path_timeout);
-        socket.set_by =
-            kernel.zip(options).map(|(kernel, has)| SetBy::of(has, &kernel.defaults, librarys));
     }
 }
 
@@ -264,8 +253,6 @@ fn look(duplicate: &Duplicate, fd: i32, inode: u64, entry: Option<&Entry>) -> Op
         // Known without two more calls.
         local: entry.map_or_else(|| duplicate.local(), |entry| Some(entry.local)),
         remote: entry.map_or_else(|| duplicate.remote(), |entry| entry.remote),
-        findings: Vec::new(),
-        set_by: None,
         options,
         timer,
         info,
@@ -274,13 +261,13 @@ fn look(duplicate: &Duplicate, fd: i32, inode: u64, entry: Option<&Entry>) -> Op
 
 /// Asks again for a timer that seems to be older than the options: the program may have set them
 /// after all timers were asked for.
-fn ask_again(socket: &mut Socket, network: &Network) {
+fn ask_again(socket: &mut Socket, namespace: &Namespace) {
     let pause = socket.options.and_then(|options| longest_pause(&options.values));
-    let seems_old = |(timer, pause): (Timer, u32)| is_old(&timer, pause);
+    let seems_old = |(timer, pause): (Timer, u32)| is_older_than_options(&timer, pause);
     if socket.timer.zip(pause).is_some_and(seems_old) {
         let addresses = socket.local.zip(socket.remote);
         socket.timer =
-            addresses.and_then(|(local, remote)| network.timer(socket.inode, local, remote));
+            addresses.and_then(|(local, remote)| namespace.timer(socket.inode, local, remote));
     }
 }
 
@@ -294,9 +281,7 @@ fn without_options(fd: i32, inode: u64, entry: &Entry) -> Socket {
         local: Some(entry.local),
         remote: entry.remote,
         options: None,
-        set_by: None,
         timer: entry.timer,
         info: None,
-        findings: Vec::new(),
     }
 }

@@ -4,14 +4,15 @@ mod cgroup;
 mod command_line;
 mod denied;
 mod error;
-pub mod findings;
 mod inspect;
 mod left_out;
+mod library;
 mod namespace;
 mod opened;
 mod proc;
-mod set_by;
+mod sock_diag;
 mod socket;
+mod timer;
 mod user;
 
 #[cfg(test)]
@@ -22,11 +23,12 @@ pub use denied::{NotFollowed, why, yama_hides_children};
 pub use error::{is_own_trouble, is_refused, own_trouble, vanished};
 pub use inspect::{Inspected, Inspector, Library, Socket};
 pub use left_out::{describe_hang, describe_unasked, left_out};
-pub use namespace::{Network, Networks, Timer, TimerKind};
-pub use opened::Target;
-pub use proc::{Directory, check_proc, hidden, is_over, process_numbers};
-pub use set_by::SetBy;
+pub use namespace::{Namespace, Namespaces};
+pub use opened::OpenProcess;
+pub use proc::{Proc, all_pids, check_proc, has_ended, hidden};
+pub use sock_diag::{Timer, TimerKind};
 pub use socket::{Duplicate, Info, Options, Protocol, State, does_not_exist};
+pub use timer::{is_older_than_options, longest_pause};
 
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
@@ -53,8 +55,8 @@ pub struct Process {
 impl Process {
     /// The process with this number.
     pub fn from_pid(pid: i32) -> Result<Self, String> {
-        let found = Directory::of(pid)
-            .and_then(|directory| Ok((directory.stat()?, directory.status()?.tgid)));
+        let found =
+            Proc::open(pid).and_then(|directory| Ok((directory.stat()?, directory.status()?.tgid)));
         match found {
             Ok((_, process)) if process != pid => Err("a thread; name its process".into()),
             Ok((stat, _)) => Ok(stat.into()),
@@ -85,13 +87,13 @@ impl Process {
     }
 
     /// Whether this is the same process, whatever its name is by now.
-    pub fn is(&self, other: &Self) -> bool {
+    pub fn is_same(&self, other: &Self) -> bool {
         self.id() == other.id()
     }
 
     /// A handle that can be polled for its end. ESRCH says that it has ended.
-    pub fn handle(&self) -> io::Result<OwnedFd> {
-        let directory = Directory::of(self.pid)?;
+    pub fn pidfd(&self) -> io::Result<OwnedFd> {
+        let directory = Proc::open(self.pid)?;
         let handle = pidfd_open(Pid::from_raw(self.pid).ok_or(Errno::SRCH)?, PidfdFlags::empty())?;
         // It still runs, so its number was not given to another before.
         if directory.stat()?.starttime != self.start {
@@ -105,7 +107,7 @@ impl Process {
         self.with(|target| {
             let sockets = target.sockets()?;
             let (_, inode) = sockets.iter().find(|(other, _)| *other == fd).ok_or(Errno::BADF)?;
-            Ok(Duplicate::of(target, fd, *inode).map(drop)?)
+            Ok(Duplicate::open(target, fd, *inode).map(drop)?)
         })
     }
 }
@@ -113,7 +115,7 @@ impl Process {
 #[cfg(test)]
 impl Process {
     /// One that need not be there.
-    pub fn made_up(pid: i32, name: &str) -> Self {
+    pub fn fake(pid: i32, name: &str) -> Self {
         Self { pid, name: name.into(), start: 0 }
     }
 }

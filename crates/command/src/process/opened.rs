@@ -7,14 +7,14 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::proc::{ANOTHER_NAMESPACE, Directory, is_over};
+use super::proc::{ANOTHER_NAMESPACE, Proc, has_ended};
 use super::{Process, vanished};
 use crate::worker::{Lock, ProcessId, why_left_out};
 
 /// A process that is open, to look into.
-pub struct Target {
+pub struct OpenProcess {
     pub(super) id: ProcessId,
-    directory: Directory,
+    proc: Proc,
     pub(super) handle: OwnedFd,
 }
 
@@ -27,11 +27,11 @@ const ATTEMPTS: usize = 3;
 impl Process {
     /// Opens the process and does the work on it. If the thread through which it was opened ends
     /// meanwhile, but the process does not, the work is done again through another thread.
-    pub fn with<T>(&self, mut work: impl FnMut(&Target) -> io::Result<T>) -> io::Result<T> {
+    pub fn with<T>(&self, mut work: impl FnMut(&OpenProcess) -> io::Result<T>) -> io::Result<T> {
         let mut attempt = 1;
         loop {
-            let target = self.open()?;
-            let result = work(&target).and_then(|done| target.check().map(|()| done));
+            let opened = self.open()?;
+            let result = work(&opened).and_then(|done| opened.check().map(|()| done));
             match result {
                 Err(error) if vanished(&error) && attempt < ATTEMPTS => attempt += 1,
                 result => return result,
@@ -40,18 +40,18 @@ impl Process {
     }
 
     /// Opens it. ESRCH means that it has ended.
-    fn open(&self) -> io::Result<Target> {
+    fn open(&self) -> io::Result<OpenProcess> {
         if let Some(socket @ Lock::Socket { .. }) = why_left_out(self.id()) {
             return Err(io::Error::other(socket));
         }
-        let mut directory = Directory::of(self.pid)?;
-        let stat = directory.stat()?;
+        let mut proc = Proc::open(self.pid)?;
+        let stat = proc.stat()?;
         if stat.starttime != self.start {
             return Err(Errno::SRCH.into());
         }
         let (mut number, mut flags) = (self.pid, PidfdFlags::empty());
-        if is_over(&stat) {
-            (directory, number) = directory.living_thread()?.ok_or(Errno::SRCH)?;
+        if has_ended(&stat) {
+            (proc, number) = proc.live_thread()?.ok_or(Errno::SRCH)?;
             flags = PIDFD_THREAD;
         }
         let handle = pidfd_open(Pid::from_raw(number).ok_or(Errno::SRCH)?, flags);
@@ -63,30 +63,30 @@ impl Process {
             error => error.into(),
         })?;
         if number_of(&handle)? != Some(number) {
-            return Err(match directory.stat() {
+            return Err(match proc.stat() {
                 Ok(_) => io::Error::other(ANOTHER_NAMESPACE),
                 Err(error) => error,
             });
         }
-        let target = Target { id: self.id(), directory, handle };
+        let opened = OpenProcess { id: self.id(), proc, handle };
         // It still runs, so its number was not given to another while it was opened.
-        target.check()?;
-        Ok(target)
+        opened.check()?;
+        Ok(opened)
     }
 }
 
-impl Target {
+impl OpenProcess {
     /// ESRCH if it has ended: its descriptors only seem to be closed then.
     fn check(&self) -> io::Result<()> {
-        if is_over(&self.directory.stat()?) { Err(Errno::SRCH.into()) } else { Ok(()) }
+        if has_ended(&self.proc.stat()?) { Err(Errno::SRCH.into()) } else { Ok(()) }
     }
 }
 
-impl Deref for Target {
-    type Target = Directory;
+impl Deref for OpenProcess {
+    type Target = Proc;
 
-    fn deref(&self) -> &Directory {
-        &self.directory
+    fn deref(&self) -> &Proc {
+        &self.proc
     }
 }
 

@@ -13,7 +13,7 @@ use procfs::{FromRead, ProcError};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::cgroup::{Place, mounted_at};
+use super::cgroup::Place;
 use super::command_line::CommandLine;
 use super::vanished;
 
@@ -26,11 +26,11 @@ const ARGUMENTS_MAX: u64 = 128 << 10;
 const LINE_MAX: u64 = 32 << 10;
 
 /// `/proc/PID`, or `/proc/PID/task/TID`.
-pub struct Directory(OwnedFd);
+pub struct Proc(OwnedFd);
 
-impl Directory {
+impl Proc {
     /// Of the process with this number.
-    pub fn of(pid: i32) -> io::Result<Self> {
+    pub fn open(pid: i32) -> io::Result<Self> {
         Ok(Self(rustix::fs::open(format!("/proc/{pid}"), path_flags(), Mode::empty())?))
     }
 
@@ -41,11 +41,11 @@ impl Directory {
 
     /// A thread that runs, with its number: the first may have ended before the others
     /// (pthread_exit(3)), and then has neither descriptors nor memory.
-    pub fn living_thread(&self) -> io::Result<Option<(Self, i32)>> {
-        for tid in self.numbers("task")? {
+    pub fn live_thread(&self) -> io::Result<Option<(Self, i32)>> {
+        for tid in self.numeric_entries("task")? {
             let thread = self.thread(tid).and_then(|thread| Ok((thread.stat()?, thread)));
             match thread {
-                Ok((stat, thread)) if !is_over(&stat) => return Ok(Some((thread, tid))),
+                Ok((stat, thread)) if !has_ended(&stat) => return Ok(Some((thread, tid))),
                 Err(error) if !vanished(&error) => return Err(error),
                 _ => {}
             }
@@ -56,46 +56,40 @@ impl Directory {
     /// The numbers of the process's children, which are those of its threads.
     pub fn children(&self) -> io::Result<Vec<i32>> {
         let mut children = Vec::new();
-        for tid in self.numbers("task")? {
-            let mut text = String::new();
-            let list = self.open(&format!("task/{tid}/children"));
-            match list.and_then(|list| list.take(FILE_MAX).read_to_string(&mut text)) {
+        for tid in self.numeric_entries("task")? {
+            match self.read(&format!("task/{tid}/children"), FILE_MAX) {
+                Ok(text) => {
+                    let text = String::from_utf8_lossy(&text);
+                    children.extend(text.split_ascii_whitespace().flat_map(str::parse::<i32>));
+                }
                 // The thread has ended meanwhile.
                 Err(error) if vanished(&error) => {}
-                result => drop(result?),
+                Err(error) => return Err(error),
             }
-            children.extend(text.split_ascii_whitespace().filter_map(|it| it.parse::<i32>().ok()));
         }
         Ok(children)
     }
 
     /// Its state, name, start time.
     pub fn stat(&self) -> io::Result<Stat> {
-        Stat::from_read(self.open("stat")?.take(FILE_MAX)).map_err(io_error)
+        Stat::from_read(&*self.read("stat", FILE_MAX)?).map_err(io_error)
     }
 
     /// Its credentials.
     pub fn status(&self) -> io::Result<Status> {
-        let mut text = Vec::new();
-        self.open("status")?.take(FILE_MAX).read_to_end(&mut text)?;
+        let text = self.read("status", FILE_MAX)?;
         // Its name may be any bytes, such as half of a character.
         Status::from_read(String::from_utf8_lossy(&text).as_bytes()).map_err(io_error)
     }
 
     /// What it was started as. (The program may write something else there.)
     pub fn command_line(&self) -> io::Result<CommandLine> {
-        Ok(CommandLine::of(&self.begin_of("cmdline")?))
+        Ok(CommandLine::parse(&self.read("cmdline", ARGUMENTS_MAX)?))
     }
 
     /// The environment with which it was started: entries that end in a zero.
     pub fn environment(&self) -> io::Result<Vec<u8>> {
-        self.begin_of("environ")
-    }
-
-    fn begin_of(&self, name: &str) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.open(name)?.take(ARGUMENTS_MAX).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        self.read("environ", ARGUMENTS_MAX)
     }
 
     /// Its program's file.
@@ -126,28 +120,17 @@ impl Directory {
 
     /// The preload library that is loaded in it, if one is.
     pub fn library(&self) -> io::Result<Option<PathBuf>> {
-        find_library(BufReader::new(self.open("maps")?))
+        find_library(BufReader::new(self.file("maps")?))
     }
 
     /// Its control groups.
     pub fn place(&self) -> io::Result<Place> {
-        let mut text = Vec::new();
-        self.open("cgroup")?.take(FILE_MAX).read_to_end(&mut text)?;
-        Ok(Place::of(&String::from_utf8_lossy(&text)))
-    }
-
-    /// The directory of its control group in the v2 tree, if that is mounted.
-    pub fn cgroup(&self) -> io::Result<Option<PathBuf>> {
-        let mut text = Vec::new();
-        self.open("cgroup")?.take(FILE_MAX).read_to_end(&mut text)?;
-        let text = String::from_utf8_lossy(&text);
-        let path = text.lines().find_map(|line| line.strip_prefix("0::/"));
-        Ok(path.and_then(|path| Some(mounted_at().ok()?.join(path))))
+        Ok(Place::parse(&String::from_utf8_lossy(&self.read("cgroup", FILE_MAX)?)))
     }
 
     /// Its network namespace, and the inode that tells it from others.
-    pub fn network(&self) -> io::Result<(File, u64)> {
-        let file = self.open("ns/net")?;
+    pub fn network_namespace(&self) -> io::Result<(File, u64)> {
+        let file = self.file("ns/net")?;
         let inode = file.metadata()?.ino();
         Ok((file, inode))
     }
@@ -157,18 +140,25 @@ impl Directory {
         Ok(statat(&self.0, "fd", AtFlags::empty())?.st_uid)
     }
 
-    fn open(&self, name: &str) -> io::Result<File> {
+    fn file(&self, name: &str) -> io::Result<File> {
         Ok(openat(&self.0, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into())
     }
 
+    /// The first `max` bytes of a file.
+    fn read(&self, name: &str, max: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.file(name)?.take(max).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// The entries of a directory that are numbers.
-    fn numbers(&self, name: &str) -> io::Result<Vec<i32>> {
+    fn numeric_entries(&self, name: &str) -> io::Result<Vec<i32>> {
         numbers(openat(&self.0, name, list_flags(), Mode::empty())?)
     }
 }
 
 /// The numbers of all processes.
-pub fn process_numbers() -> io::Result<Vec<i32>> {
+pub fn all_pids() -> io::Result<Vec<i32>> {
     numbers(rustix::fs::open("/proc", list_flags(), Mode::empty())?)
 }
 
@@ -193,7 +183,7 @@ pub fn check_proc() -> Result<(), String> {
 
 /// Says so if /proc does not show other users' processes. (Number 1 is always there.)
 pub fn hidden() -> Option<&'static str> {
-    let first = Directory::of(1).and_then(|directory| directory.stat());
+    let first = Proc::open(1).and_then(|directory| directory.stat());
     first.is_err_and(|error| vanished(&error)).then_some(
         "/proc does not show other users' processes (hidepid= of its mount; ProtectProc= of \
          systemd)",
@@ -210,7 +200,7 @@ fn numbers(directory: OwnedFd) -> io::Result<Vec<i32>> {
 
 /// Whether it has ended: a zombie, or killed, and about to be one. (A child of this command that hangs
 /// at a socket has been killed, and holds that socket.)
-pub fn is_over(stat: &Stat) -> bool {
+pub fn has_ended(stat: &Stat) -> bool {
     let is_killed = stat.signal & 1 << (libc::SIGKILL - 1) != 0;
     is_killed || matches!(stat.state, 'Z' | 'X' | 'x')
 }
@@ -394,7 +384,7 @@ mod tests {
         fn a_process_may_have_any_name(name in vec(1..=255_u8, 0..16)) {
             rustix::thread::set_name(&CString::new(&name[..]).expect("no zero")).expect("a name");
             let own = rustix::fs::open("/proc/thread-self", path_flags(), Mode::empty());
-            let own = Directory(own.expect("/proc"));
+            let own = Proc(own.expect("/proc"));
             let name = &name[..name.len().min(15)];
             prop_assert_eq!(own.stat().expect("stat").comm, String::from_utf8_lossy(name));
             let tid = rustix::thread::gettid().as_raw_nonzero().get();

@@ -13,7 +13,7 @@ use rustix::io::{self, Errno};
 use rustix::net::{SocketType, ipproto, sockopt};
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 
-use super::Target;
+use super::OpenProcess;
 use crate::values::Values;
 use crate::worker::{Lock, Watched, watch};
 
@@ -114,9 +114,9 @@ impl Duplicate {
     /// The socket that is descriptor `fd` of the process, where this inode was seen. EBADF says that
     /// it is closed, or something else by now: the process may have changed it since it was listed.
     /// Only calls that no other file can hold up are made before that is known.
-    pub fn of(target: &Target, fd: i32, inode: u64) -> io::Result<Self> {
-        let _watched = watch(target.id, Lock::Socket { fd, inode });
-        let socket = pidfd_getfd(&target.handle, fd, PidfdGetfdFlags::empty())?;
+    pub fn open(process: &OpenProcess, fd: i32, inode: u64) -> io::Result<Self> {
+        let _watched = watch(process.id, Lock::Socket { fd, inode });
+        let socket = pidfd_getfd(&process.handle, fd, PidfdGetfdFlags::empty())?;
         if sockopt::socket_type(&socket).is_ok() {
             Ok(Self { socket, _watched })
         } else {

@@ -168,7 +168,7 @@ fn be_follower(
 fn follow(process: &Process, settings: &SettingsArgs) {
     descriptors::raise_limit();
     let kernel = Kernel::new().unwrap_or_default();
-    let idle = Settings::new(settings, &kernel).values.idle.unwrap_or(kernel.defaults.idle);
+    let idle = Settings::new(settings).values.idle.unwrap_or(kernel.defaults.idle);
     let selection = SelectionArgs::default();
     let job = Job::to_follow(settings, &selection);
     let follower = Follower::new(Members::from_process(process.clone()), job, idle);
@@ -208,7 +208,10 @@ fn detach(null: &File, except: RawFd) -> io::Result<()> {
     rustix::stdio::dup2_stdout(null)?;
     rustix::stdio::dup2_stderr(null)?;
     for fd in descriptors::open()?.into_iter().filter(|fd| *fd > 2 && *fd != except) {
-        // SAFETY: nothing in this process uses it any more.
+        // SAFETY: whoever owns it is a variable of a caller, is not used any more, and is never
+        // dropped: this process does not return to them, it ends by exit(3). No static owns one
+        // (the log opens its socket later). One is the directory that was read, closed already,
+        // and nothing has been opened since.
         unsafe { libc::close(fd) };
     }
     Ok(())

@@ -17,8 +17,8 @@ use clap::Args;
 use nix::errno::Errno;
 use options::SYNCNT;
 
+use crate::judge::too_late;
 use crate::kernel::Kernel;
-use crate::process::findings::too_late;
 use crate::process::yama_hides_children;
 use crate::settings::{Settings, SettingsArgs};
 use crate::sys::startup;
@@ -130,7 +130,7 @@ fn start(arguments: &RunArgs) -> Result<Infallible, Failure> {
     let debug = arguments.settings.debug;
     let mut environment = Environment::inherited();
     let kernel = Kernel::new().unwrap_or_default();
-    let mut settings = Settings::new(&arguments.settings, &kernel);
+    let mut settings = Settings::new(&arguments.settings);
     if !environment.chooses_values() {
         settings = settings.or_default(&kernel);
     }

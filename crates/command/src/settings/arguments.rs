@@ -13,16 +13,14 @@ use crate::values;
 /// What to set.
 #[derive(Debug, Default, Args)]
 pub struct SettingsArgs {
-    /// Give up a peer that does not answer within this time
+    /// Give up an idle peer after TIME without an answer
     ///
     /// Chooses idle time, interval and count: half of the time the connection may be idle, then
-    /// five probes are sent (fewer below 15 s). For data in flight, which keepalive does not
-    /// watch, it chooses the largest --rto-max that keeps the time: from 16 s on, and on Linux
-    /// 6.15 and later; otherwise the kernel sends the data again for about 15 min. A peer that
-    /// answers is never given up, however slowly it reads. --verbose says what was chosen. From
-    /// 3 s to 20 h.
+    /// five probes are sent (fewer below 15 s). A peer that answers is never given up. Data in
+    /// flight is left to the kernel, which sends it again for about 15 min. --verbose says what was
+    /// chosen. From 3 s to 20 h.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = dead_after::parse,
-        conflicts_with_all = ["idle", "interval", "count", "rto_max"])]
+        conflicts_with_all = ["idle", "interval", "count"])]
     pub dead_after: Option<Duration>,
 
     /// Idle time before the first probe, TCP_KEEPIDLE
@@ -48,9 +46,10 @@ pub struct SettingsArgs {
     /// From 1 s to 2 min; Linux 6.15 and later. Keepalive sends no probe while data is
     /// unacknowledged. The kernel sends the data again, after pauses that double up to 2 min, and
     /// gives up after about 15 min; with a bound of 10 s it gives up after 2 min, with 1 s after 15
-    /// s. A peer that answers is never given up. `run` raises --syn-count beside it, so that
-    /// connect(2) stays as patient as it was; `attach` sets it on established connections only.
-    /// Multipath TCP refuses it. To the millisecond: 1500ms.
+    /// s. Careful: what a program sent before close(2) is lost if the peer does not read for about
+    /// twice this time. `run` raises --syn-count beside it, so that connect(2) stays as patient as
+    /// it was; `attach` sets it on established connections only. Multipath TCP refuses it. To the
+    /// millisecond: 1500ms.
     #[arg(help_heading = "Settings", long, hide_short_help = true, value_name = "TIME", allow_hyphen_values = true, value_parser = |text: &str| milliseconds(&RTO_MAX, text))]
     pub rto_max: Option<u32>,
 
@@ -65,8 +64,7 @@ pub struct SettingsArgs {
     /// Ends a connection whose data stays unacknowledged for so long. Careful: this ends a living
     /// peer too, if it does not read for so long, and the data is lost; it makes connect(2) give up
     /// after this time; and the kernel no longer counts probes: an idle connection ends at the
-    /// first probe due after this time. --rto-max has none of these costs. To the millisecond:
-    /// 500ms.
+    /// first probe due after this time. To the millisecond: 500ms.
     #[arg(help_heading = "Settings", long, hide_short_help = true, value_name = "TIME", allow_hyphen_values = true, value_parser = |text: &str| milliseconds(&USER_TIMEOUT, text))]
     pub user_timeout: Option<u32>,
 

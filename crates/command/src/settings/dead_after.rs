@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LATENESS, patience};
-use crate::kernel::Kernel;
+use super::LATENESS;
 use crate::text::time;
 use crate::values::Values;
 
@@ -17,35 +16,27 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     time::parse_in_range(text, MIN..=MAX)
 }
 
-/// Values with which a dead peer is given up within `limit`, from [`MIN`] to [`MAX`], and a living
-/// one never. On an idle connection: half of the time idle, then five probes, fewer where the time
-/// is short. With data in flight: the largest bound on the pauses between retransmissions that
-/// keeps the limit, if there is one.
-pub fn values(limit: Duration, kernel: &Kernel) -> Values<Option<u32>> {
+/// Values with which the dead peer of an idle connection is given up within `limit`, from [`MIN`] to
+/// [`MAX`], and a living one never: half of the time idle, then five probes, fewer where the time is
+/// short. Nothing bounds unacknowledged data: a user timeout would end a peer that lives but does
+/// not read, and a bound on retransmissions would lose what a program sent before close(2).
+pub fn values(limit: Duration) -> Values<Option<u32>> {
     let (late, on_time) = LATENESS;
     let total = (limit.as_secs() * on_time / late) as u32;
     let interval = (total / 10).max(1);
     let count = (total / interval - 1).min(5);
     let idle = total - count * interval;
-    Values {
-        count: Some(count),
-        idle: Some(idle),
-        interval: Some(interval),
-        rto_max: patience::largest_bound(limit.as_secs() * 1000, kernel),
-        // A user timeout would end a peer that lives but does not read.
-        ..Values::default()
-    }
+    Values { count: Some(count), idle: Some(idle), interval: Some(interval), ..Values::default() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::patience::tests::kernel;
 
     #[test]
     fn every_limit_gives_values_that_the_kernel_takes_and_that_keep_it() {
         for limit in (3..1000).chain((1000..=MAX.as_secs()).step_by(61)) {
-            let values = values(Duration::from_secs(limit), &kernel());
+            let values = values(Duration::from_secs(limit));
             for (option, value) in values.iter() {
                 assert!(value.is_none_or(|value| option.contains(value)), "{limit}: {option:?}");
             }
@@ -57,21 +48,15 @@ mod tests {
             let sum = idle + count * interval;
             assert!(u64::from(sum) * 71 <= limit * 63, "{limit}: {values:?}");
             assert!(limit < 15 || count == 5 && idle >= count * interval, "{limit}: {values:?}");
-            assert_eq!(values.rto_max.is_some(), limit >= 16, "{limit}");
-            assert_eq!((values.user_timeout, values.syn_count), (None, None));
+            assert_eq!((values.user_timeout, values.rto_max, values.syn_count), (None, None, None));
         }
     }
 
     #[test]
     fn two_minutes() {
-        let expected = Values {
-            count: Some(5),
-            idle: Some(56),
-            interval: Some(10),
-            rto_max: Some(9600),
-            ..Values::default()
-        };
-        assert_eq!(values(Duration::from_secs(120), &kernel()), expected);
+        let expected =
+            Values { count: Some(5), idle: Some(56), interval: Some(10), ..Values::default() };
+        assert_eq!(values(Duration::from_secs(120)), expected);
     }
 
     #[test]

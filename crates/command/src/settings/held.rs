@@ -174,7 +174,7 @@ mod tests {
         // Nothing at all is the kernel's idle time, not the one that this command chooses.
         let mode = Setting { value: Mode::On, source: Source::Argument };
         let arguments = Held { values: kernel, mode }.arguments();
-        let settings = crate::settings::Settings::new(&arguments, &Kernel::default());
+        let settings = crate::settings::Settings::new(&arguments);
         assert_eq!(settings.or_default(&Kernel::default()), settings);
         assert_eq!((arguments.idle, arguments.count), (Some(7200), None));
     }

@@ -32,18 +32,15 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings that the arguments ask for, in a network namespace with these values.
-    pub fn new(arguments: &SettingsArgs, kernel: &Kernel) -> Self {
-        let chosen = match arguments.dead_after {
-            Some(limit) => dead_after::values(limit, kernel),
-            None => Values::default(),
-        };
+    /// The settings that the arguments ask for.
+    pub fn new(arguments: &SettingsArgs) -> Self {
+        let chosen = arguments.dead_after.map(dead_after::values).unwrap_or_default();
         let values = Values {
             count: arguments.count.or(chosen.count),
             idle: arguments.idle.or(chosen.idle),
             interval: arguments.interval.or(chosen.interval),
             user_timeout: arguments.user_timeout,
-            rto_max: arguments.rto_max.or(chosen.rto_max),
+            rto_max: arguments.rto_max,
             syn_count: arguments.syn_count,
         };
         let mode = match (arguments.force, arguments.skip) {

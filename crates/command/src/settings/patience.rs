@@ -1,7 +1,7 @@
 //! How long the kernel goes on sending again before it gives up, and what that means for the
 //! bound on its pauses, `TCP_RTO_MAX_MS`, and for connect(2).
 
-use options::{RTO_MAX, SYNCNT};
+use options::SYNCNT;
 
 use super::LATENESS;
 use crate::kernel::Kernel;
@@ -14,10 +14,6 @@ pub const RTO_MIN: u64 = 200;
 /// The time after which a SYN is sent again, in milliseconds (`TCP_TIMEOUT_INIT`,
 /// include/net/tcp.h; RFC 6298).
 const SYN_RTO: u64 = 1000;
-
-/// The bounds to choose from are multiples of this, in milliseconds. The kernel rounds a bound up to
-/// a jiffy, and these are whole jiffies on every kernel.
-const STEP: usize = 100;
 
 /// The time after which the kernel gives up, in milliseconds, counted from the first segment that
 /// is sent again: pauses that begin with `first` and double up to `rto_max`
@@ -39,13 +35,6 @@ pub fn model(retries: u32, first: u64, rto_max: u32) -> u64 {
 pub fn in_flight(rto_max: u32, retries: u32) -> u64 {
     let (late, on_time) = LATENESS;
     model(retries, RTO_MIN, rto_max) + (u64::from(rto_max) + RTO_MIN) * late / on_time
-}
-
-/// The largest bound with which [`in_flight`] is within `limit`, in milliseconds; None where even
-/// the smallest takes longer, or the kernel has none.
-pub fn largest_bound(limit: u64, kernel: &Kernel) -> Option<u32> {
-    let mut bounds = (RTO_MAX.min..=RTO_MAX.max).rev().step_by(STEP);
-    bounds.find(|bound| in_flight(*bound, kernel.retries) <= limit).filter(|_| kernel.has_rto_max)
 }
 
 /// The number of SYNs with which connect(2) is as patient under a bound as it is without, as far
@@ -92,22 +81,6 @@ pub mod tests {
             assert!(model <= measured && measured <= model + u64::from(rto_max), "{rto_max}");
         }
         assert_eq!(model(6, SYN_RTO, 120_000), 127_000);
-    }
-
-    #[test]
-    fn the_largest_bound_that_keeps_a_limit() {
-        assert_eq!(largest_bound(15_000, &kernel()), None);
-        assert_eq!(largest_bound(16_000, &kernel()), Some(1000));
-        assert_eq!(largest_bound(120_000, &kernel()), Some(9600));
-        assert_eq!(largest_bound(3_600_000, &kernel()), Some(120_000));
-        assert_eq!(largest_bound(120_000, &Kernel::default()), None);
-        // Few retries end by themselves.
-        assert_eq!(largest_bound(300_000, &Kernel { retries: 3, ..kernel() }), Some(120_000));
-        for limit in (16_000..2_000_000).step_by(7_000) {
-            let bound = largest_bound(limit, &kernel()).expect("there is one");
-            assert!(in_flight(bound, 15) <= limit, "{limit}");
-            assert!(bound == RTO_MAX.max || in_flight(bound + 100, 15) > limit, "{limit}");
-        }
     }
 
     #[test]

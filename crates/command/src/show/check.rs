@@ -2,20 +2,19 @@
 
 use super::page::group_findings;
 use super::table::list;
-use super::verdict::verdict;
 use super::view::View;
 use crate::text::count;
 
 /// The lines.
 pub fn lines(view: &View) -> String {
-    let mut text = verdict(view);
+    let mut text = view.verdict();
     if view.not_inspected > 0 {
         text += &format!("; {} not looked into", count(view.not_inspected, "process"));
     }
     text.push('\n');
     let mut findings = Vec::new();
     for shown in &view.processes {
-        for (finding, fds) in group_findings(shown.known()) {
+        for (finding, fds) in group_findings(shown.sockets()) {
             let line = format!("{}: fd {}: {finding}\n", shown.process.process, list(&fds, ", "));
             findings.push((finding.rank(), line));
         }

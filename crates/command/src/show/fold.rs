@@ -7,14 +7,15 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::marks::{Mark, Marks};
 use super::view::Shown;
-use crate::process::{Protocol, SetBy, Socket};
+use crate::judge::{Judged, SetBy};
+use crate::process::Protocol;
 use crate::text::time;
 
 /// A row, and the sockets that are like it.
 pub struct Row<'a> {
-    pub socket: &'a Socket,
+    pub socket: &'a Judged<'a>,
     pub mark: Option<Mark>,
-    pub like: Vec<&'a Socket>,
+    pub like: Vec<&'a Judged<'a>>,
 }
 
 /// So many that are alike stand each in a row of its own: a fold would be no shorter.
@@ -24,10 +25,10 @@ const FEW: usize = 2;
 const ROWS: usize = 12;
 
 /// The rows of a process. `unfold`: one for each socket.
-pub fn rows<'a>(shown: &Shown<'a>, marks: &Marks, unfold: bool) -> Vec<Row<'a>> {
+pub fn rows<'a>(shown: &'a Shown<'a>, marks: &Marks, unfold: bool) -> Vec<Row<'a>> {
     let pid = shown.process.process.pid;
     let row = |socket| Row { socket, mark: marks.socket(pid, socket), like: Vec::new() };
-    let mut sockets = shown.known().to_vec();
+    let mut sockets = shown.sockets().iter().collect::<Vec<_>>();
     sockets.sort_by_key(|socket| (worst(socket), socket.fds[0]));
     if unfold || sockets.len() <= ROWS {
         return sockets.into_iter().map(row).collect();
@@ -39,7 +40,7 @@ pub fn rows<'a>(shown: &Shown<'a>, marks: &Marks, unfold: bool) -> Vec<Row<'a>> 
 }
 
 /// The rank of the worst finding; the lowest is the worst.
-pub fn worst(socket: &Socket) -> u8 {
+pub fn worst(socket: &Judged) -> u8 {
     socket.findings.iter().map(|finding| finding.rank()).min().unwrap_or(u8::MAX)
 }
 
@@ -106,7 +107,7 @@ impl Alike {
 
 /// The end that says what a connection is for: the port on which the process listens, or the
 /// address to which it connected.
-fn end(socket: &Socket, ports: &HashSet<u16>) -> Option<SocketAddr> {
+fn end(socket: &Judged, ports: &HashSet<u16>) -> Option<SocketAddr> {
     let is_accepted = socket.local.is_some_and(|address| ports.contains(&address.port()));
     if is_accepted { socket.local } else { socket.remote.or(socket.local) }
 }

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::covered;
 use super::view::{Shown, View};
 use crate::bpf::Entry;
-use crate::process::{Library, Protocol, SetBy, Socket, Timer, TimerKind};
+use crate::judge::{Judged, SetBy};
+use crate::process::{Library, Protocol, Timer, TimerKind};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -73,21 +73,21 @@ pub fn document(view: &View) -> String {
         tcp_keepalive_intvl: defaults.interval,
         tcp_keepalive_probes: defaults.count,
     });
-    let processes = view.processes.iter().map(|Shown { process, sockets, .. }| Process {
+    let processes = view.processes.iter().map(|Shown { process, covers, sockets, .. }| Process {
         pid: process.process.pid,
         name: &process.process.name,
         user: process.user.as_deref(),
         command: process.command_line.arguments(),
         unit: process.place.unit.as_deref(),
         container: process.place.container.as_deref(),
-        covers: covered::entries(&process.process),
+        covers: covers.map(|covers| covers.iter().map(Entry::of).collect()),
         library: match &process.library {
             Library::Loaded(path) => Some(path.display().to_string()),
             Library::NotLoaded | Library::Unknown => None,
         },
         library_known: !matches!(process.library, Library::Unknown),
         trouble: process.trouble.as_deref(),
-        sockets: sockets.as_ref().map(|sockets| sockets.iter().copied().map(socket).collect()),
+        sockets: sockets.as_ref().map(|sockets| sockets.iter().map(socket).collect()),
     });
     let document = Document {
         version: 1,
@@ -98,7 +98,7 @@ pub fn document(view: &View) -> String {
     serde_json::to_string_pretty(&document).expect("no map with keys other than text") + "\n"
 }
 
-fn socket(socket: &Socket) -> TcpSocket<'_> {
+fn socket<'a>(socket: &'a Judged) -> TcpSocket<'a> {
     let values = socket.options.map(|options| options.values).unwrap_or_default();
     TcpSocket {
         descriptors: &socket.fds,

@@ -67,7 +67,7 @@ pub fn seen(view: &View) -> Seen {
     let mut seen = Seen::new();
     for shown in &view.processes {
         let mut process = 0;
-        for socket in shown.known() {
+        for socket in shown.sockets() {
             let hash = hash(&(
                 socket.state.0,
                 socket.options.map(|it| {

@@ -3,7 +3,6 @@
 
 mod check;
 mod collect;
-mod covered;
 mod fold;
 mod json;
 mod marks;
@@ -23,11 +22,9 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::find::SelectionArgs;
-use crate::kernel::Counters;
-use crate::process::Network;
 use crate::text::{self, error, print, print_json, report_error, time};
 use crate::worker;
-use collect::{Found, collect};
+use collect::Collected;
 use page::Layout;
 use view::View;
 
@@ -172,23 +169,21 @@ fn misplaced_time(targets: &[String]) -> Option<String> {
 
 /// The exit status.
 fn show_once(arguments: &ShowArgs) -> u8 {
-    let found = match collect(arguments) {
-        Ok(found) => found,
+    let collected = match Collected::new(arguments) {
+        Ok(collected) => collected,
         Err(message) => {
             report_error(message);
             return 1;
         }
     };
-    found.messages.iter().for_each(report_error);
-    let view = view(arguments, &found);
+    collected.messages.iter().for_each(report_error);
+    let view = View::new(arguments, &collected);
     let printed = if arguments.json {
         print_json(&json::document(&view))
     } else if arguments.openmetrics {
-        let counters = Counters::new().map_err(|error| {
-            report_error(format!("/proc/net: {}", error::describe(&error)));
-        });
+        let counters = collected.counters.unwrap_or_default();
         // Names are as unaltered as in JSON.
-        print_json(&openmetrics::document(&view, arguments.path_timeout, counters.ok()))
+        print_json(&openmetrics::document(&view, arguments.path_timeout, counters))
     } else if arguments.check {
         print(&check::lines(&view))
     } else {
@@ -201,14 +196,8 @@ fn show_once(arguments: &ShowArgs) -> u8 {
     } else if arguments.check && has_findings() {
         FINDINGS
     } else {
-        u8::from(!found.is_complete || arguments.check && view.has_unknown())
+        u8::from(!collected.is_complete || arguments.check && view.has_unknown())
     }
-}
-
-/// What is shown of what was found.
-fn view<'a>(arguments: &ShowArgs, found: &'a Found) -> View<'a> {
-    let defaults = Network::own().kernel.ok().map(|kernel| kernel.defaults);
-    View::new(arguments, found, defaults)
 }
 
 /// For people, in lines that are this wide, if the width is known.
@@ -226,7 +215,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::process::findings::PATH_TIMEOUT;
+    use crate::judge::PATH_TIMEOUT;
 
     #[derive(Parser)]
     struct Arguments {

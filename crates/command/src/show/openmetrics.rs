@@ -17,9 +17,9 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::view::{Shown, View};
+use crate::judge::{Finding, Judged, is_late};
 use crate::kernel::Counters;
-use crate::process::findings::{Finding, is_late, longest_pause};
-use crate::process::{Options, Socket};
+use crate::process::{Options, longest_pause};
 
 /// At most this many pairs of process and unit have series of their own, so that no program can
 /// fill a database.
@@ -35,12 +35,12 @@ const SILENCE: [f64; 9] = [1.0, 10.0, 60.0, 200.0, 350.0, 600.0, 1800.0, 3600.0,
 const UNANSWERED: u8 = 2;
 
 /// The metrics. A first probe after more than `late` is late.
-pub fn document(view: &View, late: Duration, counters: Option<Counters>) -> String {
+pub fn document(view: &View, late: Duration, counters: Counters) -> String {
     let metrics = Metrics {
         groups: bounded(groups(view, late)),
         not_inspected: view.not_inspected
             + view.processes.iter().filter(|it| it.sockets.is_none()).count(),
-        counters: counters.unwrap_or_default(),
+        counters,
     };
     let mut registry = Registry::with_prefix("keepalive");
     registry.register_collector(Box::new(metrics));
@@ -70,7 +70,7 @@ impl Group {
         self.off + self.late + self.on + self.unknown
     }
 
-    fn add(&mut self, socket: &Socket, late: Duration) {
+    fn add(&mut self, socket: &Judged, late: Duration) {
         let is_late = |it: &Options| longest_pause(&it.values).is_some_and(|it| is_late(it, late));
         let has_old_timer = socket.findings.iter().any(|it| matches!(it, Finding::OldTimer { .. }));
         let state = match socket.options {

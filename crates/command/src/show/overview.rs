@@ -1,20 +1,18 @@
 //! Without arguments: the kernel's defaults, and a line for each process.
 
-use anstyle::AnsiColor as Color;
-use anstyle::Style;
+use anstyle::{AnsiColor as Color, Style};
 
 use super::fold::worst;
 use super::marks::{Mark, Marks};
 use super::page::{COMMAND_MOST, listens, styled};
-use super::verdict::verdict;
 use super::view::{Shown, View};
 use crate::process::Library;
 use crate::text::table::{Cell, Table};
 use crate::text::{count, fit, printable, time, wrap};
 use crate::values::Values;
 
-/// The columns that are lost where the lines are too narrow, the first first.
-pub const LOST: [&str; 7] =
+/// Drops columns in this order until the table fits.
+pub const DROPPED: [&str; 7] =
     ["LIBRARY", "SOCKETS", "FIRST PROBE", "PROCESS", "USER", "IN", "LISTENS"];
 
 /// The room that is kept for a command line while there are columns to lose, and the least that is
@@ -27,7 +25,7 @@ const UNIT: usize = 28;
 /// The kernel's defaults, and one line for each process that has TCP sockets.
 pub fn overview(view: &View, width: Option<usize>) -> String {
     let mut text = view.defaults.map(|it| defaults(&it, width)).unwrap_or_default();
-    let verdict = styled(&wrap(&verdict(view), width), Style::new().bold());
+    let verdict = styled(&wrap(&view.verdict(), width), Style::new().bold());
     text += &verdict;
     if !view.processes.is_empty() {
         text.push('\n');
@@ -73,11 +71,11 @@ fn not_inspected(number: usize) -> String {
 /// A line for each process, the worst first.
 pub fn table(view: &View, width: Option<usize>, marks: &Marks) -> Vec<String> {
     let mut shown: Vec<_> = view.processes.iter().collect();
-    let order = |it: &Shown| it.known().iter().copied().map(worst).min().unwrap_or(u8::MAX);
+    let order = |it: &Shown| it.sockets().iter().map(worst).min().unwrap_or(u8::MAX);
     shown.sort_by_cached_key(|it| (order(it), it.process.process.pid));
     let mut table = columns(&shown, marks);
     let least = width.map(|width| width.saturating_sub(COMMAND + 2));
-    table.fit(least, &LOST);
+    table.fit(least, &DROPPED);
     let room = width.map_or(COMMAND_MOST, |width| width.saturating_sub(table.width() + 2));
     let command = |it: &&Shown| {
         let process = it.process;
@@ -140,7 +138,7 @@ fn columns(shown: &[&Shown], marks: &Marks) -> Table {
 
 /// What is worst with a process's sockets.
 fn worst_in_a_word(shown: &Shown) -> Cell {
-    let findings = shown.known().iter().flat_map(|socket| &socket.findings);
+    let findings = shown.sockets().iter().flat_map(|socket| &socket.findings);
     match findings.min_by_key(|finding| finding.rank()) {
         Some(finding) => (finding.word().into(), Some(Color::Yellow)),
         None => ("-".into(), None),

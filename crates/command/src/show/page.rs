@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 
 use anstyle::{AnsiColor, Style};
 
-use super::covered;
 use super::fold::rows;
 use super::marks::Marks;
 use super::table::{self, list};
-use super::verdict::verdict;
 use super::view::{Shown, View};
-use crate::process::findings::Finding;
-use crate::process::{Library, Socket};
+use crate::bpf::Cover;
+use crate::judge::{Finding, Judged};
+use crate::kernel::Kernel;
+use crate::process::Library;
 use crate::text::{self, count, fit, printable, wrap};
 
 /// At most this many addresses are listed on which a process listens.
@@ -35,11 +35,11 @@ pub struct Layout<'a> {
 
 /// Everything about each process, between two lines that say what matters.
 pub fn between_verdicts(view: &View, layout: &Layout) -> String {
-    if view.counted.0 == 0 {
-        // Why has been said.
+    if view.is_empty() {
+        // A message said why.
         return String::new();
     }
-    let verdict = styled(&wrap(&verdict(view), layout.width), Style::new().bold());
+    let verdict = styled(&wrap(&view.verdict(), layout.width), Style::new().bold());
     let pages = pages(view, layout);
     match view.sockets().next() {
         Some(_) => format!("{verdict}{pages}\n{verdict}"),
@@ -53,15 +53,15 @@ pub fn pages(view: &View, layout: &Layout) -> String {
 }
 
 fn page(shown: &Shown, view: &View, layout: &Layout) -> String {
-    let Shown { process, sockets, verdict } = shown;
+    let Shown { process, covers, sockets, verdict } = shown;
     let width = layout.width;
     let mut text = styled(&wrap(&head(shown), width), Style::new().bold());
     if !process.described.is_empty() {
         let line = fit(&printable(&process.described).to_string(), width.or(Some(COMMAND_MOST)));
         text += &styled(&line, Style::new().dimmed());
     }
-    for line in covered::lines(&process.process) {
-        text += &(wrap(&line, width) + "\n");
+    for cover in covers.unwrap_or_default() {
+        text += &(wrap(&covered(cover, process.kernel), width) + "\n");
     }
     let Some(sockets) = sockets else {
         return text + "its TCP sockets are unknown\n";
@@ -83,6 +83,13 @@ fn page(shown: &Shown, view: &View, layout: &Layout) -> String {
         }
     }
     text
+}
+
+/// A line about a cover of the process.
+fn covered(cover: &Cover, kernel: Option<Kernel>) -> String {
+    let cgroup = cover.cgroup.to_string_lossy();
+    let settings = cover.settings.held().describe(&kernel.unwrap_or_default());
+    format!("covered by {}: {settings}", printable(&cgroup))
 }
 
 /// Something that is wrong.
@@ -128,7 +135,7 @@ fn listening(address: &SocketAddr) -> String {
 }
 
 /// Each finding once, the worst first, with the descriptors of the sockets that it is about.
-pub fn group_findings(sockets: &[&Socket]) -> Vec<(Finding, Vec<i32>)> {
+pub fn group_findings(sockets: &[Judged]) -> Vec<(Finding, Vec<i32>)> {
     let mut groups: Vec<(Finding, Vec<i32>)> = Vec::new();
     for socket in sockets {
         for finding in &socket.findings {

@@ -11,14 +11,13 @@ use clap::Parser;
 use snapbox::{Assert, Data};
 use unicode_width::UnicodeWidthStr;
 
-use super::collect::Found;
+use super::collect::Collected;
 use super::view::View;
 use super::{ShowArgs, check, json, overview, page, table, text};
 use crate::kernel::Kernel;
-use crate::process::findings::{PATH_TIMEOUT, findings};
 use crate::process::{
-    CommandLine, Info, Inspected, Library, Options, Place, Process, Protocol, SetBy, Socket, State,
-    Timer, TimerKind,
+    CommandLine, Info, Inspected, Library, Options, Place, Process, Protocol, Socket, State, Timer,
+    TimerKind,
 };
 use crate::values::Values;
 
@@ -52,24 +51,14 @@ fn socket(fd: i32, state: State, local: &str, remote: &str) -> Socket {
         local: address(local),
         remote: address(remote),
         options: Some(Options { keepalive: false, values }),
-        set_by: Some(SetBy::Kernel),
         timer: None,
         info: state.is_connection().then_some(info),
-        findings: Vec::new(),
     }
-    .judged()
 }
 
 impl Socket {
-    fn judged(mut self) -> Self {
-        let Self { state, options, info, timer, .. } = &self;
-        self.findings =
-            findings(*state, options.as_ref(), info.as_ref(), timer.as_ref(), PATH_TIMEOUT);
-        self
-    }
-
     /// With keepalive on, and these times.
-    fn on(mut self, idle: u32, interval: u32, count: u32, set_by: SetBy) -> Self {
+    fn on(mut self, idle: u32, interval: u32, count: u32) -> Self {
         let values = Values {
             idle: Some(idle),
             interval: Some(interval),
@@ -77,18 +66,17 @@ impl Socket {
             ..self.options.expect("known").values
         };
         self.options = Some(Options { keepalive: true, values });
-        self.set_by = Some(set_by);
         self.timer(TimerKind::Keepalive, 0)
     }
 
     fn timer(mut self, kind: TimerKind, retransmissions: u8) -> Self {
         self.timer = Some(Timer { kind, expires_in: Duration::from_millis(4200), retransmissions });
-        self.judged()
+        self
     }
 
     fn unanswered(mut self, probes: u8) -> Self {
         self.info.as_mut().expect("connected").unanswered_probes = probes;
-        self.judged()
+        self
     }
 }
 
@@ -97,21 +85,21 @@ fn crowd(number: i32) -> Vec<Socket> {
     let connection = |fd: i32| {
         let remote = format!("10.0.{}.{}:{}", fd / 250, 1 + fd % 250, 40_000 + fd % 20_000);
         let socket = socket(fd, State::ESTABLISHED, "10.77.2.2:5672", &remote);
-        if fd % 30 == 4 { socket } else { socket.on(56, 10, 5, SetBy::Program) }
+        if fd % 30 == 4 { socket } else { socket.on(56, 10, 5) }
     };
-    let listening = socket(3, State::LISTEN, "0.0.0.0:5672", "").on(56, 10, 5, SetBy::Program);
+    let listening = socket(3, State::LISTEN, "0.0.0.0:5672", "").on(56, 10, 5);
     let listening = Socket { timer: None, ..listening };
     std::iter::once(listening).chain((4..4 + number).map(connection)).collect()
 }
 
 /// One of each kind.
-fn motley() -> Vec<Socket> {
+fn sockets_of_each_kind() -> Vec<Socket> {
     const LONG: [&str; 2] = [
         "[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:65535",
         "[2001:db8:1111:2222:3333:4444:5555:6666]:65534",
     ];
     let established = |fd| socket(fd, State::ESTABLISHED, "192.0.2.10:41234", "198.51.100.7:5432");
-    let mut bounded = established(11).on(56, 10, 5, SetBy::Library);
+    let mut bounded = established(11).on(56, 10, 5);
     let values = &mut bounded.options.as_mut().expect("known").values;
     (values.rto_max, values.user_timeout) = (Some(9600), Some(90_000));
     let mut multipath = established(12);
@@ -119,51 +107,68 @@ fn motley() -> Vec<Socket> {
     let values = &mut multipath.options.as_mut().expect("known").values;
     (values.rto_max, values.user_timeout) = (None, None);
     let mut unknown = established(13);
-    (unknown.options, unknown.set_by, unknown.info) = (None, None, None);
-    let mut many = established(14).on(7200, 75, 9, SetBy::Kernel);
+    (unknown.options, unknown.info) = (None, None);
+    let mut many = established(14).on(7200, 75, 9);
     many.fds = (14..40).collect();
     vec![
         socket(3, State::LISTEN, "[::]:8080", ""),
         socket(4, State::LISTEN, "127.0.0.1:9000", ""),
-        socket(5, State::ESTABLISHED, LONG[0], LONG[1]).on(60, 75, 9, SetBy::Program),
+        socket(5, State::ESTABLISHED, LONG[0], LONG[1]).on(60, 75, 9),
         socket(6, State::CLOSE_WAIT, "192.0.2.10:8080", "198.51.100.9:50000"),
         socket(7, State::SYN_SENT, "192.0.2.10:41236", "198.51.100.8:5432"),
         socket(8, State::FIN_WAIT_2, "192.0.2.10:41238", "198.51.100.8:5432"),
-        established(9).on(15, 15, 9, SetBy::Program).unanswered(2),
+        established(9).on(15, 15, 9).unanswered(2),
         established(10).timer(TimerKind::Retransmission, 6),
-        bounded.judged(),
-        multipath.judged(),
-        unknown.judged(),
+        bounded,
+        multipath,
+        unknown,
         many,
     ]
 }
 
 fn process(pid: i32, command: &str, unit: &str, sockets: Vec<Socket>) -> Inspected {
-    let command_line = CommandLine::of(command.replace(' ', "\0").as_bytes());
+    let command_line = CommandLine::parse(command.replace(' ', "\0").as_bytes());
     let name = command.split(' ').next().expect("a name").rsplit('/').next();
     let unit = (!unit.is_empty()).then(|| unit.to_owned());
     Inspected {
-        process: Process::made_up(pid, name.expect("a name")),
-        place: Place { unit, container: None },
+        process: Process::fake(pid, name.expect("a name")),
+        place: Place { unit, ..Place::default() },
         user: Some("www-data".into()),
         described: command_line.describe(None),
         command_line,
+        cgroup: None,
         library: Library::NotLoaded,
+        library_values: Values::default(),
+        kernel: Some(Kernel::default()),
         sockets: Some(sockets),
         trouble: None,
     }
 }
 
-fn found(processes: Vec<Inspected>) -> Found {
-    Found { processes, not_inspected: 0, is_complete: true, messages: Vec::new() }
+/// A process with one socket of each kind, one of them set by the library.
+fn motley(pid: i32, command: &str, unit: &str) -> Inspected {
+    let library_values = Values {
+        count: Some(5),
+        idle: Some(56),
+        interval: Some(10),
+        rto_max: Some(9600),
+        user_timeout: Some(90_000),
+        ..Values::default()
+    };
+    Inspected { library_values, ..process(pid, command, unit, sockets_of_each_kind()) }
 }
 
-fn host() -> Found {
+fn found(processes: Vec<Inspected>) -> Collected {
+    let defaults = Some(Kernel::default().defaults);
+    Collected { processes, defaults, is_complete: true, ..Collected::default() }
+}
+
+fn host() -> Collected {
     let class_path = "/opt/kafka/libs/*:".repeat(200);
     let kafka = format!("/usr/bin/java -Xmx1g -cp {class_path} kafka.Kafka server.properties");
     let zookeeper =
         format!("/usr/bin/java -Xmx1g -cp {class_path} org.apache.zookeeper.server.Main zoo.cfg");
-    let mut contained = process(905, "/usr/sbin/日本語のサービス --port 8080", "", motley());
+    let mut contained = motley(905, "/usr/sbin/日本語のサービス --port 8080", "");
     contained.place.container = Some("4c01db0b339c".repeat(6));
     let listening = vec![socket(3, State::LISTEN, "[::]:22", "")];
     let long = "app-org.example.AVeryLongNameIndeed@0123456789abcdef.service";
@@ -175,7 +180,7 @@ fn host() -> Found {
         contained,
     ];
     processes[1].library = Library::Loaded("/usr/lib/libkeepalive.so".into());
-    Found { not_inspected: 3, ..found(processes) }
+    Collected { not_inspected: 3, ..found(processes) }
 }
 
 /// Compares a text with the file of this name.
@@ -188,9 +193,9 @@ fn is_as_before(name: &str, text: String) {
 
 /// A view at every width. No line is wider, but for what cannot be broken.
 #[track_caller]
-fn at_every_width(name: &str, line: &str, found: &Found) {
+fn at_every_width(name: &str, line: &str, found: &Collected) {
     let arguments = arguments(line);
-    let view = View::new(&arguments, found, Some(Kernel::default().defaults));
+    let view = View::new(&arguments, found);
     let mut all = String::new();
     for width in WIDTHS {
         let text = strip_str(&text(&arguments, &view, width)).to_string();
@@ -215,7 +220,7 @@ fn connections() {
 
 #[test]
 fn one_of_each_kind() {
-    let found = found(vec![process(905, "/usr/sbin/motley", "", motley())]);
+    let found = found(vec![motley(905, "/usr/sbin/motley", "")]);
     for (name, line) in [
         ("motley", "x"),
         ("motley_all", "--all x"),
@@ -238,12 +243,11 @@ fn a_host() {
 fn without_a_terminal() {
     let host = host();
     for (name, line) in [("check", "--check"), ("check_listening", "--check --listen")] {
-        is_as_before(name, check::lines(&View::new(&arguments(line), &host, None)));
+        is_as_before(name, check::lines(&View::new(&arguments(line), &host)));
     }
-    let defaults = Some(Kernel::default().defaults);
-    let mut found = found(vec![process(905, "/usr/sbin/motley", "a.service", motley())]);
-    found.processes[0].command_line = CommandLine::of(b"/usr/sbin/motley\0-x");
-    is_as_before("json", json::document(&View::new(&arguments("--all"), &found, defaults)));
+    let mut found = found(vec![motley(905, "/usr/sbin/motley", "a.service")]);
+    found.processes[0].command_line = CommandLine::parse(b"/usr/sbin/motley\0-x");
+    is_as_before("json", json::document(&View::new(&arguments("--all"), &found)));
 }
 
 /// 60 connections that are alike, at 80 columns, fit two screens of 24 lines.
@@ -252,7 +256,7 @@ fn what_is_alike_fits_two_screens() {
     let found = found(vec![process(1204, "/usr/bin/broker", "broker.service", crowd(60))]);
     let arguments = arguments("broker");
     let text = page::between_verdicts(
-        &View::new(&arguments, &found, None),
+        &View::new(&arguments, &found),
         &page::Layout { width: Some(80), ..page::Layout::default() },
     );
     let text = strip_str(&text).to_string();
@@ -267,10 +271,10 @@ fn what_is_alike_fits_two_screens() {
 fn the_manual_has_every_column_and_every_finding() {
     let manual = include_str!("manual.txt");
     let page = manual.split_whitespace().collect::<Vec<_>>().join(" ");
-    for found in [host(), found(vec![process(905, "/usr/sbin/motley", "", motley())])] {
+    for found in [host(), found(vec![motley(905, "/usr/sbin/motley", "")])] {
         for line in ["", "--all x"] {
             let arguments = arguments(line);
-            let view = View::new(&arguments, &found, None);
+            let view = View::new(&arguments, &found);
             let shown = text(&arguments, &view, None);
             let shown = strip_str(&shown).to_string();
             for header in shown
@@ -299,7 +303,7 @@ fn the_manual_has_every_column_and_every_finding() {
             }
         }
     }
-    for lost in [table::LOST.join(", "), overview::LOST.join(", ")] {
+    for lost in [table::DROPPED.join(", "), overview::DROPPED.join(", ")] {
         assert!(page.contains(&lost), "{lost}");
     }
 }

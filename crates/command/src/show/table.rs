@@ -5,16 +5,17 @@ use options::RTO_MAX;
 
 use super::fold::Row;
 use super::marks::Mark;
-use crate::process::{SetBy, Socket, Timer, TimerKind};
+use crate::judge::{Judged, SetBy};
+use crate::process::{Timer, TimerKind};
 use crate::text::table::{Cell, Table};
 use crate::text::{time, wrap};
 
 /// At most this many descriptors are listed for a socket or a finding.
 const LISTED: usize = 6;
 
-/// The columns that are lost where the lines are too narrow, the first first. Before them LOCAL and
-/// REMOTE become one. FD, the address and KEEPALIVE stay.
-pub const LOST: [&str; 9] =
+/// Drops columns in this order until the table fits. Before that LOCAL and REMOTE become one column.
+/// FD, the address and KEEPALIVE stay.
+pub const DROPPED: [&str; 9] =
     ["SET BY", "TIMER", "RTO MAX", "USER TIMEOUT", "STATE", "COUNT", "EVERY", "SILENT", "IDLE"];
 
 /// The lines of a table, each row's followed by how many sockets are like it.
@@ -22,7 +23,7 @@ pub fn lines(rows: &[Row], width: Option<usize>) -> Vec<String> {
     let mut table = columns(rows, false);
     if width.is_some_and(|width| table.width() > width) {
         table = columns(rows, true);
-        table.fit(width, &LOST);
+        table.fit(width, &DROPPED);
         if width.is_some_and(|width| table.width() > width) {
             table.rename("KEEPALIVE", "ON");
         }
@@ -62,7 +63,7 @@ fn columns(rows: &[Row], is_narrow: bool) -> Table {
             (false, true) => "ADDRESS",
             (false, false) => "LOCAL",
         };
-        let address = |socket: &Socket| socket.remote.or(socket.local).map(|it| it.to_string());
+        let address = |socket: &Judged| socket.remote.or(socket.local).map(|it| it.to_string());
         table.add(header, sockets().map(|socket| or_dash(address(socket))));
     }
     table.add("KEEPALIVE", sockets().map(keepalive));
@@ -79,19 +80,19 @@ fn columns(rows: &[Row], is_narrow: bool) -> Table {
         table.add("RTO MAX", sockets().map(|it| or_dash(bound(it).map(time::format_milliseconds))));
     }
     if sockets().any(|socket| socket.info.is_some()) {
-        let silent = |socket: &Socket| socket.info.map(|info| time::format(info.silent_for));
+        let silent = |socket: &Judged| socket.info.map(|info| time::format(info.silent_for));
         table.add("SILENT", sockets().map(|socket| or_dash(silent(socket))));
     }
     if sockets().any(|socket| socket.timer.is_some()) {
-        let timer = |socket: &Socket| Some(describe(socket.timer.as_ref()?, socket));
+        let timer = |socket: &Judged| Some(describe(socket.timer.as_ref()?, socket));
         table.add("TIMER", sockets().map(|socket| or_dash(timer(socket))));
     }
-    let set_by = |socket: &Socket| plain(socket.set_by.map_or("?", SetBy::name).into());
+    let set_by = |socket: &Judged| plain(socket.set_by.map_or("?", SetBy::name).into());
     table.add("SET BY", sockets().map(set_by));
     table
 }
 
-fn keepalive(socket: &Socket) -> Cell {
+fn keepalive(socket: &Judged) -> Cell {
     match socket.options.map(|options| options.keepalive) {
         Some(true) => ("on".into(), Some(Color::Green)),
         Some(false) => ("off".into(), Some(Color::Red)),
@@ -101,29 +102,29 @@ fn keepalive(socket: &Socket) -> Cell {
 
 /// The value of an option, or why there is none.
 fn value(
-    socket: &Socket,
-    of: impl Fn(crate::values::Values<Option<u32>>) -> Option<String>,
+    socket: &Judged,
+    read: impl Fn(crate::values::Values<Option<u32>>) -> Option<String>,
 ) -> Cell {
     let text = match socket.options {
         // A socket that can be looked into, but has no such option.
-        Some(options) => of(options.values).unwrap_or("n/a".into()),
+        Some(options) => read(options.values).unwrap_or("n/a".into()),
         None => "?".into(),
     };
     (text, None)
 }
 
 /// How long sent data may stay unacknowledged, in milliseconds, if the socket has such a limit.
-fn user_timeout(socket: &Socket) -> Option<u32> {
+fn user_timeout(socket: &Judged) -> Option<u32> {
     socket.options?.values.user_timeout.filter(|limit| *limit > 0)
 }
 
 /// The bound on the pauses between retransmissions, in milliseconds, if the socket has one.
-fn bound(socket: &Socket) -> Option<u32> {
+fn bound(socket: &Judged) -> Option<u32> {
     socket.options?.values.rto_max.filter(|bound| *bound < RTO_MAX.max)
 }
 
 /// A timer, as ss(8) prints it, in words.
-fn describe(timer: &Timer, socket: &Socket) -> String {
+fn describe(timer: &Timer, socket: &Judged) -> String {
     let when = time::format(timer.expires_in);
     match timer.kind {
         TimerKind::Keepalive => match socket.info.map_or(0, |info| info.unanswered_probes) {

@@ -1,9 +1,7 @@
 //! Sockets in one line: how many, and how they are.
 
-use super::view::View;
-use crate::process::Socket;
-use crate::process::findings::Finding;
-use crate::text::{count, time};
+use crate::judge::{Finding, Judged};
+use crate::text::time;
 
 /// How many there are of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,8 +20,8 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Of these sockets.
-    pub fn of<'a>(sockets: impl Iterator<Item = &'a Socket>) -> Self {
+    /// Counts these sockets.
+    pub fn new<'a>(sockets: impl Iterator<Item = &'a Judged<'a>>) -> Self {
         let mut verdict = Self::default();
         for socket in sockets {
             verdict.all += 1;
@@ -36,7 +34,7 @@ impl Verdict {
                 Some(_) => verdict.off += 1,
                 None => {}
             }
-            let has = |is_wanted: fn(&Finding) -> bool| socket.findings.iter().any(is_wanted);
+            let has = |predicate: fn(&Finding) -> bool| socket.findings.iter().any(predicate);
             verdict.late += usize::from(has(|it| {
                 matches!(it, Finding::Late { .. } | Finding::OldTimer { .. })
             }));
@@ -58,7 +56,7 @@ impl Verdict {
         })
     }
 
-    /// In one line, behind what was counted.
+    /// In one line, after what was counted.
     pub fn describe(&self, counted: &str) -> String {
         let Self { all, on, off, late, unanswered, half_closed, .. } = *self;
         let number = |number: usize| {
@@ -109,20 +107,6 @@ fn wider(one: Option<(u32, u32)>, other: Option<(u32, u32)>) -> Option<(u32, u32
         (Some((least, most)), Some((less, more))) => Some((least.min(less), most.max(more))),
         (one, other) => one.or(other),
     }
-}
-
-/// Of everything that is asked for.
-pub fn verdict(view: &View) -> String {
-    let (processes, unknown) = view.counted;
-    let mut counted = count(view.verdict.all, view.noun);
-    if processes != 1 {
-        counted += &format!(" of {}", count(processes, "process"));
-    }
-    let mut text = view.verdict.describe(&counted);
-    if unknown > 0 {
-        text += &format!("; those of {} unknown", count(unknown, "process"));
-    }
-    text
 }
 
 #[cfg(test)]

@@ -9,11 +9,10 @@ use std::time::{Duration, SystemTime};
 use anstyle::Style;
 use serde::{Deserialize, Serialize};
 
-use super::collect::collect;
+use super::collect::Collected;
 use super::marks::{Key, Marks, Seen, seen};
 use super::page::{Layout, group_findings, pages, warning};
 use super::table::list;
-use super::verdict::verdict;
 use super::view::View;
 use super::{ShowArgs, overview};
 
@@ -137,8 +136,8 @@ fn look(
     is_drawn: bool,
     past: &Past,
 ) -> Result<Look, String> {
-    let found = collect(arguments)?;
-    let view = super::view(arguments, &found);
+    let collected = Collected::new(arguments)?;
+    let view = View::new(arguments, &collected);
     let seen = seen(&view);
     let findings = findings(&view);
     let size = screen::size().filter(|_| is_drawn);
@@ -147,13 +146,13 @@ fn look(
             let before = past.seen.as_ref();
             let marks = Marks::new(before, &seen);
             let head = head(interval, before, &seen, &marks);
-            drawn(arguments, &view, &head, size, &marks, &findings, &found.messages)
+            drawn(arguments, &view, &head, size, &marks, &findings, &collected.messages)
         }
-        None => appended(&verdict(&view), &findings, &past.findings),
+        None => appended(&view.verdict(), &findings, &past.findings),
     };
-    let processes = found.processes.len();
+    let processes = collected.processes.len();
     let seen = seen.into_iter().collect();
-    Ok(Look { text, seen, findings, messages: found.messages, processes })
+    Ok(Look { text, seen, findings, messages: collected.messages, processes })
 }
 
 /// Each finding of each process.
@@ -161,7 +160,7 @@ fn findings(view: &View) -> Vec<Told> {
     let mut told = Vec::new();
     for shown in &view.processes {
         let process = &shown.process.process;
-        for (finding, fds) in group_findings(shown.known()) {
+        for (finding, fds) in group_findings(shown.sockets()) {
             let mut hasher = DefaultHasher::new();
             (process.pid, finding.kind()).hash(&mut hasher);
             let words = format!("{process}: fd {}: {finding}", list(&fds, ", "));
@@ -207,7 +206,7 @@ fn drawn(
     for message in messages {
         text += &(wrap(&format!("keepalive: {message}"), width) + "\n");
     }
-    text += &(styled(&wrap(&verdict(view), width), Style::new().bold()) + "\n");
+    text += &(styled(&wrap(&view.verdict(), width), Style::new().bold()) + "\n");
     if arguments.is_overview() {
         text += &format!("\n{}", overview::table(view, width, marks).join("\n"));
     } else {

@@ -18,17 +18,16 @@ ctor::declarative::ctor! {
     /// Looks at what was inherited, before the runtime changes it.
     #[ctor(unsafe)]
     fn look() {
-        use nix::fcntl::{FcntlArg, fcntl};
-
         // SAFETY: a `sigaction` may be all zeros: no flags, SIG_DFL.
         let mut old: libc::sigaction = unsafe { std::mem::zeroed() };
         // SAFETY: no new action is given; the kernel writes the old one.
         unsafe { libc::sigaction(libc::SIGPIPE, std::ptr::null(), &mut old) };
         SIGPIPE_IGNORED.store(old.sa_sigaction == libc::SIG_IGN, Ordering::Relaxed);
         for (number, closed) in (0..).zip(&CLOSED) {
-            // SAFETY: borrowed for one call, which may find that it is not open.
-            let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
-            closed.store(fcntl(descriptor, FcntlArg::F_GETFD).is_err(), Ordering::Relaxed);
+            // By number, as a `BorrowedFd` is always open.
+            // SAFETY: F_GETFD takes any number and touches no memory.
+            let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+            closed.store(flags == -1, Ordering::Relaxed);
         }
     }
 }
@@ -46,7 +45,7 @@ pub fn restore() {
     }
     for (number, closed) in (0..).zip(&CLOSED) {
         if closed.load(Ordering::Relaxed) {
-            // If it is closed already, that is what is wanted.
+            // It is the runtime's /dev/null, which nobody owns. An error means closed already.
             let _ = nix::unistd::close(number);
         }
     }

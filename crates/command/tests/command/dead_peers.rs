@@ -104,7 +104,7 @@ fn a_dead_connection_ends_and_the_probes_are_counted_meanwhile() {
     lose_everything(&target);
     attach(&target);
     let page = stdout(&mut keepalive(&format!("show {}", target.pid())));
-    assert!(page.contains(" of 3 probes unanswered, not heard for "), "{page}");
+    assert!(page.contains(" of 3 probes unanswered, silent for "), "{page}");
     std::thread::sleep(Duration::from_millis(3500));
     let states: Vec<_> =
         sockets(target.pid()).iter().map(|socket| socket["state"].to_string()).collect();

@@ -1,6 +1,6 @@
-//! `--dead-after` between the three namespaces of tests/firewall: a peer that is gone is given up in
-//! time, also with data in flight; one that lives but does not read is not; and connect(2) is as
-//! patient as it was. And the founding story, with a broker that no preload reaches.
+//! `--dead-after` and `--rto-max` between the three namespaces of tests/firewall: a peer that is gone
+//! is given up in time; one that lives but does not read is not; and connect(2) is as patient as it
+//! was. And the founding story, with a broker that no preload reaches.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use crate::support::stdout;
 use crate::targets::go_build;
 use crate::{keepalive, keepalive_run, musl_program, source};
 
-/// The shortest time that covers data in flight.
-const SETTINGS: &str = "--dead-after 16s";
+/// The bound is for unacknowledged data: it ends the connection after 15 s.
+const SETTINGS: &str = "--dead-after 16s --rto-max 1s";
 const DEAD_AFTER: Duration = Duration::from_secs(16);
 
 /// What a busy machine may add to a time.
@@ -46,14 +46,14 @@ fn start(end: &End, by: By, settings: &str, arguments: &[&str]) -> Running {
 }
 
 /// A server and its client, connected; the options are set at the server.
-fn connected(bed: &Bed, by: By) -> (Running, Running) {
-    let server = start(&bed.server, by, SETTINGS, &["listen", PORT]);
+fn connected(bed: &Bed, by: By, settings: &str) -> (Running, Running) {
+    let server = start(&bed.server, by, settings, &["listen", PORT]);
     server.hear_text("listening", PATIENCE);
     let client = start(&bed.client, By::Nobody, "", &["connect", SERVER, PORT]);
     server.hear_text("accepted", PATIENCE);
     client.hear_text("connected", PATIENCE);
     if by == By::Attach {
-        let said = stdout(&mut keepalive(&format!("attach {SETTINGS} {}", server.pid())));
+        let said = stdout(&mut keepalive(&format!("attach {settings} {}", server.pid())));
         assert!(said.contains(": 2 sockets changed (1 connected, 1 listening)"), "{said}");
     }
     (server, client)
@@ -73,7 +73,7 @@ fn each(ways: &[By], story: impl Fn(By) + Sync) {
 fn a_vanished_peer_is_given_up_in_time_with_data_in_flight() {
     each(&[By::Nobody, By::Run, By::Attach], |by| {
         let bed = Bed::new();
-        let (mut server, _client) = connected(&bed, by);
+        let (mut server, _client) = connected(&bed, by, SETTINGS);
         bed.client.vanish();
         let begin = Instant::now();
         // More than the buffers hold: the program waits until the connection ends.
@@ -94,7 +94,7 @@ fn a_vanished_peer_is_given_up_in_time_with_data_in_flight() {
 fn a_peer_that_does_not_read_for_longer_than_the_time_lives() {
     each(&[By::Run, By::Attach], |by| {
         let bed = Bed::new();
-        let (mut server, mut client) = connected(&bed, by);
+        let (mut server, mut client) = connected(&bed, by, SETTINGS);
         server.say("send 40000000");
         let pause = DEAD_AFTER + Duration::from_secs(9);
         assert_eq!(server.hear(pause), None, "its buffers are full");
@@ -102,6 +102,25 @@ fn a_peer_that_does_not_read_for_longer_than_the_time_lives() {
         client.hear_text("received", PATIENCE);
         server.hear_text("sent", PATIENCE);
         println!("slow reader, {by:?}: lives after {pause:?}");
+    });
+}
+
+/// A bound on retransmissions would end the connection some seconds after close(2), once the kernel's
+/// questions whether the peer has room are as far apart as the bound.
+#[test]
+#[ignore = "needs root: network namespaces; python3"]
+fn what_was_sent_before_close_arrives() {
+    const BYTES: usize = 400_000;
+    each(&[By::Run, By::Attach], |by| {
+        let bed = Bed::new();
+        let (mut server, mut client) = connected(&bed, by, "--dead-after 16s");
+        server.say(&format!("send {BYTES}"));
+        server.hear_text("sent", PATIENCE);
+        server.say("close");
+        server.hear_text("closed", PATIENCE);
+        std::thread::sleep(Duration::from_secs(8));
+        client.say(&format!("receive {BYTES}"));
+        client.hear_text("received", PATIENCE);
     });
 }
 
@@ -126,7 +145,7 @@ fn connect_stays_as_patient() {
         let bound_alone = scope.spawn(|| patience(By::Run, "--rto-max 1s --syn-count 3"));
         let [without, with, bound_alone] =
             [without, with, bound_alone].map(|it| it.join().expect("no panic"));
-        println!("connect(2) tries for {without:.1?} without, {with:.1?} with --dead-after");
+        println!("connect(2) tries for {without:.1?} without, {with:.1?} with --rto-max");
         assert!(with + LATENESS > without, "{with:?} with, {without:?} without");
         assert!(with < without * 3 / 2, "{with:?} with, {without:?} without");
         assert!(bound_alone < without / 2, "{bound_alone:?} with the bound alone");

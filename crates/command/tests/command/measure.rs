@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::bed::{Bed, SERVER};
 use crate::scenarios::{Expected, SCENARIOS, Scenario};
 use crate::support::document;
+use crate::support::markdown::{quoted, rows};
 use crate::support::running::{Running, wait_until};
 use crate::support::{self, texts};
 use crate::without_nohup;
@@ -72,10 +73,22 @@ impl Measured {
             (is_clean, "something is left"),
             (is_told, "exit status"),
             (is_documented(&self.json), "other fields than docs/measure.md has"),
+            (self.has_documented_result(), "docs/measure.md lacks the result with this status"),
         ];
         let fault = faults.into_iter().find(|(is_fine, _)| !is_fine)?.1;
         let Self { json, status, before, after, stderr, .. } = self;
         Some(format!("{fault}: {status:?}, {before} before, {after} after, {json:#}\n{stderr}"))
+    }
+
+    /// docs/probe.md, *What it says*: the first table, whose first row has each `how`.
+    fn has_documented_result(&self) -> bool {
+        let has = |cell: &str, word: &Value| quoted(cell).iter().any(|(_, it)| word == it);
+        let Self { json, status, .. } = self;
+        let status = status.map(|status| status.to_string());
+        let rows = rows("docs/measure.md", "## What it says", "`result`");
+        let how_is_there = json["how"].is_null() || has(&rows[0][2], &json["how"]);
+        let is_this = |row: &Vec<String>| has(&row[0], &json["result"]);
+        how_is_there && rows.iter().find(|row| is_this(row)).map(|row| &row[1]) == status.as_ref()
     }
 
     fn row(&self, scenario: &Scenario, limit: f64) -> String {

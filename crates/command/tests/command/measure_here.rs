@@ -14,11 +14,15 @@ use crate::{failure, keepalive, source};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A port that nobody has on this address.
+fn free_port(address: &str) -> u16 {
+    let free = std::net::TcpListener::bind((address, 0)).expect("a port");
+    free.local_addr().expect("an address").port()
+}
+
 /// `keepalive measure --listen` at a port of the kernel's choice on this address: it, and the port.
 fn listener(address: &str) -> (Running, u16) {
-    let free = std::net::TcpListener::bind((address, 0)).expect("a port");
-    let port = free.local_addr().expect("an address").port();
-    drop(free);
+    let port = free_port(address);
     let at = if address.contains(':') { format!("[{address}]") } else { address.into() };
     let running = Running::start(&mut keepalive(&format!("measure --listen {at}:{port}")));
     running.hear_text(&format!("Listening at {at}:{port}."), PATIENCE);
@@ -91,6 +95,33 @@ fn a_signal_that_is_ignored_does_not_end_it() {
     assert_eq!(measure.ended().and_then(|status| status.code()), Some(1));
 }
 
+/// How long a process has used the CPU, in clock ticks of 10 ms.
+fn ticks(process: &Running) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid())).expect("stat");
+    let fields: Vec<_> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
+    [fields[11], fields[12]].map(|ticks| ticks.parse::<u64>().expect("a number")).iter().sum()
+}
+
+/// Whoever connects often does not keep it busy, and is served once there is room again.
+#[test]
+fn a_listener_without_descriptors_waits() {
+    let port = free_port("127.0.0.1");
+    let mut shell = bare("sh");
+    shell.args(["-c", "ulimit -n 9; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_keepalive")]);
+    let server = Running::start(shell.args(["measure", "--listen", &format!("127.0.0.1:{port}")]));
+    server.hear_text("Listening at ", PATIENCE);
+    let connect = || std::net::TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+    let connections: Vec<_> = (0..12).map(|_| connect()).collect();
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(ticks(&server) < 30, "it was busy for {} ticks", ticks(&server));
+    server.hear_text("too many open files; trying again every second", PATIENCE);
+    drop(connections);
+    let mut served = connect();
+    served.shutdown(std::net::Shutdown::Write).expect("closed");
+    served.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    assert_eq!(std::io::Read::read(&mut served, &mut [0]).expect("its end"), 0);
+}
+
 #[test]
 fn where_no_descriptors_are_left_it_says_so() {
     let (_running, port) = listener("127.0.0.1");
@@ -140,9 +171,7 @@ fn where_the_answer_cannot_be_written_it_says_so() {
 #[test]
 fn a_server_that_closes_idle_connections_is_named_and_what_helps() {
     let mut habits = bare("python3");
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = free.local_addr().expect("an address").port();
-    drop(free);
+    let port = free_port("127.0.0.1");
     let server =
         Running::start(habits.arg(source("habits.py")).args([&port.to_string(), "close", "6"]));
     server.hear_text("listening", PATIENCE);
@@ -218,6 +247,31 @@ fn of_several_addresses_the_first_that_answers_is_taken_and_said() {
             });
         }
     });
+}
+
+/// The first address does not answer for ten seconds: for the next one the time begins anew.
+#[test]
+#[ignore = "needs root: network namespaces"]
+fn each_address_has_its_own_clock() {
+    let namespace = Namespace::new("clock");
+    let ip = |arguments: &str| {
+        ip(&["-n", namespace.name()].into_iter().chain(arguments.split(' ')).collect::<Vec<_>>());
+    };
+    ip("link add silent type veth peer name nobody");
+    ip("link set nobody up");
+    ip("link set silent up");
+    ip("address add 2001:db8::1/64 dev silent nodad");
+    ip("neighbor add 2001:db8::2 dev silent lladdr 02:00:00:00:00:02");
+    let _hosts = Hosts::new(&namespace, "2001:db8::2 silent\n127.0.0.1 silent\n");
+    let keepalive = || namespace.command(env!("CARGO_BIN_EXE_keepalive"), None);
+    let server = Running::start(keepalive().args(["measure", "--listen", "7000"]));
+    server.hear_text("Listening at ", PATIENCE);
+    let (stdout, stderr) =
+        support::run(keepalive().args(["measure", "--max", "6s", "silent:7000"]));
+    assert!(stdout.starts_with("silent:7000 (127.0.0.1:7000): the path does not"), "{stdout}");
+    assert!(stderr.contains("[2001:db8::2]:7000: cannot be reached: no answer\n"), "{stderr}");
+    // As long as one address takes.
+    assert!(stderr.contains("\n6s: answered after 6 s without traffic\n"), "{stderr}");
 }
 
 #[test]

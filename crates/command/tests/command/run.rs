@@ -24,6 +24,17 @@ fn the_program_gets_the_variables_and_its_arguments_as_they_are() {
     assert_eq!(with("--dead-after 2m --skip"), "skip,5,56,10,,,1,--idle 5  x");
 }
 
+/// What they do to a connection, the operator asks for by name.
+#[test]
+fn dead_after_bounds_neither_retransmissions_nor_connect() {
+    let with = |arguments: &str| {
+        let mut command = keepalive_run(arguments);
+        stdout(command.args(["sh", "-c", r#"echo "$KEEPIDLE,$TCP_RTO_MAX_MS,$TCP_SYNCNT""#]))
+    };
+    assert_eq!(with("--dead-after 2m"), "56,,\n");
+    assert_eq!(with("--dead-after 2m --rto-max 5s"), "56,5000,27\n");
+}
+
 #[test]
 fn what_the_environment_has_stays_unless_it_is_given_or_is_off() {
     let shown = |variables: &[(&str, &str)], arguments: &str| {
@@ -293,9 +304,19 @@ fn nothing_else_changes_the_process() {
 
 #[test]
 fn verbose_says_what_was_chosen() {
-    let (_, stderr) = run(keepalive_run("--dead-after 2m --verbose").arg("true"));
-    let chosen = "keepalive: first probe after 56s idle, then every 10s, dead after 5 unanswered, \
-                  data in flight sent again at least every 9.6s, given up within 1m 59s, connect(2) \
-                  sends its SYN again 16 times; library ";
-    assert!(stderr.starts_with(chosen), "{stderr}");
+    for (arguments, in_flight) in [
+        ("--dead-after 2m", "given up after about 15m 24s (kernel)"),
+        (
+            "--dead-after 2m --rto-max 9600ms",
+            "sent again at least every 9.6s, given up within 1m 59s, connect(2) sends its SYN again \
+             16 times",
+        ),
+    ] {
+        let (_, stderr) = run(keepalive_run(&format!("{arguments} --verbose")).arg("true"));
+        let chosen = format!(
+            "keepalive: first probe after 56s idle, then every 10s, dead after 5 unanswered, data in \
+             flight {in_flight}; library "
+        );
+        assert!(stderr.starts_with(&chosen), "{stderr}");
+    }
 }

@@ -12,7 +12,10 @@ use serde_json::Value;
 use crate::support::{self, bare, run, stdout};
 use crate::{Target, c_target, failure, keepalive, sockets, source};
 
-/// What `attach --dead-after 2m` sets: no user timeout, which would end a living peer.
+/// Keepalive, and a bound that is for some states of a connection only.
+const SETTINGS: &str = "--dead-after 2m --rto-max 9600ms";
+
+/// What `--dead-after 2m` sets: no user timeout, which would end a living peer.
 pub const SET: (bool, u64, u64, u64, u64) = (true, 56, 10, 5, 0);
 
 /// Keepalive and its times.
@@ -39,7 +42,7 @@ pub fn is_attached_to_while_it_runs(mut target: Target) {
         assert_eq!(options(socket).1, 7200, "before: {socket}");
     }
 
-    let said = stdout(&mut keepalive(&format!("attach --dead-after 2m {}", target.pid())));
+    let said = stdout(&mut keepalive(&format!("attach {SETTINGS} {}", target.pid())));
     assert!(said.contains(": 4 sockets changed (3 connected, 1 listening)\n"), "{said}");
 
     target.ask("echo");
@@ -58,7 +61,7 @@ pub fn is_attached_to_while_it_runs(mut target: Target) {
         let end = connection.read(&mut [0]).expect_err("no data, no end");
         assert_eq!(end.kind(), std::io::ErrorKind::WouldBlock);
     }
-    let again = stdout(&mut keepalive(&format!("attach --dead-after 2m {}", target.pid())));
+    let again = stdout(&mut keepalive(&format!("attach {SETTINGS} {}", target.pid())));
     assert!(
         again.contains(": 1 socket changed (1 connected); left alone: 4 set already\n"),
         "{again}"
@@ -426,7 +429,7 @@ for line in sys.stdin:
 fn other_sockets_are_untouched_and_multipath_tcp_gets_what_it_has() {
     let mut command = bare("/usr/bin/python3");
     let mut target = Target::start(command.args(["-c", KINDS]));
-    let said = stdout(&mut keepalive(&format!("attach --dead-after 2m {}", target.pid())));
+    let said = stdout(&mut keepalive(&format!("attach {SETTINGS} {}", target.pid())));
     assert!(
         said.contains(
             "3 sockets changed (2 connected, 1 listening); without TCP_RTO_MAX_MS, which Multipath \
@@ -514,8 +517,7 @@ sys.stdin.read()
     let (status, said) = check();
     assert_eq!(status, Some(3), "{said}");
     assert!(said.starts_with("2 connections: all on, first probe after 60s, too late\n"), "{said}");
-    let old = ": keepalive on, but its timer runs for an older time, and the next probe comes only \
-               in 1h 59m";
+    let old = ": keepalive on, but the running timer still uses the old time: next probe in 1h 59m";
     assert!(said.contains(old) && said.contains("; many firewalls forget"), "{said}");
     let metrics = stdout(&mut keepalive(&format!("show --openmetrics {pid}")));
     assert!(metrics.contains("keepalive=\"late\"} 2\n"), "{metrics}");

@@ -217,8 +217,8 @@ fn a_check_tells_by_its_exit_status() {
     let fds = fds.join(", ");
     let off = format!(
         "2 connections: all off\n\
-         watched ({pid}): fd {fds}: keepalive off: that the peer is gone is never noticed while the \
-         connection is idle\n"
+         watched ({pid}): fd {fds}: keepalive off: a dead peer goes unnoticed while the connection is \
+         idle\n"
     );
     assert_eq!(check(&pid.to_string()), (off, Some(3)));
     assert_eq!(check(&format!("--json {pid}")).1, Some(3));

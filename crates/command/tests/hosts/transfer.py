@@ -7,6 +7,7 @@ Then for each line on stdin:
 
     send N      sends N bytes: `sent`, or the error and the seconds it took
     receive N   receives N bytes: `received`, or how many came
+    close       closes the connection: `closed`
 """
 
 import errno
@@ -46,8 +47,11 @@ else:
     timed("connected", lambda: connection.connect((sys.argv[2], int(sys.argv[3]))))
 
 for line in sys.stdin:
-    verb, count = line.split()
+    verb, *count = line.split()
     if verb == "send":
-        timed("sent", lambda: connection.sendall(bytes(int(count))))
+        timed("sent", lambda: connection.sendall(bytes(int(count[0]))))
+    elif verb == "receive":
+        receive(connection, int(count[0]))
     else:
-        receive(connection, int(count))
+        connection.close()
+        say("closed")

@@ -2,11 +2,34 @@ use std::time::Duration;
 
 use super::*;
 use crate::kernel::Kernel;
+use crate::process::Protocol;
 
 fn options(keepalive: bool, idle: u32, user_timeout: u32) -> Options {
     let values =
         Values { idle, user_timeout, ..Kernel::default().defaults }.map(|_, value| Some(value));
     Options { keepalive, values }
+}
+
+/// The findings of a socket about which this is known.
+fn findings(
+    state: State,
+    options: Option<&Options>,
+    info: Option<&Info>,
+    timer: Option<&Timer>,
+    path_timeout: Duration,
+) -> Vec<Finding> {
+    let socket = Socket {
+        fds: vec![3],
+        inode: 1,
+        protocol: Protocol::Tcp,
+        state,
+        local: None,
+        remote: None,
+        options: options.copied(),
+        timer: timer.copied(),
+        info: info.copied(),
+    };
+    super::findings(&socket, path_timeout)
 }
 
 fn words(state: State, options: &Options) -> String {
@@ -22,8 +45,8 @@ fn keepalive_off_or_late_is_pointed_out() {
         "keepalive on, but first probe only after 2h; many firewalls forget after 5–30 min"
     );
     assert!(words(connected, &options(true, 600, 0)).contains("Azure"));
-    assert!(words(connected, &options(false, 60, 0)).starts_with("keepalive off: that"));
-    assert!(words(State::LISTEN, &options(false, 60, 0)).contains("accepts"));
+    assert!(words(connected, &options(false, 60, 0)).starts_with("keepalive off: a dead"));
+    assert!(words(State::LISTEN, &options(false, 60, 0)).contains("accepted"));
     assert_eq!(words(connected, &options(true, 200, 0)), "");
     assert!(words(connected, &options(true, 201, 0)).contains("4 min (Azure)"));
     assert_eq!(words(State::CLOSED, &options(false, 7200, 0)), "");
@@ -37,13 +60,13 @@ fn an_interval_that_is_longer_than_the_idle_time_counts() {
     seldom.values.interval = Some(300);
     assert!(
         words(State::ESTABLISHED, &seldom)
-            .starts_with("keepalive on, but a probe only every 5m; some load balancers forget")
+            .starts_with("keepalive on, but one probe only every 5m; some load balancers forget")
     );
     let too_late = |idle, interval| {
         too_late(Values { idle, interval, ..Values::default() }).unwrap_or_default()
     };
     assert_eq!(too_late(Some(60), Some(200)), "");
-    assert!(too_late(Some(60), Some(300)).starts_with("a probe only every 5m may be too late"));
+    assert!(too_late(Some(60), Some(300)).starts_with("one probe only every 5m may be too late"));
     assert!(too_late(Some(300), None).starts_with("a first probe after 5m may be too late"));
 }
 
@@ -53,7 +76,7 @@ fn each_state_has_its_own_truth() {
     let late = |number| words(State(number), &options(true, 7200, 0));
     assert!(off(5).contains("its side and waits") && late(5).contains("after 2h"));
     for connecting in [2, 3, 12] {
-        assert!(off(connecting).contains("once it is connected"));
+        assert!(off(connecting).contains("it stays off"));
     }
     let closed = "the peer has closed, the program has not: keepalive does not help, only the \
                   program can close it";
@@ -76,13 +99,10 @@ fn a_peer_that_does_not_answer_is_pointed_out() {
         let found = findings(State::ESTABLISHED, Some(&options), Some(info), None, PATH_TIMEOUT);
         found.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
-    assert_eq!(
-        words(&info, 0),
-        ["2 of 9 probes unanswered, not heard for 90s: the peer may be gone"]
-    );
-    assert_eq!(words(&info, 9), ["2 probes unanswered, not heard for 90s: the peer may be gone"]);
+    assert_eq!(words(&info, 0), ["2 of 9 probes unanswered, silent for 90s: the peer may be gone"]);
+    assert_eq!(words(&info, 9), ["2 probes unanswered, silent for 90s: the peer may be gone"]);
     info.unanswered_probes = 1;
-    assert_eq!(words(&info, 9), ["1 probe unanswered, not heard for 90s: the peer may be gone"]);
+    assert_eq!(words(&info, 9), ["1 probe unanswered, silent for 90s: the peer may be gone"]);
 }
 
 #[test]
@@ -102,8 +122,8 @@ fn data_that_is_not_acknowledged_is_pointed_out_where_nothing_bounds_it() {
     let found = findings(State::ESTABLISHED, Some(&bounded), None, Some(&timer(6)), PATH_TIMEOUT);
     assert_eq!(
         found[0].to_string(),
-        "data sent 6 times and not acknowledged: the peer may be gone; it is sent again at \
-          least every 9.6s until the kernel gives up"
+        "data sent 6 times and not acknowledged: the peer may be gone; the kernel resends at \
+          least every 9.6s until it gives up"
     );
 }
 
@@ -123,8 +143,10 @@ fn a_timer_that_runs_for_an_older_time_is_pointed_out() {
     };
     assert_eq!(
         connected(&keepalive(7140, 0)),
-        ["keepalive on, but its timer runs for an older time, and the next probe comes only in \
-          1h 59m; many firewalls forget after 5–30 min"]
+        [
+            "keepalive on, but the running timer still uses the old time: next probe in 1h 59m; many \
+          firewalls forget after 5–30 min"
+        ]
     );
     // A path holds the connection until then; another timer says nothing about the probe.
     assert_eq!(connected(&keepalive(200, 0)), [""; 0]);
@@ -147,7 +169,7 @@ fn a_timer_that_runs_for_an_older_time_is_pointed_out() {
     let mut first = Finding::OldTimer { probe_in: (limit, limit), path_timeout: PATH_TIMEOUT };
     let longer = 2 * limit;
     let second = Finding::OldTimer { probe_in: (longer, longer), path_timeout: PATH_TIMEOUT };
-    assert!(first.merge(&second) && first.to_string().contains("only in 1m 40s to 3m 20s"));
+    assert!(first.merge(&second) && first.to_string().contains("probe in 1m 40s to 3m 20s"));
 }
 
 #[test]
@@ -177,7 +199,7 @@ fn what_passes_with_time_is_told_once_for_several_sockets() {
     assert!(!all.merge(&Finding::HalfClosed));
     assert_eq!(
         all.to_string(),
-        "1 to 3 of 9 probes unanswered, not heard for 70s to 90s: the peer may be gone"
+        "1 to 3 of 9 probes unanswered, silent for 70s to 90s: the peer may be gone"
     );
     assert!(!Finding::Off(Unattended::Closing).merge(&Finding::Off(Unattended::Established)));
 }

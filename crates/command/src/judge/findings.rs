@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use options::RTO_MAX;
 
-use super::namespace::{Timer, TimerKind};
-use super::socket::{Info, Options, State};
+use crate::process::{
+    Info, Options, Socket, State, Timer, TimerKind, is_older_than_options, longest_pause,
+};
 use crate::text::{count, time};
 use crate::timeouts;
 use crate::values::Values;
@@ -71,21 +72,17 @@ pub enum Unattended {
     Listening,
 }
 
-/// What is wrong, the worst first.
-pub fn findings(
-    state: State,
-    options: Option<&Options>,
-    info: Option<&Info>,
-    timer: Option<&Timer>,
-    path_timeout: Duration,
-) -> Vec<Finding> {
+/// What is wrong with a socket, the worst first.
+pub fn findings(socket: &Socket, path_timeout: Duration) -> Vec<Finding> {
+    let Socket { state, options, info, timer, .. } = socket;
+    let (info, timer) = (info.as_ref(), timer.as_ref());
     let mut findings = Vec::new();
     let Some(options) = options else { return findings };
     if state.is_connection() {
         findings.extend(unanswered(options, info));
         findings.extend(unacknowledged(options, timer));
     }
-    findings.extend(unattended(state, options, timer, path_timeout));
+    findings.extend(unattended(*state, options, timer, path_timeout));
     findings
 }
 
@@ -143,27 +140,9 @@ fn unattended(
         return Some(Finding::Late { idle, pause, path_timeout });
     }
     let is_connected = matches!(off, Unattended::Established | Unattended::Closing);
-    let timer = timer.filter(|timer| is_connected && is_old(timer, pause))?;
+    let timer = timer.filter(|timer| is_connected && is_older_than_options(timer, pause))?;
     let probe_in = (timer.expires_in, timer.expires_in);
     (timer.expires_in > path_timeout).then_some(Finding::OldTimer { probe_in, path_timeout })
-}
-
-/// Whether a timer was wound up before the options of its connection became what they are, and for
-/// longer than the `pause` that they allow, in seconds. A timer that runs is not touched when the
-/// kernel's defaults change, nor when TCP_KEEPINTVL does; setting TCP_KEEPIDLE winds it up anew
-/// (tcp_sock_set_keepidle_locked() in net/ipv4/tcp.c).
-pub fn is_old(timer: &Timer, pause: u32) -> bool {
-    // A second more than the kernel's rounding needs.
-    let most = Duration::from_secs(u64::from(pause) + 1);
-    timer.kind == TimerKind::Keepalive && timer.expires_in > most
-}
-
-/// For how long nothing is sent on a connection that carries no data and whose peer answers, in
-/// seconds; None if the idle time is not known. After a probe the kernel looks again when the
-/// interval is over, also if the peer has answered: an interval that is longer than the idle time
-/// takes its place (tcp_keepalive_timer() in net/ipv4/tcp_timer.c).
-pub fn longest_pause(values: &Values<Option<u32>>) -> Option<u32> {
-    Some(values.idle?.max(values.interval.unwrap_or(0)))
 }
 
 /// Whether a path may forget a connection on which nothing is sent for this long, in seconds.
@@ -171,12 +150,12 @@ pub fn is_late(pause: u32, path_timeout: Duration) -> bool {
     Duration::from_secs(pause.into()) > path_timeout
 }
 
-/// The remark on times that are to be set and are too late.
-pub fn too_late(wanted: Values<Option<u32>>) -> Option<String> {
-    let pause = longest_pause(&wanted)?;
+/// The remark on times that are going to be set and are too late.
+pub fn too_late(values: Values<Option<u32>>) -> Option<String> {
+    let pause = longest_pause(&values)?;
     is_late(pause, PATH_TIMEOUT).then(|| {
         let what =
-            if wanted.idle == Some(pause) { "a first probe after" } else { "a probe only every" };
+            if values.idle == Some(pause) { "a first probe after" } else { "one probe only every" };
         let forgotten = forgotten(pause, PATH_TIMEOUT);
         format!("{what} {} may be too late: {forgotten}", time::format_seconds(pause))
     })
@@ -278,7 +257,7 @@ impl fmt::Display for Finding {
                     None => " probes".into(),
                 };
                 let silence = range(&time::format(*shortest), &time::format(*longest));
-                write!(f, "{number}{of} unanswered, not heard for {silence}: the peer may be gone")
+                write!(f, "{number}{of} unanswered, silent for {silence}: the peer may be gone")
             }
             Self::Unacknowledged { times: (least, most), bound } => {
                 let number = range(&least.to_string(), &most.to_string());
@@ -286,32 +265,32 @@ impl fmt::Display for Finding {
                 match bound {
                     Some(bound) => write!(
                         f,
-                        "the peer may be gone; it is sent again at least every {} until the kernel \
-                         gives up",
+                        "the peer may be gone; the kernel resends at least every {} until it gives \
+                         up",
                         time::format_milliseconds(*bound)
                     ),
                     None => f.write_str(
-                        "keepalive rests meanwhile, and without a bound (--rto-max) the kernel \
-                         tries for about 15 min",
+                        "keepalive is suspended until then; without --rto-max the kernel retries \
+                         for about 15 min",
                     ),
                 }
             }
             Self::Off(Unattended::Established) => f.write_str(
-                "keepalive off: that the peer is gone is never noticed while the connection is idle",
+                "keepalive off: a dead peer goes unnoticed while the connection is idle",
             ),
             Self::Off(Unattended::Closing) => f.write_str(
-                "keepalive off: the program has closed its side and waits for the peer; that the \
-                 peer is gone is never noticed",
+                "keepalive off: the program has closed its side and waits for the peer; a dead \
+                 peer goes unnoticed",
             ),
             Self::Off(Unattended::Listening) => f.write_str(
-                "keepalive off, also on the connections it accepts unless the program sets it",
+                "keepalive off: so are accepted connections, unless the program turns it on",
             ),
             Self::Off(Unattended::Connecting) => {
-                f.write_str("keepalive off, also once it is connected unless the program sets it")
+                f.write_str("keepalive off: it stays off unless the program turns it on")
             }
             Self::Late { idle, pause, path_timeout } => {
                 let probed = match pause {
-                    _ if pause > idle => "but a probe only every",
+                    _ if pause > idle => "but one probe only every",
                     _ if *idle > timeouts::LONGEST => "but first probe only after",
                     _ => "first probe after",
                 };
@@ -323,8 +302,8 @@ impl fmt::Display for Finding {
                 let probe_in = range(&time::format(*least), &time::format(*most));
                 write!(
                     f,
-                    "keepalive on, but its timer runs for an older time, and the next probe comes \
-                     only in {probe_in}; {forgotten}"
+                    "keepalive on, but the running timer still uses the old time: next probe in \
+                     {probe_in}; {forgotten}"
                 )
             }
             Self::HalfClosed => f.write_str(
