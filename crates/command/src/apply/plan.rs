@@ -114,7 +114,8 @@ impl Plan {
         set(&SYNCNT, syn_count)?;
         if self.keepalive {
             let set = socket.set_keepalive();
-            set.map_err(|error| Refused::Set(KEEPALIVE.into(), error.raw_os_error()))?;
+            let assignment = KEEPALIVE.into();
+            set.map_err(|error| Refused::Set { assignment, errno: error.raw_os_error() })?;
         }
         set(&KEEPIDLE, idle)
     }
@@ -140,14 +141,14 @@ fn assignment(option: &TcpOption, value: u32) -> String {
 pub enum Refused {
     #[error("getsockopt(2): {}", describe(*.0))]
     Get(i32),
-    /// What was to be set: `TCP_KEEPCNT=5`.
-    #[error("setsockopt(2), {0}: {}", describe(*.1))]
-    Set(String, i32),
+    /// `TCP_KEEPCNT=5` and the like.
+    #[error("setsockopt(2), {assignment}: {}", describe(*.errno))]
+    Set { assignment: String, errno: i32 },
 }
 
 impl Refused {
     pub fn set(option: &TcpOption, value: u32, error: Errno) -> Self {
-        Self::Set(assignment(option, value), error.raw_os_error())
+        Self::Set { assignment: assignment(option, value), errno: error.raw_os_error() }
     }
 }
 

@@ -107,7 +107,8 @@ fn attach_once(arguments: &AttachArgs) -> Result<bool, worker::Error> {
         }
     };
     let mut worker = Worker::default();
-    let Found { processes, failures } = find_all(&mut worker, &arguments.processes, None)?;
+    let found = find_all(&mut worker, &arguments.processes, None)?;
+    let Found { processes, failures } = found.unwrap_or_default();
     let mut is_complete = failures.is_empty();
     failures.iter().for_each(report_error);
     if !processes.is_empty() {

@@ -20,13 +20,13 @@ pub struct Found {
     pub failures: Vec<String>,
 }
 
-/// Finds what the arguments name; nothing if `stop` can be read.
+/// Finds what the arguments name; None if `stop` can be read.
 pub fn find_all(
     worker: &mut Worker,
     arguments: &[String],
     stop: Option<BorrowedFd<'_>>,
-) -> Result<Found, worker::Error> {
-    Ok(worker.ask(stop, || find(arguments))?.unwrap_or_default())
+) -> Result<Option<Found>, worker::Error> {
+    worker.ask(stop, || find(arguments))
 }
 
 fn find(arguments: &[String]) -> Found {

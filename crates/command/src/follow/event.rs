@@ -24,11 +24,11 @@ pub enum Event<'a> {
 pub enum Problem {
     #[error("{}: no process yet; waiting for one", printable(.0))]
     NotYet(String),
-    /// What an argument names cannot be found, for this reason.
-    #[error("{}: {1}", printable(.0))]
-    NotFound(String, String),
-    #[error("{0}: {}", why(.0, .1))]
-    Refused(Process, io::Error),
+    /// What an argument names cannot be found.
+    #[error("{}: {reason}", printable(argument))]
+    NotFound { argument: String, reason: String },
+    #[error("{process}: {}", why(process, error))]
+    Refused { process: Process, error: io::Error },
     #[error("{}", describe_hang(.0))]
     Hangs(Hang),
     /// Processes of this user are left out because others hang.

@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::event::{Event, Problem};
-use super::known::{Knowledge, knowledge};
+use super::known::knowledge;
 use super::members::Members;
 use super::pace::{self, Pace};
 use crate::apply::{self, Job, Outcome, Seen, Step};
@@ -128,7 +128,7 @@ impl<'a> Follower<'a> {
     fn look(&mut self, tell: &mut impl FnMut(Event)) -> bool {
         let (told, stop) = (&mut self.told, self.signals.as_fd());
         let mut is_news = self.members.find(&mut self.worker, stop, |problem| match problem {
-            Problem::NotYet(_) | Problem::NotFound(..) => tell(Event::Problem(problem)),
+            Problem::NotYet(_) | Problem::NotFound { .. } => tell(Event::Problem(problem)),
             problem => tell_once(told, problem, tell),
         });
         let mut targets = Vec::new();

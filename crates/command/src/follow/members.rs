@@ -82,7 +82,7 @@ impl Members {
             }
             match target.find() {
                 Ok(found) => members.add_to_family(&found),
-                Err(reason) => problems.push(Problem::NotFound(argument, reason)),
+                Err(reason) => problems.push(Problem::NotFound { argument, reason }),
             }
         }
         (members, problems)
@@ -154,7 +154,10 @@ impl Members {
                 match &missing {
                     Some(Missing::NotYet) => tell(Problem::NotYet(argument.clone())),
                     Some(Missing::NotFound(reason)) => {
-                        tell(Problem::NotFound(argument.clone(), reason.clone()));
+                        tell(Problem::NotFound {
+                            argument: argument.clone(),
+                            reason: reason.clone(),
+                        });
                     }
                     None => {}
                 }
@@ -224,7 +227,8 @@ impl Member {
             _ if vanished(&error) => {}
             Access::Open => self.access = Access::RefusedSince(Instant::now()),
             Access::RefusedSince(since) if since.elapsed() >= LASTING => {
-                tell(Event::Problem(Problem::Refused(self.process.clone(), error)));
+                let process = self.process.clone();
+                tell(Event::Problem(Problem::Refused { process, error }));
                 self.access = Access::Told;
             }
             Access::RefusedSince(_) | Access::Told => {}

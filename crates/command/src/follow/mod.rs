@@ -10,6 +10,6 @@ mod known;
 mod members;
 mod pace;
 
-pub use event::{Event, Problem};
+pub use event::Event;
 pub use follower::Follower;
 pub use members::Members;

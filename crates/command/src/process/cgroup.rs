@@ -4,6 +4,7 @@
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use serde::{Deserialize, Serialize};
 
 use crate::text::{error, printable};
 
@@ -169,7 +170,7 @@ fn mount_point(mountinfo: &str) -> Option<PathBuf> {
 }
 
 /// Where systemd or a container's engine has put a process.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The innermost unit.
     pub unit: Option<String>,

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use super::cgroup::{Place, mounted_at};
 use super::command_line::CommandLine;
@@ -25,6 +26,7 @@ use crate::values::Values;
 use crate::worker::{reading_memory, why_left_out};
 
 /// A TCP socket of a process.
+#[derive(Serialize, Deserialize)]
 pub struct Socket {
     /// The descriptors that refer to it, at least one.
     pub fds: Vec<i32>,
@@ -40,6 +42,7 @@ pub struct Socket {
 }
 
 /// What may be seen of a process.
+#[derive(Serialize, Deserialize)]
 pub struct Inspected {
     pub process: Process,
     /// Its unit and its container.
@@ -65,6 +68,7 @@ pub struct Inspected {
 }
 
 /// Whether the preload library is loaded in a process.
+#[derive(Serialize, Deserialize)]
 pub enum Library {
     Loaded(PathBuf),
     NotLoaded,
@@ -146,8 +150,8 @@ impl Inspector {
     fn identify(&mut self, seen: &mut Inspected, opened: &OpenProcess) -> io::Result<()> {
         seen.place = opened.place().unwrap_or_default();
         let root = self.cgroup_root.get_or_init(|| mounted_at().ok());
-        seen.cgroup =
-            root.as_ref().zip(seen.place.path.as_ref()).map(|(root, path)| root.join(path));
+        let root = root.as_ref().filter(|root| root.to_str().is_some());
+        seen.cgroup = root.zip(seen.place.path.as_ref()).map(|(root, path)| root.join(path));
         // Its directory belongs to root where it is not dumpable.
         let uid = opened.status().map(|status| status.euid).ok();
         seen.user = uid.map(|uid| {
@@ -164,7 +168,8 @@ impl Inspector {
         seen.command_line = line.unwrap_or_default();
         seen.described = seen.command_line.describe(program.as_deref());
         seen.library = match library {
-            Ok(Some(path)) => Library::Loaded(path),
+            // Bytes that are no text cannot be sent, nor shown.
+            Ok(Some(path)) => Library::Loaded(path.to_string_lossy().into_owned().into()),
             Ok(None) => Library::NotLoaded,
             Err(error) if is_refused(&error) => Library::Unknown,
             Err(error) => return Err(error),

@@ -12,13 +12,14 @@ use options::TcpOption;
 use rustix::io::{self, Errno};
 use rustix::net::{SocketType, ipproto, sockopt};
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
+use serde::{Deserialize, Serialize};
 
 use super::OpenProcess;
 use crate::values::Values;
 use crate::worker::{Lock, Watched, watch};
 
 /// The options of a socket that concern keepalive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
     /// `SO_KEEPALIVE`.
     pub keepalive: bool,
@@ -28,7 +29,7 @@ pub struct Options {
 }
 
 /// Which protocol a socket speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Protocol {
     /// TCP itself.
     Tcp,
@@ -91,7 +92,7 @@ impl State {
 }
 
 /// The state of a connection (TCP_INFO, tcp(7)).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Info {
     /// Its state.
     pub state: State,

@@ -11,7 +11,7 @@ use std::io::Read;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use nix::unistd::{Pid, Uid};
+use nix::unistd::Pid;
 use procfs::FromRead;
 use procfs::process::Stat;
 
@@ -115,7 +115,7 @@ impl Patience {
         if self.hung.len() < PER_USER || self.hung.contains_key(&process) {
             return None;
         }
-        user(process.pid).filter(|user| self.is_left_out(*user, Uid::current().as_raw()))
+        user(process.pid).filter(|user| self.is_left_out(*user, rustix::process::getuid().as_raw()))
     }
 
     /// Whether all processes of a user are left out that have not hung. (Whoever can hold up root or
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!((patience.why_left_out(process), patience.left_out().count()), (None, 0), "put off");
         patience.add(hang, Pid::from_raw(1), MOST);
         assert_eq!(patience.why_left_out(process), Some(Lock::Memory));
-        assert_eq!(user(own), Some(Uid::current().as_raw()));
+        assert_eq!(user(own), Some(rustix::process::getuid().as_raw()));
         patience.end_look(|_| false);
         assert_eq!(patience.left_out().collect::<Vec<_>>(), [hang]);
 
