@@ -4,9 +4,10 @@
 use std::ops::RangeInclusive;
 
 use options::{KEEPCNT, KEEPIDLE, KEEPINTVL, RTO_MAX, SYNCNT, TcpOption, USER_TIMEOUT};
+use serde::{Deserialize, Serialize};
 
 /// A value for each option of tcp(7) that has an argument and a column.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Values<T> {
     /// `TCP_KEEPCNT`: unanswered probes after which the connection is dead.
     pub count: T,

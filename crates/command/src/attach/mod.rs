@@ -1,18 +1,20 @@
 //! `keepalive attach`: the settings onto the open TCP sockets of running processes.
 
+mod follow;
+
 use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::apply::{Applier, Outcome, Seen, wait_for_answers};
-use crate::find::{SelectionArgs, find_all};
-use crate::follow::follow;
+use crate::apply::{Applied, Job, Step, apply};
+use crate::find::{Found, SelectionArgs, find_all};
 use crate::judge::too_late;
 use crate::kernel::Kernel;
-use crate::process;
+use crate::process::{self, left_out};
 use crate::settings::{Settings, SettingsArgs};
 use crate::text::{Progress, error, print, report_error};
-use crate::worker;
+use crate::worker::{self, Worker};
+use follow::follow;
 
 /// Arguments of `attach`.
 #[derive(Debug, Args)]
@@ -76,74 +78,92 @@ pub struct AttachArgs {
 
 /// Sets it on everything that was asked for.
 pub fn attach(arguments: &AttachArgs) -> ExitCode {
-    if arguments.follow {
-        return follow(&arguments.processes, &arguments.settings, &arguments.selection);
+    let done = if arguments.follow {
+        follow(arguments)
+    } else {
+        attach_once(arguments).map_err(|error| error.to_string())
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            report_error(error);
+            ExitCode::FAILURE
+        }
     }
-    worker::in_child(|| u8::from(!attach_all(arguments)))
 }
 
 /// Whether all was done.
-fn attach_all(arguments: &AttachArgs) -> bool {
+fn attach_once(arguments: &AttachArgs) -> Result<bool, worker::Error> {
     let kernel = Kernel::new().unwrap_or_default();
     let settings = Settings::new(&arguments.settings).or_default(&kernel);
     arguments.settings.remark().iter().for_each(report_error);
     too_late(settings.values).iter().for_each(report_error);
     // Once stdout takes nothing, the rest is not tried; the work is done.
     let mut printed = Ok(());
-    let mut say = |line: String| {
+    let mut print_line = |line: String| {
         if printed.is_ok() {
             printed = print(&(line + "\n"));
         }
     };
-    let (processes, failures) = find_all(&arguments.processes);
-    let mut complete = failures.is_empty();
+    let mut worker = Worker::default();
+    let found = find_all(&mut worker, &arguments.processes, None)?;
+    let Found { processes, failures } = found.unwrap_or_default();
+    let mut is_complete = failures.is_empty();
     failures.iter().for_each(report_error);
     if !processes.is_empty() {
-        say(format!("Settings: {}", settings.held().describe(&kernel)));
+        print_line(format!("Settings: {}", settings.held().describe(&kernel)));
     }
 
+    let job = Job {
+        settings: &arguments.settings,
+        selection: &arguments.selection,
+        is_dry_run: arguments.dry_run,
+        previous: None,
+        waits_for_answers: true,
+    };
+    let targets: Vec<_> = processes.into_iter().map(|process| (process, None)).collect();
     let mut progress = Progress::new();
-    let mut applier = Applier::new(&arguments.settings, &arguments.selection, arguments.dry_run);
-    let mut results = Vec::new();
-    for process in &processes {
-        results.push(process.with(|target| {
-            let sockets = target.sockets()?;
-            progress.add(sockets.len());
-            let each = |seen: Seen, outcome: &Outcome| {
-                progress.step();
-                if let (true, Some(said)) = (arguments.settings.debug, outcome.describe()) {
-                    report_error(format!("{process}: fd {}: {said}", seen.fd));
-                }
-            };
-            applier.process(target, &sockets, each)
-        }));
-    }
-    progress.finish();
-    let waiting = processes.iter().zip(&mut results);
-    let mut waiting: Vec<_> =
-        waiting.filter_map(|(process, result)| Some((process, result.as_mut().ok()?))).collect();
-    wait_for_answers(&mut waiting);
-
-    let (mut changed, mut has_listening) = (false, false);
-    for (process, result) in processes.iter().zip(results) {
-        match result {
-            Ok(tally) => {
-                say(format!("{process}: {}", tally.describe(arguments.dry_run)));
-                for failure in &tally.failures {
-                    report_error(format!("{process}: {failure}"));
-                }
-                complete &= tally.failures.is_empty();
-                has_listening |= tally.has_listening();
-                changed |= tally.changed() > 0;
-            }
-            Err(process::Error::Ended) => say(format!("{process}: has ended meanwhile")),
-            Err(error) => {
-                report_error(format!("{process}: {error}"));
-                complete = false;
+    let applied = apply(&mut worker, &job, &targets, None, |process, step| match step {
+        Step::Sockets(number) => progress.add(*number),
+        Step::Socket(seen, outcome) => {
+            progress.step();
+            if let (true, Some(words)) = (arguments.settings.debug, outcome.describe()) {
+                report_error(format!("{process}: fd {}: {words}", seen.fd));
             }
         }
+        Step::Answered(..) | Step::End(_) => {}
+    })?;
+    progress.finish();
+    left_out(&worker).iter().for_each(report_error);
+    is_complete &= worker.unasked().is_empty();
+
+    let (mut is_changed, mut has_listening) = (false, false);
+    for ((process, _), Applied { tally, end, .. }) in targets.iter().zip(applied) {
+        match end {
+            Some(Err(process::Error::Ended)) => {
+                print_line(format!("{process}: has ended meanwhile"));
+                continue;
+            }
+            Some(Err(error)) => {
+                report_error(format!("{process}: {error}"));
+                is_complete = false;
+                if tally.is_empty() {
+                    continue;
+                }
+            }
+            Some(Ok(())) => {}
+            None => continue,
+        }
+        print_line(format!("{process}: {}", tally.describe(arguments.dry_run)));
+        for (fd, refused) in &tally.refused {
+            report_error(format!("{process}: fd {fd}: {refused}"));
+        }
+        is_complete &= tally.refused.is_empty();
+        has_listening |= tally.has_listening();
+        is_changed |= tally.changed() > 0;
     }
-    if changed && !arguments.dry_run {
+    if is_changed && !arguments.dry_run {
         let inherit = match (has_listening, settings.values.rto_max) {
             (true, None) => {
                 " Connections accepted by the listening sockets changed here inherit it."
@@ -154,14 +174,14 @@ fn attach_all(arguments: &AttachArgs) -> bool {
             }
             (false, _) => "",
         };
-        say(format!(
+        print_line(format!(
             "Connections that a process opens later are not set: --follow does that, and `keepalive \
              cover` for a whole service, container or system.{inherit}"
         ));
     }
     if let Err(error) = printed {
         report_error(format!("stdout: {}", error::describe(&error)));
-        complete = false;
+        is_complete = false;
     }
-    complete
+    Ok(is_complete)
 }

@@ -153,7 +153,10 @@ pub fn cover(arguments: &CoverArgs) -> ExitCode {
         return ExitCode::FAILURE;
     }
     complete &= said(&format!("Settings: {}\n", settings.held().describe(&kernel)));
-    complete &= open::set(&mut covered, arguments);
+    complete &= open::set(&covered, arguments).unwrap_or_else(|error| {
+        report_error(error);
+        false
+    });
     if arguments.foreground {
         return foreground::stay(covered, complete);
     }

@@ -1,38 +1,57 @@
 //! What an argument names: a process by its number or by one of its names, or all processes of a
 //! cgroup. `show`, `attach` and its `--follow` find them here.
 
+use std::os::fd::BorrowedFd;
+
 use serde::{Deserialize, Serialize};
 
 use super::name::has_name;
 use super::suggestion::Suggestion;
 use super::{Cgroup, Error, scan, scan_pids};
 use crate::process::{Process, check_others_visible, check_proc, processes_of};
+use crate::worker::{self, Worker};
 
-/// The processes that the arguments name, each once, sorted by number; and what is wrong with the
-/// other arguments.
-pub fn find_all(arguments: &[String]) -> (Vec<Process>, Vec<Error>) {
-    let mut processes = Vec::new();
-    let mut failures = Vec::new();
+/// What the arguments name.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Found {
+    /// The processes, each once, sorted by number.
+    pub processes: Vec<Process>,
+    /// What is wrong with the other arguments.
+    pub failures: Vec<Error>,
+}
+
+/// Finds what the arguments name; None if `stop` can be read.
+pub fn find_all(
+    worker: &mut Worker,
+    arguments: &[String],
+    stop: Option<BorrowedFd<'_>>,
+) -> Result<Option<Found>, worker::Error> {
+    worker.ask(stop, || find(arguments))
+}
+
+fn find(arguments: &[String]) -> Found {
+    let mut found = Found::default();
     if let Err(error) = check_proc() {
-        return (processes, vec![error.into()]);
+        found.failures.push(error.into());
+        return found;
     }
     for argument in arguments {
         let target = Target::parse(argument);
         match target.find() {
-            Ok(found) if !found.is_empty() => processes.extend(found),
-            found => {
-                let error = Box::new(found.err().unwrap_or_else(|| target.no_process()));
-                failures.push(Error::Argument { argument: argument.clone(), error });
+            Ok(processes) if !processes.is_empty() => found.processes.extend(processes),
+            result => {
+                let error = Box::new(result.err().unwrap_or_else(|| target.no_process()));
+                found.failures.push(Error::Argument { argument: argument.clone(), error });
             }
         }
     }
-    processes.sort_by_key(|process| process.pid);
-    processes.dedup_by_key(|process| process.pid);
-    (processes, failures)
+    found.processes.sort_by_key(|process| process.pid);
+    found.processes.dedup_by_key(|process| process.pid);
+    found
 }
 
 /// What an argument names.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Target {
     /// The process with this number.
     Pid(i32),

@@ -1,6 +1,7 @@
 //! Control groups, cgroups(7): a systemd unit and a container are each a directory of the cgroup v2
 //! tree, whose name tells.
 
+use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -88,7 +89,7 @@ fn mount_point(mountinfo: &str) -> Option<PathBuf> {
 }
 
 /// Where systemd or a container's engine has put a process.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The innermost unit.
     pub unit: Option<String>,

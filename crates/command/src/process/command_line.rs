@@ -1,8 +1,10 @@
 //! What a process was started as: its program, and where that runs another one, the script, the
 //! module, the jar or the class.
 
+use serde::{Deserialize, Serialize};
+
 /// The arguments of a process, the program's name first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandLine(Vec<String>);
 
 /// A program that runs what its arguments name.

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use super::cgroup::{Place, mounted_at};
 use super::command_line::CommandLine;
@@ -21,9 +22,10 @@ use super::user::user_name;
 use super::{OpenProcess, Process};
 use crate::kernel::Kernel;
 use crate::values::Values;
-use crate::worker::hang::{left_out, reading_memory};
+use crate::worker::{reading_memory, why_left_out};
 
 /// A TCP socket of a process.
+#[derive(Serialize, Deserialize)]
 pub struct Socket {
     /// The descriptors that refer to it, at least one.
     pub fds: Vec<i32>,
@@ -39,6 +41,7 @@ pub struct Socket {
 }
 
 /// What may be seen of a process.
+#[derive(Serialize, Deserialize)]
 pub struct Inspected {
     pub process: Process,
     /// Its unit and its container.
@@ -64,6 +67,7 @@ pub struct Inspected {
 }
 
 /// Whether the preload library is loaded in a process.
+#[derive(Serialize, Deserialize)]
 pub enum Library {
     Loaded(PathBuf),
     NotLoaded,
@@ -130,31 +134,32 @@ impl Inspector {
     fn identify(&mut self, seen: &mut Inspected, opened: &OpenProcess) -> io::Result<()> {
         seen.place = opened.place().unwrap_or_default();
         let root = self.cgroup_root.get_or_init(|| mounted_at().ok());
-        seen.cgroup =
-            root.as_ref().zip(seen.place.path.as_ref()).map(|(root, path)| root.join(path));
+        let root = root.as_ref().filter(|root| root.to_str().is_some());
+        seen.cgroup = root.zip(seen.place.path.as_ref()).map(|(root, path)| root.join(path));
         // Its directory belongs to root where it is not dumpable.
         let uid = opened.status().map(|status| status.euid).ok();
         seen.user = uid.map(|uid| {
             let name = || user_name(uid).unwrap_or_else(|| uid.to_string());
             self.users.entry(uid).or_insert_with(name).clone()
         });
-        let pid = seen.process.pid;
-        if left_out(pid).is_some() {
+        let id = seen.process.id();
+        if why_left_out(id).is_some() {
             return Ok(());
         }
-        let (line, library) = reading_memory(pid, || (opened.command_line(), opened.library()));
+        let (line, library) = reading_memory(id, || (opened.command_line(), opened.library()));
         let program = opened.program().ok();
         let program = program.as_ref().map(|path| path.to_string_lossy());
         seen.command_line = line.unwrap_or_default();
         seen.described = seen.command_line.describe(program.as_deref());
         seen.library = match library {
-            Ok(Some(path)) => Library::Loaded(path),
+            // Bytes that are no text cannot be sent, nor shown.
+            Ok(Some(path)) => Library::Loaded(path.to_string_lossy().into_owned().into()),
             Ok(None) => Library::NotLoaded,
             Err(error) if is_denied(&error) => Library::Unknown,
             Err(error) => return Err(error),
         };
         if let Library::Loaded(_) = seen.library {
-            let environment = reading_memory(pid, || opened.environment());
+            let environment = reading_memory(id, || opened.environment());
             seen.library_values = library_values(&environment.unwrap_or_default());
         }
         Ok(())

@@ -193,9 +193,11 @@ fn numbers(directory: OwnedFd) -> io::Result<Vec<i32>> {
     Ok(numbers)
 }
 
-/// Whether it has ended: a zombie, or about to be one.
+/// Whether it has ended: a zombie, or killed, and about to be one. (A child of this command that hangs
+/// at a socket has been killed, and holds that socket.)
 pub fn has_ended(stat: &Stat) -> bool {
-    matches!(stat.state, 'Z' | 'X' | 'x')
+    let is_killed = stat.signal & 1 << (libc::SIGKILL - 1) != 0;
+    is_killed || matches!(stat.state, 'Z' | 'X' | 'x')
 }
 
 fn path_flags() -> OFlags {

@@ -14,11 +14,14 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, setsid};
 use rustix::process::{PTracer, child_subreaper, set_child_subreaper, set_ptracer};
 
-use crate::follow::follow_family;
+use crate::apply::{Job, Outcome};
+use crate::find::SelectionArgs;
+use crate::follow::{Event, Follower, Members};
+use crate::kernel::Kernel;
 use crate::process::{NotFollowed, Process};
-use crate::settings::SettingsArgs;
+use crate::settings::{Settings, SettingsArgs};
 use crate::sys::{descriptors, startup, syslog};
-use crate::text::error;
+use crate::text::{error, report_error};
 
 /// Starts a follower of this process, which is about to become the program. Returns the follower's
 /// number when it has found that it may look into this process.
@@ -157,8 +160,31 @@ fn be_follower(
     }
     let _ = say(&stream, 0);
     drop(stream);
-    follow_family(process, settings);
+    follow(process, settings);
     std::process::exit(0);
+}
+
+/// Follows a process and its descendants until they have ended, and reports only what goes wrong.
+fn follow(process: &Process, settings: &SettingsArgs) {
+    descriptors::raise_limit();
+    let kernel = Kernel::new().unwrap_or_default();
+    let idle = Settings::new(settings).values.idle.unwrap_or(kernel.defaults.idle);
+    let selection = SelectionArgs::default();
+    let job = Job::to_follow(settings, &selection);
+    let follower = Follower::new(Members::from_process(process.clone()), job, idle);
+    let report = |event: Event| match event {
+        Event::Socket(process, seen, Outcome::Failed(refused)) => {
+            report_error(format!("{process}: fd {}: {refused}", seen.fd));
+        }
+        Event::Problem(problem) => report_error(problem),
+        Event::Ready | Event::Looked { .. } | Event::Socket(..) => {}
+    };
+    match follower {
+        Ok(mut follower) => drop(follower.run(report)),
+        Err(error) => {
+            report_error(format!("{process}: signalfd(2): {}", error::describe(&error)));
+        }
+    }
 }
 
 fn say(mut stream: &UnixStream, number: i32) -> io::Result<()> {

@@ -23,7 +23,7 @@ use clap::Args;
 
 use crate::find::SelectionArgs;
 use crate::text::{self, error, print, print_json, report_error, time};
-use crate::worker;
+use crate::worker::Worker;
 use collect::Collected;
 use page::Layout;
 use view::View;
@@ -33,7 +33,7 @@ use view::View;
 #[command(after_long_help = "\
 Exit status:
   0  All was shown; with --check: nothing was found; with --watch: ended by q
-     or a signal
+     or a signal, or the processes have ended
   1  A process is not there, or may not be looked into, or stdout cannot be
      written
   2  A mistake in the arguments
@@ -152,7 +152,7 @@ pub fn show(arguments: &ShowArgs) -> ExitCode {
     }
     match arguments.watch {
         Some(interval) => watch::watch(arguments, interval),
-        None => worker::in_child(|| show_once(arguments)),
+        None => show_once(arguments).into(),
     }
 }
 
@@ -169,8 +169,8 @@ fn misplaced_time(targets: &[String]) -> Option<String> {
 
 /// The exit status.
 fn show_once(arguments: &ShowArgs) -> u8 {
-    let collected = match Collected::new(arguments) {
-        Ok(collected) => collected,
+    let collected = match Collected::new(arguments, &mut Worker::default(), None) {
+        Ok(collected) => collected.unwrap_or_default(),
         Err(message) => {
             report_error(message);
             return 1;
