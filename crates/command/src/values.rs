@@ -3,8 +3,8 @@
 
 use std::ops::RangeInclusive;
 
-use serde::{Deserialize, Serialize};
 use options::{KEEPCNT, KEEPIDLE, KEEPINTVL, RTO_MAX, SYNCNT, TcpOption, USER_TIMEOUT};
+use serde::{Deserialize, Serialize};
 
 /// A value for each option of tcp(7) that has an argument and a column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,9 +12,7 @@ use super::{Applier, Outcome, Refused, Seen, Tally};
 use crate::find::SelectionArgs;
 use crate::process::{Process, vanished};
 use crate::settings::{Settings, SettingsArgs};
-use crate::worker::{
-    self, Lock, SentError, Sender, Worker, is_put_off, is_unasked, why_put_off,
-};
+use crate::worker::{self, Lock, Sender, SentError, Worker, is_put_off, is_unasked, why_put_off};
 
 /// How long living peers are given to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
@@ -96,12 +94,22 @@ pub fn apply(
         observe(&targets[index].0, &step);
         applied[index].add(step);
     };
-    worker.run(&mut applied, stop, |applied, sender| work(job, targets, applied, sender), receive)?;
+    worker.run(
+        &mut applied,
+        stop,
+        |applied, sender| work(job, targets, applied, sender),
+        receive,
+    )?;
     Ok(applied)
 }
 
 /// In a child: does what earlier children have not done.
-fn work(job: &Job, targets: &[ProcessSockets], applied: &mut [Applied], sender: &Sender<(usize, Step)>) {
+fn work(
+    job: &Job,
+    targets: &[ProcessSockets],
+    applied: &mut [Applied],
+    sender: &Sender<(usize, Step)>,
+) {
     let mut applier = Applier::new(job);
     let mut left: Vec<_> = targets.iter().zip(&mut *applied).enumerate().collect();
     left.retain(|(_, (_, applied))| applied.end.is_none());
@@ -146,9 +154,8 @@ fn wait_for_answers(
     mut step: impl FnMut(&mut Applied, usize, Step),
 ) {
     let end = Instant::now() + ANSWER_TIME;
-    let is_waiting = |applied: &Applied| {
-        !applied.tally.silent.is_empty() && matches!(applied.end, Some(Ok(())))
-    };
+    let is_waiting =
+        |applied: &Applied| !applied.tally.silent.is_empty() && matches!(applied.end, Some(Ok(())));
     while applied.iter().any(is_waiting) && Instant::now() < end {
         std::thread::sleep(ANSWER_TIME / 10);
         let all = targets.iter().zip(&mut *applied).enumerate();

@@ -94,11 +94,7 @@ pub fn is_met(option: &TcpOption, now: u32, wanted: Option<u32>) -> bool {
 impl Plan {
     /// Carries it out, with the user timeout or without; returns what was refused. Keepalive and
     /// its idle time come last: from then on probes are sent.
-    pub fn carry_out(
-        &self,
-        socket: &Duplicate,
-        with_user_timeout: bool,
-    ) -> Result<(), Refused> {
+    pub fn carry_out(&self, socket: &Duplicate, with_user_timeout: bool) -> Result<(), Refused> {
         let set = |option: &TcpOption, value: Option<u32>| match value {
             Some(value) => match socket.set(option, value) {
                 Err(error) if !does_not_exist(error) => Err(Refused::set(option, value, error)),

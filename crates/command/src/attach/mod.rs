@@ -124,17 +124,15 @@ fn attach_once(arguments: &AttachArgs) -> Result<bool, worker::Error> {
     };
     let targets: Vec<_> = processes.into_iter().map(|process| (process, None)).collect();
     let mut progress = Progress::new();
-    let applied = apply(&mut worker, &job, &targets, None, |process, step| {
-        match step {
-            Step::Sockets(number) => progress.add(*number),
-            Step::Socket(seen, outcome) => {
-                progress.step();
-                if let (true, Some(words)) = (arguments.settings.debug, outcome.describe()) {
-                    report_error(format!("{process}: fd {}: {words}", seen.fd));
-                }
+    let applied = apply(&mut worker, &job, &targets, None, |process, step| match step {
+        Step::Sockets(number) => progress.add(*number),
+        Step::Socket(seen, outcome) => {
+            progress.step();
+            if let (true, Some(words)) = (arguments.settings.debug, outcome.describe()) {
+                report_error(format!("{process}: fd {}: {words}", seen.fd));
             }
-            Step::Answered(..) | Step::End(_) => {}
         }
+        Step::Answered(..) | Step::End(_) => {}
     })?;
     progress.finish();
     left_out(&worker).iter().for_each(report_error);

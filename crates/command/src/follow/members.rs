@@ -170,7 +170,8 @@ impl Members {
             if self.all.contains_key(&process.pid) {
                 continue;
             }
-            let known = before.remove(&process.pid).filter(|member| member.process.is_same(&process));
+            let known =
+                before.remove(&process.pid).filter(|member| member.process.is_same(&process));
             has_new |= known.is_none();
             self.processes += usize::from(known.is_none());
             let (known, access) =

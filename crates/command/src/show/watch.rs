@@ -67,7 +67,8 @@ fn look_until_end(
     let mut worker = Worker::default();
     let mut past = Past::default();
     loop {
-        let Some(collected) = Collected::new(arguments, &mut worker, Some(events.signals()))? else {
+        let Some(collected) = Collected::new(arguments, &mut worker, Some(events.signals()))?
+        else {
             // A signal came meanwhile.
             if events.wait(Duration::ZERO) == Event::End {
                 return end;

@@ -89,8 +89,7 @@ impl Patience {
     pub fn add(&mut self, Hang { process, lock }: Hang, child: Pid, time: Duration) {
         self.left = self.left.saturating_sub(time);
         let left_out = Standing::LeftOut(Instant::now());
-        let standing =
-            if self.hung.contains_key(&process) { left_out } else { Standing::PutOff };
+        let standing = if self.hung.contains_key(&process) { left_out } else { Standing::PutOff };
         let user = user(process.pid);
         self.hung.insert(process, Hung { lock, user, child, standing });
         if self.left < LEAST {
@@ -189,15 +188,13 @@ mod tests {
 
     /// A look at processes, given by their users, that hang for ever or for so long: how long it
     /// takes, and which are left out.
-    fn look(
-        patience: &mut Patience,
-        processes: &[(u32, Duration)],
-    ) -> (Duration, Vec<usize>) {
+    fn look(patience: &mut Patience, processes: &[(u32, Duration)]) -> (Duration, Vec<usize>) {
         let id = |index: usize| ProcessId { pid: index as i32 + 1, start: 0 };
         let (mut total, mut done) = (Duration::ZERO, vec![false; processes.len()]);
         loop {
             let is_put_off = |index: &usize| patience.hung.contains_key(&id(*index));
-            let mut order: Vec<usize> = (0..processes.len()).filter(|index| !done[*index]).collect();
+            let mut order: Vec<usize> =
+                (0..processes.len()).filter(|index| !done[*index]).collect();
             order.sort_by_key(is_put_off);
             let mut hang = None;
             for index in order {
@@ -269,13 +266,18 @@ mod tests {
     }
 
     #[test]
-    fn a_later_look_does_not_wait_again_until_the_process_is_retried_and_is_never_longer_than_two_seconds() {
+    fn a_later_look_does_not_wait_again_until_the_process_is_retried_and_is_never_longer_than_two_seconds()
+     {
         let own = std::process::id() as i32;
         let process = ProcessId { pid: own, start: start(own).expect("it runs") };
         let hang = Hang { process, lock: Lock::Memory };
         let mut patience = Patience::default();
         patience.add(hang, Pid::from_raw(1), MOST);
-        assert_eq!((patience.why_left_out(process), patience.left_out().count()), (None, 0), "put off");
+        assert_eq!(
+            (patience.why_left_out(process), patience.left_out().count()),
+            (None, 0),
+            "put off"
+        );
         patience.add(hang, Pid::from_raw(1), MOST);
         assert_eq!(patience.why_left_out(process), Some(Lock::Memory));
         assert_eq!(user(own), Some(rustix::process::getuid().as_raw()));
