@@ -2,7 +2,6 @@
 //! it is set, so where a child hangs another goes on after that socket.
 
 use std::collections::HashSet;
-use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
@@ -10,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Applier, Outcome, Refused, Seen, Tally};
 use crate::find::SelectionArgs;
-use crate::process::{Process, vanished};
+use crate::process::{self, Process};
 use crate::settings::{Settings, SettingsArgs};
-use crate::worker::{self, Lock, Sender, SentError, Worker, is_put_off, is_unasked, why_put_off};
+use crate::worker::{self, Lock, Sender, Worker, is_put_off, is_unasked, why_put_off};
 
 /// How long living peers are given to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
@@ -51,7 +50,7 @@ pub enum Step {
     /// The peer of a socket, known by its inode, was heard, and its user timeout is set or refused.
     Answered(u64, Option<Refused>),
     /// All sockets of the process are done, or the process cannot be looked into.
-    End(Option<SentError>),
+    End(Option<process::Error>),
 }
 
 /// What came of a process.
@@ -59,7 +58,7 @@ pub enum Step {
 pub struct Applied {
     pub tally: Tally,
     /// None if it was left out because others of its user hang.
-    pub end: Option<Result<(), io::Error>>,
+    pub end: Option<Result<(), process::Error>>,
     /// How many sockets it has.
     sockets: usize,
     /// The sockets that are done, by inode.
@@ -75,7 +74,7 @@ impl Applied {
                 self.tally.add(seen.fd, outcome);
             }
             Step::Answered(inode, refused) => self.tally.answered(inode, refused),
-            Step::End(error) => self.end = Some(error.map_or(Ok(()), |error| Err(error.into()))),
+            Step::End(error) => self.end = Some(error.map_or(Ok(()), Err)),
         }
     }
 }
@@ -136,7 +135,7 @@ fn work(
             });
             applier.process(target, &sockets, applied, step)
         });
-        step(applied, Step::End(result.err().as_ref().map(SentError::from)));
+        step(applied, Step::End(result.err()));
     }
     if job.waits_for_answers && !job.is_dry_run {
         wait_for_answers(targets, applied, |applied, index, step| {
@@ -169,7 +168,7 @@ fn wait_for_answers(
                 }
                 Ok(())
             });
-            if asked.is_err_and(|error| vanished(&error)) {
+            if asked == Err(process::Error::Ended) {
                 for silent in applied.tally.silent.clone() {
                     step(applied, index, Step::Answered(silent.inode, None));
                 }

@@ -17,7 +17,7 @@ use crate::text::{clear_status, count, error, print, report_error, show_status, 
 pub fn follow(arguments: &AttachArgs) -> Result<bool, String> {
     let begin = Instant::now();
     let settings = &arguments.settings;
-    process::check_proc()?;
+    process::check_proc().map_err(|error| error.to_string())?;
     descriptors::raise_limit();
     let kernel = Kernel::new().unwrap_or_default();
     let to_set = Settings::new(settings).or_default(&kernel);

@@ -10,7 +10,7 @@ use crate::apply::{Applied, Job, Step, apply};
 use crate::find::{Found, SelectionArgs, find_all};
 use crate::judge::too_late;
 use crate::kernel::Kernel;
-use crate::process::{left_out, vanished, why};
+use crate::process::{self, left_out};
 use crate::settings::{Settings, SettingsArgs};
 use crate::text::{Progress, error, print, report_error};
 use crate::worker::{self, Worker};
@@ -141,12 +141,12 @@ fn attach_once(arguments: &AttachArgs) -> Result<bool, worker::Error> {
     let (mut is_changed, mut has_listening) = (false, false);
     for ((process, _), Applied { tally, end, .. }) in targets.iter().zip(applied) {
         match end {
-            Some(Err(error)) if vanished(&error) => {
+            Some(Err(process::Error::Ended)) => {
                 print_line(format!("{process}: has ended meanwhile"));
                 continue;
             }
             Some(Err(error)) => {
-                report_error(format!("{process}: {}", why(process, &error)));
+                report_error(format!("{process}: {error}"));
                 is_complete = false;
                 if tally.is_empty() {
                     continue;

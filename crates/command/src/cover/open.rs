@@ -2,8 +2,8 @@
 
 use super::{CoverArgs, Covered, said};
 use crate::apply::{Applied, Job, Step, Tally, apply};
-use crate::find::{SelectionArgs, Target};
-use crate::process::{Group, is_threaded, left_out, vanished, why};
+use crate::find::{Cgroup, SelectionArgs, Target};
+use crate::process::{self, is_threaded, left_out};
 use crate::text::{Progress, count, report_error};
 use crate::worker::{self, Worker};
 
@@ -36,7 +36,7 @@ fn set_one(
             it.target
         ));
     }
-    let processes = match Target::Group(Group::Directory(it.cgroup.clone())).find() {
+    let processes = match Target::Cgroup(Cgroup::Path(it.cgroup.clone())).find() {
         Ok(processes) => processes,
         Err(message) => {
             report_error(format!("{}: {message}", it.target));
@@ -67,9 +67,9 @@ fn set_one(
     let (mut is_complete, mut total) = (true, Tally::default());
     for ((process, _), Applied { tally, end, .. }) in targets.iter().zip(applied) {
         if let Some(Err(error)) = end
-            && !vanished(&error)
+            && error != process::Error::Ended
         {
-            report_error(format!("{process}: {}", why(process, &error)));
+            report_error(format!("{process}: {error}"));
             is_complete = false;
         }
         for (fd, refused) in &tally.refused {

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::find;
-use crate::process::{Group, is_of_root, mounted_at};
+use crate::find::{Cgroup, Suggestion};
+use crate::process::{self, is_of_root, mounted_at};
 use crate::text::printable;
 
 /// What is to be covered.
@@ -12,7 +12,7 @@ use crate::text::printable;
 pub struct Target {
     /// As it was written; None for the whole system.
     argument: Option<String>,
-    group: Option<Group>,
+    group: Option<Cgroup>,
 }
 
 /// How long a control group is there.
@@ -32,7 +32,7 @@ pub enum Lifetime {
 
 /// The target of this name, or path.
 pub fn parse(argument: &str) -> Result<Target, String> {
-    let group = Group::parse(argument).ok_or(
+    let group = Cgroup::parse(argument).ok_or(
         "not a unit (kafka.service, system.slice), the id of a container (12 hexadecimal digits or \
          more) or the path of a cgroup; for processes by number or name there is `keepalive attach \
          --follow`",
@@ -53,9 +53,9 @@ impl Target {
 
     /// Its control group.
     pub fn find(&self) -> Result<PathBuf, String> {
-        let no_tree = |message: String| {
+        let no_tree = |error: process::Error| {
             format!(
-                "{message}: there is nothing to cover (systemd has one unless the kernel's command \
+                "{error}: there is nothing to cover (systemd has one unless the kernel's command \
                  line says systemd.unified_cgroup_hierarchy=0 and \
                  systemd.legacy_systemd_cgroup_controller=1); `keepalive attach --follow` does \
                  without"
@@ -63,7 +63,7 @@ impl Target {
         };
         let root = mounted_at().map_err(no_tree)?;
         let Some(group) = &self.group else { return Ok(root) };
-        if let Group::Directory(path) = group
+        if let Cgroup::Path(path) = group
             && is_version_1(path)
         {
             return Err(format!(
@@ -71,8 +71,8 @@ impl Target {
                 root.display()
             ));
         }
-        let found = group.find()?;
-        if let (Group::Unit(_), Some(path)) = (group, &found)
+        let found = group.find().map_err(|error| error.to_string())?;
+        if let (Cgroup::Unit(_), Some(path)) = (group, &found)
             && !is_of_root(path)
         {
             return Err(format!(
@@ -82,13 +82,13 @@ impl Target {
             ));
         }
         found.ok_or_else(|| match group {
-            Group::Unit(_) => format!(
+            Cgroup::Unit(unit) => format!(
                 "no such unit is running{}. Start it first, or cover its slice \
                  (system.slice), which covers what is started later, too",
-                find::Target::Group(group.clone()).hint()
+                Suggestion::for_unit(unit)
             ),
-            Group::Container(_) => "no such container is running".into(),
-            Group::Directory(_) => "there is no such cgroup".into(),
+            Cgroup::Container(_) => "no such container is running".into(),
+            Cgroup::Path(_) => "there is no such cgroup".into(),
         })
     }
 
@@ -96,11 +96,11 @@ impl Target {
     pub fn lifetime(&self) -> Lifetime {
         match &self.group {
             None => Lifetime::System,
-            Some(Group::Unit(name)) if name == "-.slice" => Lifetime::System,
-            Some(Group::Unit(name)) if name.ends_with(".slice") => Lifetime::Slice,
-            Some(Group::Unit(_)) => Lifetime::Unit,
-            Some(Group::Container(_)) => Lifetime::Container,
-            Some(Group::Directory(_)) => Lifetime::Directory,
+            Some(Cgroup::Unit(name)) if name == "-.slice" => Lifetime::System,
+            Some(Cgroup::Unit(name)) if name.ends_with(".slice") => Lifetime::Slice,
+            Some(Cgroup::Unit(_)) => Lifetime::Unit,
+            Some(Cgroup::Container(_)) => Lifetime::Container,
+            Some(Cgroup::Path(_)) => Lifetime::Directory,
         }
     }
 }

@@ -9,27 +9,27 @@ use crate::process::{CommandLine, Proc};
 use crate::worker::{ProcessId, is_unasked, reading_memory, why_left_out};
 
 /// Whether one of a process's names is this, as pgrep(1) --exact compares.
-pub fn is_called(directory: &Proc, stat: &Stat, wanted: &str) -> io::Result<bool> {
-    if stat.comm == wanted {
+pub fn has_name(proc: &Proc, stat: &Stat, name: &str) -> io::Result<bool> {
+    if stat.comm == name {
         return Ok(true);
     }
-    let mut is_wanted = false;
-    each_name(directory, stat, |name| is_wanted |= name == wanted)?;
-    Ok(is_wanted)
+    let mut has_name = false;
+    for_each_name(proc, stat, |other| has_name |= other == name)?;
+    Ok(has_name)
 }
 
 /// Each name of a process: that of ps(1), its program's file, and those of its command line, unless
 /// that is left out.
-pub fn each_name(directory: &Proc, stat: &Stat, mut each: impl FnMut(&str)) -> io::Result<()> {
+pub fn for_each_name(proc: &Proc, stat: &Stat, mut each: impl FnMut(&str)) -> io::Result<()> {
     each(&stat.comm);
     // Another user's program is hidden, but not its arguments.
-    let program = directory.program().ok();
+    let program = proc.program().ok();
     let program = program.as_ref().map(|path| path.to_string_lossy());
     let id = ProcessId { pid: stat.pid, start: stat.starttime };
     let line = if why_left_out(id).is_some() || is_unasked(id) {
         CommandLine::default()
     } else {
-        reading_memory(id, || directory.command_line())?
+        reading_memory(id, || proc.command_line())?
     };
     line.names(program.as_deref()).into_iter().for_each(each);
     Ok(())

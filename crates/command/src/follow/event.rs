@@ -1,9 +1,8 @@
 //! What a follower tells.
 
-use std::io;
-
 use crate::apply::{Outcome, Seen};
-use crate::process::{Process, describe_hang, describe_unasked, why};
+use crate::find;
+use crate::process::{self, Process, describe_hang, describe_unasked};
 use crate::text::printable;
 use crate::worker::{self, Hang};
 
@@ -25,10 +24,10 @@ pub enum Problem {
     #[error("{}: no process yet; waiting for one", printable(.0))]
     NotYet(String),
     /// What an argument names cannot be found.
-    #[error("{}: {reason}", printable(argument))]
-    NotFound { argument: String, reason: String },
-    #[error("{process}: {}", why(process, error))]
-    Refused { process: Process, error: io::Error },
+    #[error("{}: {error}", printable(argument))]
+    NotFound { argument: String, error: find::Error },
+    #[error("{process}: {error}")]
+    Refused { process: Process, error: process::Error },
     #[error("{}", describe_hang(.0))]
     Hangs(Hang),
     /// Processes of this user are left out because others hang.
@@ -37,6 +36,6 @@ pub enum Problem {
     #[error(transparent)]
     Worker(#[from] worker::Error),
     /// The descendants of those that are followed cannot be found.
-    #[error("{0}")]
-    Descendants(String),
+    #[error(transparent)]
+    Descendants(#[from] process::Error),
 }

@@ -1,14 +1,13 @@
 //! Whom to look into: processes with their descendants, and all that have a name, now or later.
 
 use std::collections::HashMap;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use super::event::{Event, Problem};
 use super::known::Known;
 use crate::find::{self, Target};
-use crate::process::{Process, vanished};
+use crate::process::{self, Process};
 use crate::worker::Worker;
 
 /// A refusal counts when it has lasted for so long. A program that changes its user may not be
@@ -41,15 +40,8 @@ struct WaitedFor {
     target: Target,
     /// Whether there has been one. Before, it may be a mistake.
     was_there: bool,
-    /// Why there is none, as was told.
-    told: Option<Missing>,
-}
-
-/// Why there is no process.
-#[derive(PartialEq)]
-enum Missing {
-    NotYet,
-    NotFound(String),
+    /// What was told last.
+    told: Option<String>,
 }
 
 /// A process that is looked into.
@@ -82,7 +74,7 @@ impl Members {
             }
             match target.find() {
                 Ok(found) => members.add_to_family(&found),
-                Err(reason) => problems.push(Problem::NotFound { argument, reason }),
+                Err(error) => problems.push(Problem::NotFound { argument, error }),
             }
         }
         (members, problems)
@@ -127,8 +119,8 @@ impl Members {
         stop: BorrowedFd<'_>,
         mut tell: impl FnMut(Problem),
     ) -> bool {
-        let mut found = self.relatives().unwrap_or_else(|reason| {
-            tell(Problem::Descendants(reason));
+        let mut found = self.relatives().unwrap_or_else(|error| {
+            tell(error.into());
             Vec::new()
         });
         for WaitedFor { argument, target, was_there, told } in &mut self.waited_for {
@@ -142,26 +134,18 @@ impl Members {
                 },
                 target => target.find(),
             };
-            let missing = match search {
+            let problem = match search {
                 Ok(processes) => {
                     *was_there |= !processes.is_empty();
                     found.extend(processes);
-                    (!*was_there).then_some(Missing::NotYet)
+                    (!*was_there).then(|| Problem::NotYet(argument.clone()))
                 }
-                Err(reason) => Some(Missing::NotFound(reason)),
+                Err(error) => Some(Problem::NotFound { argument: argument.clone(), error }),
             };
-            if missing != *told {
-                match &missing {
-                    Some(Missing::NotYet) => tell(Problem::NotYet(argument.clone())),
-                    Some(Missing::NotFound(reason)) => {
-                        tell(Problem::NotFound {
-                            argument: argument.clone(),
-                            reason: reason.clone(),
-                        });
-                    }
-                    None => {}
-                }
-                *told = missing;
+            let message = problem.as_ref().map(ToString::to_string);
+            if message != *told {
+                problem.into_iter().for_each(&mut tell);
+                *told = message;
             }
         }
         let mut has_new = false;
@@ -182,7 +166,7 @@ impl Members {
     }
 
     /// The family as it is now. Those that have ended are forgotten.
-    fn relatives(&mut self) -> Result<Vec<Process>, String> {
+    fn relatives(&mut self) -> Result<Vec<Process>, process::Error> {
         if self.family.is_empty() {
             return Ok(Vec::new());
         }
@@ -223,9 +207,9 @@ impl Member {
     }
 
     /// It may not be looked into. That is told once it has lasted.
-    pub fn is_refused(&mut self, error: io::Error, tell: &mut impl FnMut(Event)) {
+    pub fn is_refused(&mut self, error: process::Error, tell: &mut impl FnMut(Event)) {
         match self.access {
-            _ if vanished(&error) => {}
+            _ if error == process::Error::Ended => {}
             Access::Open => self.access = Access::RefusedSince(Instant::now()),
             Access::RefusedSince(since) if since.elapsed() >= LASTING => {
                 let process = self.process.clone();

@@ -5,22 +5,11 @@ use std::{fmt, io};
 
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use rustix::thread::CapabilitySet;
+use serde::{Deserialize, Serialize};
 
 use super::proc::Proc;
 use super::user::user_name;
-use super::{Process, own_trouble};
-
-/// An error that came while looking into a process, in words.
-pub fn why(process: &Process, error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => Denied::from_pid(process.pid).to_string(),
-        Some(libc::ENOSYS) => {
-            "this kernel has no pidfd_getfd(2) (Linux 5.6 does), or a seccomp filter hides it"
-                .into()
-        }
-        _ => own_trouble(error),
-    }
-}
+use super::{Error, Process};
 
 /// What decides about access (kernel/ptrace.c, `__ptrace_may_access` with
 /// PTRACE_MODE_ATTACH_REALCREDS; security/commoncap.c; security/yama/yama_lsm.c).
@@ -47,7 +36,7 @@ struct Facts {
 }
 
 /// Why access was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Denied {
     /// It runs as somebody else.
     OtherUser(u32),
@@ -180,6 +169,8 @@ impl Denied {
     }
 }
 
+impl std::error::Error for Denied {}
+
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (reason, advice) = self.words();
@@ -202,8 +193,8 @@ impl NotFollowed {
          its service or container: sudo keepalive cover)";
 
     /// For a reason that is not there when the program runs.
-    pub fn for_now(reason: String) -> Self {
-        Self { reason, way: Some(Self::WAY) }
+    pub fn for_now(reason: impl fmt::Display) -> Self {
+        Self { reason: reason.to_string(), way: Some(Self::WAY) }
     }
 
     /// After this error of a process with this one's rights, which tried to look into this one.
@@ -215,8 +206,8 @@ impl NotFollowed {
                 let facts = facts.map(|facts| Facts { in_user_namespace: false, ..facts });
                 Self::denied(&facts.map_or(Denied::SecurityModule, |facts| explain(&facts)))
             }
-            Some(libc::ENOSYS) => Self { reason: why(own, error), way: None },
-            _ => Self::for_now(why(own, error)),
+            Some(libc::ENOSYS) => Self { reason: Error::NoPidfdGetfd.to_string(), way: None },
+            _ => Self::for_now(Error::from(error)),
         }
     }
 

@@ -12,16 +12,17 @@ use serde::{Deserialize, Serialize};
 
 use super::cgroup::{Place, mounted_at};
 use super::command_line::CommandLine;
-use super::denied::{Denied, why};
+use super::denied::Denied;
+use super::error::{Error, is_denied};
 use super::library::library_values;
 use super::namespace::{Namespace, Namespaces, copy};
 use super::sock_diag::{Entry, Timer};
 use super::socket::{Duplicate, Info, Options, Protocol, State};
 use super::timer::{is_older_than_options, longest_pause};
 use super::user::user_name;
-use super::{OpenProcess, Process, is_own_trouble, is_refused, vanished};
+use super::{OpenProcess, Process};
 use crate::kernel::Kernel;
-use crate::text::error;
+use crate::text::error::describe;
 use crate::values::Values;
 use crate::worker::{reading_memory, why_left_out};
 
@@ -64,7 +65,7 @@ pub struct Inspected {
     /// None if they are not known.
     pub sockets: Option<Vec<Socket>>,
     /// Why something is missing.
-    pub trouble: Option<String>,
+    pub trouble: Option<Error>,
 }
 
 /// Whether the preload library is loaded in a process.
@@ -82,7 +83,7 @@ struct Found {
     /// The values of their network namespace.
     kernel: Option<Kernel>,
     /// Why something is missing.
-    trouble: Option<String>,
+    trouble: Option<Error>,
 }
 
 /// Looks into processes, and remembers what they have in common.
@@ -106,7 +107,7 @@ impl Inspector {
 
     /// Everything about a process; None if it has ended. An error is this command's own: it cannot
     /// go on.
-    pub fn inspect(&mut self, process: Process) -> Result<Option<Inspected>, String> {
+    pub fn inspect(&mut self, process: Process) -> Result<Option<Inspected>, Error> {
         let mut seen = Inspected {
             place: Place::default(),
             user: None,
@@ -122,8 +123,8 @@ impl Inspector {
         };
         let look = |opened: &OpenProcess| {
             match self.sockets(&process, opened) {
-                Err(error) if is_refused(&error) => {
-                    seen.trouble = Some(why(&process, &error));
+                Err(error) if is_denied(&error) => {
+                    seen.trouble = Some(Error::new(process.pid, &error));
                     seen.sockets = None;
                 }
                 found => {
@@ -139,9 +140,9 @@ impl Inspector {
         };
         match process.with(look) {
             Ok(()) => {}
-            Err(error) if vanished(&error) => return Ok(None),
-            Err(error) if is_own_trouble(&error) => return Err(why(&process, &error)),
-            Err(error) => seen.trouble = Some(why(&process, &error)),
+            Err(Error::Ended) => return Ok(None),
+            Err(error) if error.is_exhaustion() => return Err(error),
+            Err(error) => seen.trouble = Some(error),
         }
         Ok(Some(seen))
     }
@@ -171,7 +172,7 @@ impl Inspector {
             // Bytes that are no text cannot be sent, nor shown.
             Ok(Some(path)) => Library::Loaded(path.to_string_lossy().into_owned().into()),
             Ok(None) => Library::NotLoaded,
-            Err(error) if is_refused(&error) => Library::Unknown,
+            Err(error) if is_denied(&error) => Library::Unknown,
             Err(error) => return Err(error),
         };
         if let Library::Loaded(_) = seen.library {
@@ -188,15 +189,12 @@ impl Inspector {
         }
         let namespace = self.namespaces.get(opened)?;
         let entries = match namespace.sockets() {
-            Err(error) if is_own_trouble(error) => return Err(copy(error)),
+            Err(error) if Error::from(error).is_exhaustion() => return Err(copy(error)),
             entries => entries,
         };
         let mut trouble = entries.err().map(|error| match namespace.kernel {
-            Ok(_) => format!("its timers are unknown: sock_diag(7): {}", error::describe(error)),
-            Err(_) => format!(
-                "its network namespace cannot be entered, so its timers are unknown: {}",
-                error::describe(error)
-            ),
+            Ok(_) => Error::NoTimers(describe(error)),
+            Err(_) => Error::NoNamespace(describe(error)),
         });
         let mut sockets: Vec<Option<Socket>> = Vec::new();
         let mut by_inode: HashMap<u64, usize> = HashMap::new();
@@ -217,7 +215,7 @@ impl Inspector {
                     (inode, socket)
                 }
                 Err(Errno::PERM | Errno::ACCESS) if entries.is_ok() => {
-                    trouble = Some(format!("options unknown: {}", Denied::from_pid(process.pid)));
+                    trouble = Some(Error::OptionsDenied(Denied::from_pid(process.pid)));
                     (inode, entry(inode).map(|entry| without_options(fd, inode, entry)))
                 }
                 // Closed meanwhile.

@@ -17,21 +17,24 @@ mod user;
 
 #[cfg(test)]
 pub use cgroup::Place;
-pub use cgroup::{Group, all_below, is_of_root, is_threaded, mounted_at, processes_of};
+pub use cgroup::{
+    all_below, container_id, is_container_id, is_of_root, is_threaded, is_unit, mounted_at,
+    processes_of, walk,
+};
 pub use command_line::CommandLine;
-pub use denied::{NotFollowed, why, yama_hides_children};
-pub use error::{is_own_trouble, is_refused, own_trouble, vanished};
+pub use denied::{NotFollowed, yama_hides_children};
+pub use error::{Error, is_denied, is_gone};
 pub use inspect::{Inspected, Inspector, Library, Socket};
 pub use left_out::{describe_hang, describe_unasked, left_out};
 pub use namespace::{Namespace, Namespaces};
 pub use opened::OpenProcess;
-pub use proc::{Proc, all_pids, check_proc, has_ended, hidden};
+pub use proc::{Proc, all_pids, check_others_visible, check_proc, has_ended};
 pub use sock_diag::{Timer, TimerKind};
 pub use socket::{Duplicate, Info, Options, Protocol, State, does_not_exist};
 pub use timer::{is_older_than_options, longest_pause};
 
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 
 use procfs::process::Stat;
 use rustix::io::Errno;
@@ -54,29 +57,22 @@ pub struct Process {
 
 impl Process {
     /// The process with this number.
-    pub fn from_pid(pid: i32) -> Result<Self, String> {
-        let found =
-            Proc::open(pid).and_then(|directory| Ok((directory.stat()?, directory.status()?.tgid)));
+    pub fn from_pid(pid: i32) -> Result<Self, Error> {
+        let found = Proc::open(pid).and_then(|proc| Ok((proc.stat()?, proc.status()?.tgid)));
         match found {
-            Ok((_, process)) if process != pid => Err("a thread; name its process".into()),
+            Ok((_, process)) if process != pid => Err(Error::Thread),
             Ok((stat, _)) => Ok(stat.into()),
-            Err(error) if vanished(&error) => {
-                let is_there = Pid::from_raw(pid)
-                    .is_some_and(|pid| pidfd_open(pid, PidfdFlags::empty()).is_ok());
-                Err(if is_there {
-                    "/proc does not show this process (hidepid= of its mount; ProtectProc= of \
-                     systemd)"
-                        .into()
-                } else {
-                    "there is no such process".into()
-                })
+            Err(error) if is_gone(&error) => {
+                let handle =
+                    pidfd_open(Pid::from_raw(pid).ok_or(Error::NoProcess)?, PidfdFlags::empty());
+                Err(if handle.is_ok() { Error::Hidden } else { Error::NoProcess })
             }
-            Err(error) => Err(own_trouble(&error)),
+            Err(error) => Err(error.into()),
         }
     }
 
     /// This process itself.
-    pub fn own() -> Result<Self, String> {
+    pub fn own() -> Result<Self, Error> {
         check_proc()?;
         Self::from_pid(rustix::process::getpid().as_raw_nonzero().get())
     }
@@ -100,15 +96,6 @@ impl Process {
             return Err(Errno::SRCH.into());
         }
         Ok(handle)
-    }
-
-    /// Tries whether the socket that is this descriptor of it can be duplicated.
-    pub fn try_descriptor(&self, fd: RawFd) -> io::Result<()> {
-        self.with(|target| {
-            let sockets = target.sockets()?;
-            let (_, inode) = sockets.iter().find(|(other, _)| *other == fd).ok_or(Errno::BADF)?;
-            Ok(Duplicate::open(target, fd, *inode).map(drop)?)
-        })
     }
 }
 

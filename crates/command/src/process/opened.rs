@@ -2,13 +2,14 @@
 
 use std::io::{self, Read};
 use std::ops::Deref;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::proc::{ANOTHER_NAMESPACE, Proc, has_ended};
-use super::{Process, vanished};
+use super::error::{Error, is_gone};
+use super::proc::{Proc, has_ended};
+use super::{Duplicate, Process};
 use crate::worker::{Lock, ProcessId, why_left_out};
 
 /// A process that is open, to look into.
@@ -27,22 +28,30 @@ const ATTEMPTS: usize = 3;
 impl Process {
     /// Opens the process and does the work on it. If the thread through which it was opened ends
     /// meanwhile, but the process does not, the work is done again through another thread.
-    pub fn with<T>(&self, mut work: impl FnMut(&OpenProcess) -> io::Result<T>) -> io::Result<T> {
+    pub fn with<T>(&self, mut work: impl FnMut(&OpenProcess) -> io::Result<T>) -> Result<T, Error> {
         let mut attempt = 1;
         loop {
-            let opened = self.open()?;
-            let result = work(&opened).and_then(|done| opened.check().map(|()| done));
-            match result {
-                Err(error) if vanished(&error) && attempt < ATTEMPTS => attempt += 1,
-                result => return result,
+            let opened = self.open().map_err(|error| Error::new(self.pid, &error))?;
+            match work(&opened).and_then(|done| opened.check().map(|()| done)) {
+                Ok(done) => return Ok(done),
+                Err(error) if is_gone(&error) && attempt < ATTEMPTS => attempt += 1,
+                Err(error) => return Err(Error::new(self.pid, &error)),
             }
         }
+    }
+
+    /// Tries whether the socket that is this descriptor of it can be duplicated.
+    pub fn try_descriptor(&self, fd: RawFd) -> io::Result<()> {
+        let process = self.open()?;
+        let sockets = process.sockets()?;
+        let (_, inode) = sockets.iter().find(|(other, _)| *other == fd).ok_or(Errno::BADF)?;
+        Ok(Duplicate::open(&process, fd, *inode).map(drop)?)
     }
 
     /// Opens it. ESRCH means that it has ended.
     fn open(&self) -> io::Result<OpenProcess> {
         if let Some(socket @ Lock::Socket { .. }) = why_left_out(self.id()) {
-            return Err(io::Error::other(socket));
+            return Err(io::Error::other(Error::Hangs(socket)));
         }
         let mut proc = Proc::open(self.pid)?;
         let stat = proc.stat()?;
@@ -56,15 +65,12 @@ impl Process {
         }
         let handle = pidfd_open(Pid::from_raw(number).ok_or(Errno::SRCH)?, flags);
         let handle = handle.map_err(|error| match error {
-            Errno::INVAL if flags == PIDFD_THREAD => io::Error::other(
-                "its first thread has ended (pthread_exit(3)), and this kernel does not let others \
-                 be reached (Linux 6.9 does)",
-            ),
+            Errno::INVAL if flags == PIDFD_THREAD => io::Error::other(Error::FirstThreadEnded),
             error => error.into(),
         })?;
         if number_of(&handle)? != Some(number) {
             return Err(match proc.stat() {
-                Ok(_) => io::Error::other(ANOTHER_NAMESPACE),
+                Ok(_) => io::Error::other(Error::PidNamespace),
                 Err(error) => error,
             });
         }

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use super::cgroup::Place;
 use super::command_line::CommandLine;
-use super::vanished;
+use super::error::{Error, is_gone};
 
 /// At most this many bytes are read of a file with a few lines. (`Groups:` of status can be long.)
 const FILE_MAX: u64 = 1 << 20;
@@ -46,7 +46,7 @@ impl Proc {
             let thread = self.thread(tid).and_then(|thread| Ok((thread.stat()?, thread)));
             match thread {
                 Ok((stat, thread)) if !has_ended(&stat) => return Ok(Some((thread, tid))),
-                Err(error) if !vanished(&error) => return Err(error),
+                Err(error) if !is_gone(&error) => return Err(error),
                 _ => {}
             }
         }
@@ -63,7 +63,7 @@ impl Proc {
                     children.extend(text.split_ascii_whitespace().flat_map(str::parse::<i32>));
                 }
                 // The thread has ended meanwhile.
-                Err(error) if vanished(&error) => {}
+                Err(error) if is_gone(&error) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -165,29 +165,24 @@ pub fn all_pids() -> io::Result<Vec<i32>> {
 /// PROC_SUPER_MAGIC of statfs(2).
 const PROC_SUPER_MAGIC: rustix::fs::FsWord = 0x9fa0;
 
-pub const ANOTHER_NAMESPACE: &str = "/proc shows the processes of another pid namespace, in which \
-                                     this number is another process's (nsenter(1) needs --mount \
-                                     beside --pid; unshare(1) --mount-proc)";
-
 /// Whether /proc is there, and shows the processes that this one can name.
-pub fn check_proc() -> Result<(), String> {
+pub fn check_proc() -> Result<(), Error> {
     let is_proc = rustix::fs::statfs("/proc").is_ok_and(|found| found.f_type == PROC_SUPER_MAGIC);
     if !is_proc {
-        return Err("/proc is not mounted: nothing can be seen of any process".into());
+        return Err(Error::NoProc);
     }
     match std::fs::read_link("/proc/self") {
         Ok(own) if own.as_os_str() == &*std::process::id().to_string() => Ok(()),
-        _ => Err(ANOTHER_NAMESPACE.into()),
+        _ => Err(Error::PidNamespace),
     }
 }
 
-/// Says so if /proc does not show other users' processes. (Number 1 is always there.)
-pub fn hidden() -> Option<&'static str> {
-    let first = Proc::open(1).and_then(|directory| directory.stat());
-    first.is_err_and(|error| vanished(&error)).then_some(
-        "/proc does not show other users' processes (hidepid= of its mount; ProtectProc= of \
-         systemd)",
-    )
+/// Whether /proc shows other users' processes. (Number 1 is always there.)
+pub fn check_others_visible() -> Result<(), Error> {
+    match Proc::open(1).and_then(|proc| proc.stat()) {
+        Err(error) if is_gone(&error) => Err(Error::OthersHidden),
+        _ => Ok(()),
+    }
 }
 
 fn numbers(directory: OwnedFd) -> io::Result<Vec<i32>> {

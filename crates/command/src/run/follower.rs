@@ -29,7 +29,7 @@ pub fn start(settings: &SettingsArgs) -> Result<Pid, NotFollowed> {
     let process = Process::own().map_err(NotFollowed::for_now)?;
     if !children_share_the_pid_namespace() {
         let why = "its children are to be in another pid namespace (unshare(1) needs --fork)";
-        return Err(NotFollowed::for_now(why.into()));
+        return Err(NotFollowed::for_now(why));
     }
     let no_process = |error: io::Error| {
         let why = error::describe(&error);
@@ -39,7 +39,7 @@ pub fn start(settings: &SettingsArgs) -> Result<Pid, NotFollowed> {
     let null = null
         .map_err(|error| NotFollowed::for_now(format!("/dev/null: {}", error::describe(&error))))?;
     // As a seccomp filter does.
-    let killed = |_| NotFollowed::for_now("its follower was killed".into());
+    let killed = |_| NotFollowed::for_now("its follower was killed");
     let (mut ours, its) = UnixStream::pair().map_err(no_process)?;
     let our_end = ours.as_raw_fd();
     if split().map_err(no_process)? {

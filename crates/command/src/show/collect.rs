@@ -10,7 +10,9 @@ use super::ShowArgs;
 use crate::bpf::{Cover, covers};
 use crate::find::{self, Found, find_all};
 use crate::kernel::Counters;
-use crate::process::{Inspected, Inspector, Namespace, Process, hidden, left_out};
+use crate::process::{
+    self, Inspected, Inspector, Namespace, Process, check_others_visible, left_out,
+};
 use crate::text::error;
 use crate::values::Values;
 use crate::worker::{End, Sender, Worker, is_put_off, is_unasked};
@@ -54,8 +56,9 @@ impl Collected {
     ) -> Result<Option<Self>, String> {
         let mut collected = Self { is_complete: true, ..Self::default() };
         let processes = if arguments.is_overview() {
-            collected.messages.extend(hidden().map(Into::into));
-            find::all()?
+            let hidden = check_others_visible().err();
+            collected.messages.extend(hidden.map(|error| error.to_string()));
+            find::all().map_err(|error| error.to_string())?
         } else {
             let found = find_all(worker, &arguments.processes, stop);
             let Some(Found { processes, failures }) = found.map_err(|error| error.to_string())?
@@ -63,7 +66,7 @@ impl Collected {
                 return Ok(None);
             };
             collected.is_complete = failures.is_empty();
-            collected.messages.extend(failures);
+            collected.messages.extend(failures.iter().map(ToString::to_string));
             processes
         };
         let is_overview = arguments.is_overview();
@@ -140,11 +143,11 @@ fn look(
     stop: Option<BorrowedFd<'_>>,
 ) -> Result<Option<Vec<Look>>, String> {
     /// A look at the process with this index, or why the work cannot go on.
-    type Message = Result<(usize, Look), String>;
+    type Message = Result<(usize, Look), process::Error>;
 
     let looks: Vec<_> = processes.iter().map(|_| Look::Unasked).collect();
     let mut state = Ok(looks);
-    let work = |state: &mut Result<Vec<Look>, String>, sender: &Sender<Message>| {
+    let work = |state: &mut Result<Vec<Look>, process::Error>, sender: &Sender<Message>| {
         let Ok(looks) = state else { return };
         let mut left: Vec<_> = processes.iter().enumerate().collect();
         left.retain(|(index, it)| matches!(looks[*index], Look::Unasked) && !is_unasked(it.id()));
@@ -165,13 +168,14 @@ fn look(
             }
         }
     };
-    let receive = |state: &mut Result<Vec<Look>, String>, message| match (message, &mut *state) {
-        (Ok((index, look)), Ok(looks)) => looks[index] = look,
-        (Err(error), _) => *state = Err(error),
-        (Ok(_), Err(_)) => {}
-    };
+    let receive =
+        |state: &mut Result<Vec<Look>, process::Error>, message| match (message, &mut *state) {
+            (Ok((index, look)), Ok(looks)) => looks[index] = look,
+            (Err(error), _) => *state = Err(error),
+            (Ok(_), Err(_)) => {}
+        };
     match worker.run(&mut state, stop, work, receive) {
-        Ok(End::Done) => state.map(Some),
+        Ok(End::Done) => state.map(Some).map_err(|error| error.to_string()),
         Ok(End::Stopped) => Ok(None),
         Err(error) => Err(error.to_string()),
     }

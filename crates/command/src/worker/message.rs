@@ -23,28 +23,6 @@ pub(super) enum Packet<M> {
     Panicked(String),
 }
 
-/// An error of the system, as it is sent.
-#[derive(Serialize, Deserialize)]
-pub enum SentError {
-    Number(i32),
-    Other(String),
-}
-
-impl From<&io::Error> for SentError {
-    fn from(error: &io::Error) -> Self {
-        error.raw_os_error().map_or_else(|| Self::Other(error.to_string()), Self::Number)
-    }
-}
-
-impl From<SentError> for io::Error {
-    fn from(error: SentError) -> Self {
-        match error {
-            SentError::Number(number) => Self::from_raw_os_error(number),
-            SentError::Other(message) => Self::other(message),
-        }
-    }
-}
-
 /// The length of a packet.
 type Length = u32;
 
