@@ -18,20 +18,37 @@ use once_cell::race::OnceNonZeroUsize;
 use crate::arch;
 use crate::errno::ErrnoGuard;
 
-/// Turns each row into a function that calls the next definition; makes `look_up_all`.
+/// Turns each row into a function that calls the next definition, and a [`Function`] to look it up.
 macro_rules! next_definitions {
     ($(
         $(#[doc = $doc:literal])*
         $(#[cfg($where:meta)])?
         fn $name:ident($($argument:ident: $type:ty),*) else $system_call:expr;
     )*) => {
-        /// Looks all of them up, so that no call has to: dlsym takes the loader's lock and may
-        /// allocate, which must not happen in a signal handler.
-        pub fn look_up_all() {
-            $(
-                $(#[cfg($where)])?
-                $name::look_up();
-            )*
+        /// A function, by its name.
+        #[allow(non_camel_case_types)]
+        #[derive(Clone, Copy)]
+        enum Function {
+            $($(#[cfg($where)])? $name,)*
+        }
+
+        /// All of them.
+        const FUNCTIONS: &[Function] = &[$($(#[cfg($where)])? Function::$name,)*];
+
+        impl Function {
+            /// The name, with the NUL that dlsym(3) needs, and the address of `system_call`. (In
+            /// one place for all: the compiler makes a table of it, without relocations.)
+            fn name_and_system_call(self) -> (&'static str, usize) {
+                match self {
+                    $(
+                        $(#[cfg($where)])?
+                        Self::$name => (
+                            concat!(stringify!($name), "\0"),
+                            $name::system_call as $name::Type as usize,
+                        ),
+                    )*
+                }
+            }
         }
 
         $(
@@ -42,10 +59,10 @@ macro_rules! next_definitions {
             /// As for the function itself.
             $(#[cfg($where)])?
             pub unsafe fn $name($($argument: $type),*) -> c_int {
-                let address = with_exposed_provenance::<()>($name::address());
+                let address = with_exposed_provenance::<()>(address(Function::$name));
                 // SAFETY: the address is that of a function of this name, or of `system_call`, and
                 // never 0. Its provenance was exposed when `find` got a number for it.
-                let function = unsafe { transmute::<*const (), $name::Function>(address) };
+                let function = unsafe { transmute::<*const (), $name::Type>(address) };
                 // SAFETY: the caller's own arguments.
                 unsafe { function($($argument),*) }
             }
@@ -54,22 +71,11 @@ macro_rules! next_definitions {
             mod $name {
                 use super::*;
 
-                pub(super) type Function = unsafe extern "C" fn($($type),*) -> c_int;
+                pub(super) type Type = unsafe extern "C" fn($($type),*) -> c_int;
 
-                unsafe extern "C" fn system_call($($argument: $type),*) -> c_int {
+                pub(super) unsafe extern "C" fn system_call($($argument: $type),*) -> c_int {
                     // SAFETY: the caller's own arguments, for the system call of that name.
                     unsafe { $system_call as c_int }
-                }
-
-                static ADDRESS: OnceNonZeroUsize = OnceNonZeroUsize::new();
-
-                pub(super) fn address() -> usize {
-                    ADDRESS.get().map_or_else(look_up, NonZeroUsize::get)
-                }
-
-                pub(super) fn look_up() -> usize {
-                    const NAME: &str = concat!(stringify!($name), "\0");
-                    find(&ADDRESS, NAME, system_call as Function as usize)
                 }
             }
         )*
@@ -107,21 +113,38 @@ next_definitions! {
         else setsockopt(fd, level, name, value, length);
 }
 
+/// The address of each function's next definition, once that has been looked up.
+static ADDRESSES: [OnceNonZeroUsize; FUNCTIONS.len()] =
+    [const { OnceNonZeroUsize::new() }; FUNCTIONS.len()];
+
+/// Looks all of them up, so that no call has to: dlsym takes the loader's lock and may allocate,
+/// which must not happen in a signal handler.
+pub fn look_up_all() {
+    for function in FUNCTIONS {
+        find(*function);
+    }
+}
+
+fn address(function: Function) -> usize {
+    ADDRESSES[function as usize].get().map_or_else(|| find(function), NonZeroUsize::get)
+}
+
 /// Looks up the next definition of a function; where there is none, takes its `system_call`.
 /// Before our constructor several threads may do so at once: they all find the same.
 #[cold]
 #[inline(never)]
-fn find(address: &OnceNonZeroUsize, name: &'static str, system_call: usize) -> usize {
+fn find(function: Function) -> usize {
     let _errno = ErrnoGuard::new();
+    let (name, system_call) = function.name_and_system_call();
     let found = arch::dlsym().map_or(0, |dlsym| {
-        // SAFETY: every name of the table above ends in NUL. The call comes from this library,
-        // which is what `RTLD_NEXT` is relative to.
+        // SAFETY: each name ends in NUL. The call comes from this library, which is what
+        // `RTLD_NEXT` is relative to.
         unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr().cast()) }.expose_provenance()
     });
     // It is ours where another preload hooks dlsym: `RTLD_NEXT` was relative to that preload.
     let found = if found == 0 || arch::is_ours(found) { system_call } else { found };
     // Fails where another thread was first.
-    let _ = address.set(NonZeroUsize::new(found).unwrap_or(NonZeroUsize::MIN));
+    let _ = ADDRESSES[function as usize].set(NonZeroUsize::new(found).unwrap_or(NonZeroUsize::MIN));
     found
 }
 
@@ -151,7 +174,7 @@ unsafe fn cancellable(
     unsafe { pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &raw mut old) };
     // SAFETY: the caller's promise.
     let result = unsafe { syscall(number, fd, address, length, flags) };
-    // SAFETY: a null pointer says that the type of before is not wanted.
+    // SAFETY: a null pointer says that nobody asks for the type of before.
     unsafe { pthread_setcanceltype(old, core::ptr::null_mut()) };
     result
 }

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use libc::{IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, c_int};
 use once_cell::race::OnceNonZeroUsize;
-use options::{Line, Mode, OPTIONS, TcpOption};
+use options::{Line, Mode, OPTIONS, TcpOption, Unusable, env};
 
 use crate::errno::ErrnoGuard;
 use crate::report::{self, Message};
@@ -45,7 +45,7 @@ impl Settings {
     }
 
     /// The settings. Until they have been loaded, while the constructors run that come before
-    /// ours, each call reads the environment anew, since there may not be one yet: glibc makes
+    /// ours, each call reads the environment again, since there may not be one yet: glibc makes
     /// it after it has called what a program put into its `DT_PREINIT_ARRAY`.
     pub fn get() -> Self {
         Self(STATE.get().unwrap_or_else(|| read(false)).get())
@@ -86,55 +86,40 @@ impl Settings {
 #[inline(never)]
 fn read(report: bool) -> NonZeroUsize {
     let _errno = ErrnoGuard::new();
-    let unusable = |name: &CStr, text: &[u8], accepted: &str, instead: &str| {
-        if report {
-            let mut line = Message::new();
-            line.unusable(name, text, accepted, instead);
-            line.send();
-        }
-    };
-
-    let mut mode = Mode::On;
-    if let Some(text) = variable(c"KEEPALIVE") {
-        match Mode::parse(text) {
-            Some(given) => mode = given,
-            None => unusable(c"KEEPALIVE", text, Mode::ACCEPTED, "on applies"),
-        }
-    }
+    let mode = usable(env::mode(getenv), report).unwrap_or(Mode::On);
     let mut state = mode as usize;
     if mode != Mode::Off {
-        for (option, value) in OPTIONS.iter().zip(&VALUES) {
-            let mut name = option.short_name.unwrap_or(option.name);
-            let mut given = variable(name);
-            if given.is_none() {
-                name = option.name;
-                given = variable(name);
-            }
-            let number = given.and_then(|text| {
-                let number = option.parse(text);
-                if number.is_none() {
-                    unusable(name, text, option.accepted, "the system default stays");
-                }
-                number
-            });
-            value.store(number.map_or(0, |number| number + 1), Ordering::Relaxed);
+        for (option, slot) in OPTIONS.iter().zip(&VALUES) {
+            let value = usable(env::value(option, getenv), report);
+            slot.store(value.map_or(0, |value| value + 1), Ordering::Relaxed);
         }
-        if let Some(text) = variable(c"KEEPALIVE_DEBUG") {
-            match text {
-                b"1" => {
-                    state |= DEBUG;
-                    report::remember_stderr();
-                }
-                b"0" => {}
-                _ => unusable(c"KEEPALIVE_DEBUG", text, "1 or 0", "sockets are not reported"),
-            }
+        if usable(env::debug(getenv), report) == Some(true) {
+            state |= DEBUG;
+            report::remember_stderr();
         }
     }
     NonZeroUsize::new(state).unwrap_or(NonZeroUsize::MIN)
 }
 
-/// What a variable of the environment says, if anything, getenv(3).
-fn variable(name: &CStr) -> Option<&'static [u8]> {
+/// The value of a variable, if it can be used; otherwise reports it, if that is wanted.
+fn usable<T>(value: Result<Option<T>, Unusable<'_>>, report: bool) -> Option<T> {
+    value.unwrap_or_else(|unusable| {
+        if report {
+            report_unusable(&unusable);
+        }
+        None
+    })
+}
+
+#[inline(never)]
+fn report_unusable(unusable: &Unusable<'_>) {
+    let mut line = Message::new();
+    line.unusable(unusable);
+    line.send();
+}
+
+/// The value of a variable of the environment, getenv(3).
+fn getenv(name: &CStr) -> Option<&'static [u8]> {
     // SAFETY: the name ends in NUL. It is load time, or the constructor of another library
     // runs: whoever changes the environment then while others run may crash without us as well.
     let text = unsafe { libc::getenv(name.as_ptr()) };
@@ -150,5 +135,5 @@ fn variable(name: &CStr) -> Option<&'static [u8]> {
         length += 1;
     }
     // SAFETY: as above; `length` bytes have been read.
-    options::given(unsafe { core::slice::from_raw_parts(text.cast(), length) })
+    Some(unsafe { core::slice::from_raw_parts(text.cast(), length) })
 }

@@ -2,7 +2,7 @@
 //!
 //! Compared are words: neither punctuation nor markup, Markdown here and mdoc(7) there.
 
-use options::{Mode, OPTIONS};
+use options::{Mode, OPTIONS, Unit};
 
 use crate::reported;
 
@@ -92,12 +92,10 @@ fn the_names_and_limits_are_those_that_the_library_accepts() {
             .iter()
             .find(|(head, _)| *head == names)
             .unwrap_or_else(|| panic!("{names} is not in the list"));
-        let (_, unit) = option.accepted.split_once(" (").expect("a unit");
-        let unit = match unit {
-            "seconds)" => " s",
-            "milliseconds)" => " ms",
-            "probes)" | "SYN retransmissions)" => "",
-            other => panic!("{other}: how does the page abbreviate it?"),
+        let unit = match option.unit {
+            Unit::Seconds => " s",
+            Unit::Milliseconds => " ms",
+            Unit::Probes | Unit::Retransmissions => "",
         };
         let range = format!("{}–{}{unit}: ", option.min, option.max);
         assert!(body.starts_with(&range), "{names}: {body:?} does not begin with {range:?}");

@@ -1,6 +1,7 @@
 //! Which sockets get the settings: TCP, and nothing else.
 
 use crate::support;
+use crate::support::namespace::ran_in_user_namespace;
 use crate::{SET, SETTINGS, default, last_line, preloaded, probe};
 
 #[test]
@@ -82,8 +83,11 @@ fn a_unix_socket_is_untouched_through_connect_and_accept() {
 }
 
 #[test]
-#[ignore = "needs root: raw sockets"]
+#[ignore = "needs user namespaces"]
 fn a_raw_socket_is_untouched_through_connect_even_one_for_the_tcp_protocol() {
+    if ran_in_user_namespace() {
+        return;
+    }
     for protocol in ["IPPROTO_TCP", "IPPROTO_UDP"] {
         for domain in ["AF_INET", "AF_INET6"] {
             let script = format!("socket {domain} SOCK_RAW {protocol} show connect show");

@@ -11,7 +11,8 @@
 //! A file runs a command if the command stands in it, outside of a comment, or if the file takes it
 //! from the document: `documented DOCUMENT 'BEGINNING'` (tests/support/documented.sh).
 
-use crate::{lost, mark, markdown, nothing_is_wrong};
+use crate::links::is_test;
+use crate::{markdown, nothing_is_wrong};
 
 /// What blocks may be. In the others than `sh` only what follows a prompt is typed.
 const LANGUAGES: [&str; 8] = ["console", "dockerfile", "ini", "json", "rust", "sh", "text", "yaml"];
@@ -34,6 +35,8 @@ fn blocks(text: &str) -> (Vec<Block>, Vec<String>) {
         let number = index + 1;
         match (language, line.trim_start().strip_prefix("```")) {
             (None, Some(opened)) => {
+                // Behind a comma rustdoc is told what to do with an example.
+                let opened = opened.split(',').next().unwrap_or_default();
                 language = Some(opened);
                 let mark = before.trim().to_owned();
                 blocks.push(Block { line: number, mark, ..Block::default() });
@@ -109,6 +112,20 @@ fn runs(text: &str, document: &str, command: &str) -> bool {
         ends(text[..from].chars().next_back()) && ends(text[from + command.len()..].chars().next())
     };
     text.match_indices(command).any(alone) || text.split("documented ").skip(1).any(taken)
+}
+
+/// The text of a mark that readers do not see, `<!-- WHAT: TEXT -->`.
+fn mark(line: &str) -> Option<(&str, &str)> {
+    line.trim().strip_prefix("<!-- ")?.strip_suffix(" -->")?.split_once(": ")
+}
+
+/// The files and tests that a reason names and that are not there.
+fn lost<'a>(reason: &'a str, read: &impl Fn(&str) -> Option<String>) -> Vec<&'a str> {
+    let is_lost = |word: &&str| match word.contains("::") {
+        true => !is_test(word),
+        false => word.contains('/') && read(word).is_none(),
+    };
+    reason.split([' ', ',', ';']).filter(is_lost).collect()
 }
 
 /// What is wrong with the commands of a document, a line each. `read` is the text of a file.

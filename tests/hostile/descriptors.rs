@@ -59,7 +59,7 @@ fn where_no_descriptor_is_left_calls_fail_as_usual() {
 }
 
 #[test]
-#[ignore = "needs root: chroot(2)"]
+#[ignore = "needs root: chroot(2), becomes another user"]
 fn a_program_in_an_empty_root_directory_is_served() {
     let root = scratch("empty");
     std::fs::create_dir(&root).expect("a directory");

@@ -4,7 +4,7 @@
 # connection, and drops the rest; it forgets idle connections; and it does not believe that a
 # connection exists which it has not seen begin.
 #
-# Root; Debian: iproute2 nftables procps. Remove them with remove_firewall.
+# Root, if only that of a user namespace; Debian: iproute2 nftables procps. Remove them with remove_firewall.
 
 connect_to_firewall() { # NAMESPACE FIREWALL NETWORK: .1 is the firewall's end
     ip -n "$1" link add eth0 type veth peer name "to-$3" netns "$2"

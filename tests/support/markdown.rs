@@ -62,49 +62,26 @@ pub fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// A table, its cells without the blanks around them.
-#[derive(Debug, Default)]
-pub struct Table {
-    /// The number of its first line.
-    pub line: usize,
-    /// The heading of the section, with its `#`.
-    pub section: String,
-    /// The line in front of it.
-    pub mark: String,
-    /// Who writes the region in which it stands.
-    pub written_by: Option<String>,
-    /// The heading, the line of dashes and the rows.
-    pub lines: Vec<Vec<String>>,
-}
+/// The heading of a section, with its `#`, and a table in it, its cells without the blanks around them:
+/// the heading, the line of dashes and the rows.
+type Table<'a> = (&'a str, Vec<Vec<String>>);
 
 /// The tables of a document.
-pub fn tables(text: &str) -> Vec<Table> {
+fn tables(text: &str) -> Vec<Table<'_>> {
     let mut tables: Vec<Table> = Vec::new();
-    let (mut section, mut written_by, mut before) = ("", None, (0, ""));
+    let (mut section, mut last) = ("", 0);
     for (number, line) in prose(text) {
         let line = line.trim();
         if let Some(row) = line.strip_prefix('|').and_then(|row| row.strip_suffix('|')) {
             let cells = row.split('|').map(|cell| cell.trim().to_owned()).collect();
-            // A block of code may be between.
-            let in_front = if before.0 + 1 == number { before.1 } else { "" };
             match tables.last_mut() {
-                Some(table) if in_front.starts_with('|') => table.lines.push(cells),
-                _ => tables.push(Table {
-                    line: number,
-                    section: section.into(),
-                    mark: in_front.into(),
-                    written_by: written_by.clone(),
-                    lines: vec![cells],
-                }),
+                Some((_, lines)) if last + 1 == number => lines.push(cells),
+                _ => tables.push((section, vec![cells])),
             }
-        } else if let Some(opened) = line.strip_prefix("<!-- Written by ") {
-            written_by = opened.strip_suffix(" from here -->").map(str::to_owned);
-        } else if line == "<!-- to here -->" {
-            written_by = None;
+            last = number;
         } else if line.starts_with('#') {
             section = line;
         }
-        before = (number, line);
     }
     tables
 }
@@ -112,10 +89,9 @@ pub fn tables(text: &str) -> Vec<Table> {
 /// The rows of the tables of a section whose first column has this heading.
 #[track_caller]
 pub fn rows(document: &str, section: &str, column: &str) -> Vec<Vec<String>> {
-    let tables = tables(&read(document).expect("the document"));
-    let is_wanted = |it: &Table| it.section == section && it.lines[0][0] == column;
-    let tables = tables.into_iter().filter(is_wanted);
-    let rows: Vec<_> = tables.flat_map(|table| table.lines.into_iter().skip(2)).collect();
+    let text = read(document).expect("the document");
+    let tables = tables(&text).into_iter().filter(|(at, it)| *at == section && it[0][0] == column);
+    let rows: Vec<_> = tables.flat_map(|(_, lines)| lines.into_iter().skip(2)).collect();
     assert!(!rows.is_empty(), "{document}: no table {column:?} below {section:?}");
     rows
 }

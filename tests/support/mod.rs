@@ -288,6 +288,24 @@ pub fn preloaded(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// Whether the tests run as root.
+pub fn is_root() -> bool {
+    // SAFETY: takes nothing, and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// Lets every process of its user look into the program. Where Yama's level is 1, as on Ubuntu, only
+/// its ancestors may. It lasts beyond execve(2), but children are asked themselves.
+pub fn allow_inspection(command: &mut Command) -> &mut Command {
+    let allow = || {
+        // SAFETY: takes numbers. Without Yama it fails, and nobody is refused.
+        unsafe { libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY, 0, 0, 0) };
+        Ok(())
+    };
+    // SAFETY: between fork and exec there is one system call.
+    unsafe { command.pre_exec(allow) }
+}
+
 /// Every variable that the library reads.
 pub const VARIABLES: [&str; 11] = [
     "KEEPALIVE",

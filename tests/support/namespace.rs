@@ -1,5 +1,5 @@
 //! Network namespaces that a test makes, runs programs in, and removes again with all that runs
-//! there. Needs root and ip(8) (Debian: iproute2).
+//! there. Needs root, if only that of a user namespace, and ip(8) (Debian: iproute2).
 
 use std::process::{Command, Stdio};
 use std::sync::Once;
@@ -10,6 +10,27 @@ use std::time::Duration;
 pub type Settings<'a> = Option<&'a [(&'a str, &'a str)]>;
 
 const PREFIX: &str = "keepalive-test-";
+
+/// Lets an ordinary user make namespaces: runs the calling test once more, as root of a user namespace
+/// with mounts and a network of its own, and returns true. For root it returns false: the test goes on.
+#[track_caller]
+#[must_use]
+pub fn ran_in_user_namespace() -> bool {
+    // ip(8) keeps its namespaces in /run.
+    const SCRIPT: &str = "mount -t tmpfs tmpfs /run && ip link set lo up && exec \"$0\" \"$@\"";
+
+    if super::is_root() {
+        return false;
+    }
+    let test = std::thread::current();
+    let mut again = Command::new("unshare");
+    again.args(["--user", "--map-root-user", "--mount", "--net", "sh", "-c", SCRIPT]);
+    again.arg(std::env::current_exe().expect("the suite"));
+    again.args(["--include-ignored", "--nocapture", "--exact", test.name().expect("the test")]);
+    let (stdout, _) = super::run(&mut again);
+    assert!(stdout.contains("test result: ok. 1 passed"), "{stdout}");
+    true
+}
 
 /// A network namespace of this test's own. Loopback is up; nothing leads out of it.
 pub struct Namespace {

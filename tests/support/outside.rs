@@ -1,6 +1,6 @@
 //! The values of another process's sockets, without its help: pidfd_getfd(2) duplicates them,
 //! and what getsockopt(2) says of a duplicate holds for the socket. (ss(8) shows the running
-//! timer, but neither `TCP_KEEPINTVL` nor `TCP_KEEPCNT`.) Needs root.
+//! timer, but neither `TCP_KEEPINTVL` nor `TCP_KEEPCNT`.) It needs the rights of a debugger: its user, or root.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

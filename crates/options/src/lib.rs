@@ -5,15 +5,16 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-#[cfg(test)]
-extern crate std;
-
-mod line;
+pub mod env;
+mod message;
 mod mode;
 mod option;
-mod variable;
+mod values;
 
-pub use line::{LINE_MAX, Line};
+pub use env::Unusable;
+pub use message::{LINE_MAX, Line};
 pub use mode::Mode;
-pub use option::{KEEPCNT, KEEPIDLE, KEEPINTVL, OPTIONS, RTO_MAX, SYNCNT, TcpOption, USER_TIMEOUT};
-pub use variable::given;
+pub use option::{
+    KEEPCNT, KEEPIDLE, KEEPINTVL, OPTIONS, RTO_MAX, SYNCNT, TcpOption, USER_TIMEOUT, Unit,
+};
+pub use values::{Settings, Values};

@@ -15,9 +15,6 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// What [`parse`](Self::parse) accepts.
-    pub const ACCEPTED: &str = "on, off, skip or force";
-
     /// The mode that `text` names, in upper or lower case.
     pub fn parse(text: &[u8]) -> Option<Self> {
         if is(text, "on") {

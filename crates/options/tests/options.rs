@@ -1,6 +1,10 @@
 //! Every name, range, edge and malformed value.
 
-use libkeepalive_options::{LINE_MAX, Line, Mode, OPTIONS, TcpOption, given};
+use std::ffi::CStr;
+
+use libkeepalive_options::{
+    LINE_MAX, Line, Mode, OPTIONS, Settings, TcpOption, Unit, Unusable, Values, env,
+};
 
 fn option(name: &str) -> &'static TcpOption {
     OPTIONS.iter().find(|option| option.name.to_str() == Ok(name)).expect("an option of that name")
@@ -27,22 +31,20 @@ impl Text {
 /// include/uapi/linux/tcp.h of Linux 6.15; the libc crate does not have it yet.
 const TCP_RTO_MAX_MS: libc::c_int = 44;
 
-/// A line for each option: the names are the kernel's and libkeepalive 0.3's, the number and the
-/// range the kernel's, and what is accepted is said with its range and unit.
+/// A line for each option: the names are the kernel's and libkeepalive 0.3's, the number, the range
+/// and the unit the kernel's.
 #[test]
 fn every_option_is_the_kernels() {
-    let rows: Vec<_> = OPTIONS
-        .iter()
-        .map(|o| (o.name, o.short_name, o.number, o.min, o.max, o.accepted))
-        .collect();
+    let rows: Vec<_> =
+        OPTIONS.iter().map(|o| (o.name, o.short_name, o.number, o.min, o.max, o.unit)).collect();
     #[rustfmt::skip]
     assert_eq!(rows, [
-        (c"TCP_KEEPCNT", Some(c"KEEPCNT"), libc::TCP_KEEPCNT, 1, 127, "a whole number from 1 to 127 (probes)"),
-        (c"TCP_KEEPIDLE", Some(c"KEEPIDLE"), libc::TCP_KEEPIDLE, 1, 32767, "a whole number from 1 to 32767 (seconds)"),
-        (c"TCP_KEEPINTVL", Some(c"KEEPINTVL"), libc::TCP_KEEPINTVL, 1, 32767, "a whole number from 1 to 32767 (seconds)"),
-        (c"TCP_USER_TIMEOUT", None, libc::TCP_USER_TIMEOUT, 0, 2147483647, "a whole number from 0 to 2147483647 (milliseconds)"),
-        (c"TCP_RTO_MAX_MS", None, TCP_RTO_MAX_MS, 1000, 120000, "a whole number from 1000 to 120000 (milliseconds)"),
-        (c"TCP_SYNCNT", None, libc::TCP_SYNCNT, 1, 127, "a whole number from 1 to 127 (SYN retransmissions)"),
+        (c"TCP_KEEPCNT", Some(c"KEEPCNT"), libc::TCP_KEEPCNT, 1, 127, Unit::Probes),
+        (c"TCP_KEEPIDLE", Some(c"KEEPIDLE"), libc::TCP_KEEPIDLE, 1, 32767, Unit::Seconds),
+        (c"TCP_KEEPINTVL", Some(c"KEEPINTVL"), libc::TCP_KEEPINTVL, 1, 32767, Unit::Seconds),
+        (c"TCP_USER_TIMEOUT", None, libc::TCP_USER_TIMEOUT, 0, 2147483647, Unit::Milliseconds),
+        (c"TCP_RTO_MAX_MS", None, TCP_RTO_MAX_MS, 1000, 120000, Unit::Milliseconds),
+        (c"TCP_SYNCNT", None, libc::TCP_SYNCNT, 1, 127, Unit::Retransmissions),
     ]);
 }
 
@@ -106,17 +108,104 @@ fn nothing_but_digits_is_a_number() {
     }
 }
 
+/// The variables of an environment, as getenv(3) finds them.
+type Variables<'text> = &'text [(&'text str, &'text str)];
+
+fn getenv<'text>(variables: Variables<'text>) -> impl Fn(&'static CStr) -> Option<&'text [u8]> {
+    |name| {
+        let mut found = variables.iter().filter(move |(it, _)| name.to_str() == Ok(it));
+        found.next().map(|(_, value)| value.as_bytes())
+    }
+}
+
+/// What the variables say about the idle time.
+fn idle<'text>(variables: Variables<'text>) -> Result<Option<u32>, Unusable<'text>> {
+    env::value(option("TCP_KEEPIDLE"), getenv(variables))
+}
+
+/// The report that a value cannot be used.
+fn report<T>(result: Result<Option<T>, Unusable<'_>>) -> Option<String> {
+    result.err().map(|unusable| Text::of(|line| line.unusable(&unusable)))
+}
+
 #[test]
 fn an_empty_variable_says_nothing_and_blanks_around_a_value_do_not_count() {
     for nothing in ["", " ", "\t", "\r\n", " \t\r\n "] {
-        assert_eq!(given(nothing.as_bytes()), None, "{nothing:?}");
+        assert!(matches!(idle(&[("KEEPIDLE", nothing)]), Ok(None)), "{nothing:?}");
+        assert!(matches!(env::mode(getenv(&[("KEEPALIVE", nothing)])), Ok(None)));
+        assert!(matches!(env::debug(getenv(&[("KEEPALIVE_DEBUG", nothing)])), Ok(None)));
     }
     for text in ["60", " 60", "60 ", "60\r", "60\n", "\t60\r\n", " \t\r\n60\n\r\t "] {
-        assert_eq!(given(text.as_bytes()), Some(&b"60"[..]), "{text:?}");
+        assert!(matches!(idle(&[("KEEPIDLE", text)]), Ok(Some(60))), "{text:?}");
     }
     for text in ["6 0", "\x0b60\x0c", "\u{a0}60", "60\\n"] {
-        assert_eq!(given(text.as_bytes()), Some(text.as_bytes()), "{text:?}");
+        let variables = [("KEEPIDLE", text)];
+        assert_eq!(idle(&variables).expect_err(text).value, text.as_bytes());
     }
+}
+
+#[test]
+fn the_short_name_wins_unless_it_says_nothing() {
+    let both = |short, long| [("KEEPIDLE", short), ("TCP_KEEPIDLE", long)];
+    assert!(matches!(idle(&both("60", "90")), Ok(Some(60))));
+    assert!(matches!(idle(&both(" ", "90")), Ok(Some(90))));
+    assert!(matches!(idle(&both("60", "bad")), Ok(Some(60))));
+    let bad = both("bad", "90");
+    let unusable = idle(&bad).expect_err("the default stays");
+    let (name, value) = (c"KEEPIDLE", &b"bad"[..]);
+    assert_eq!((unusable.variable, unusable.value), (name, value));
+    assert_eq!(env::source(option("TCP_KEEPIDLE"), getenv(&bad)), Some((name, value)));
+    assert_eq!(env::source(option("TCP_KEEPIDLE"), getenv(&[])), None);
+}
+
+#[test]
+fn every_option_has_its_variables() {
+    for option in OPTIONS {
+        for name in option.short_name.into_iter().chain([option.name]) {
+            let max = option.max.to_string();
+            let variables = [(name.to_str().expect("ASCII"), &*max)];
+            let settings = env::settings(getenv(&variables));
+            let expected = Values::new(|it| (it.name == option.name).then_some(it.max));
+            assert_eq!(settings, Settings { values: expected, mode: Mode::On });
+        }
+    }
+}
+
+#[test]
+fn the_settings_are_what_can_be_used_and_nothing_at_all_if_off() {
+    let settings = |mode| {
+        env::settings(getenv(&[("KEEPALIVE", mode), ("KEEPIDLE", "60"), ("TCP_SYNCNT", "5s")]))
+    };
+    let values = Values { idle: Some(60), ..Values::default() };
+    assert_eq!(settings(" FORCE"), Settings { values, mode: Mode::Force });
+    assert_eq!(settings("yes"), Settings { values, mode: Mode::On });
+    assert_eq!(settings("off"), Settings { values: Values::default(), mode: Mode::Off });
+}
+
+#[test]
+fn a_switch_is_1_or_0() {
+    assert!(matches!(env::debug(getenv(&[("KEEPALIVE_DEBUG", "1 ")])), Ok(Some(true))));
+    assert!(matches!(env::debug(getenv(&[("KEEPALIVE_DEBUG", "0")])), Ok(Some(false))));
+    for text in ["2", "on", "11", "01"] {
+        assert!(env::debug(getenv(&[("KEEPALIVE_DEBUG", text)])).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn each_value_belongs_to_its_option() {
+    let numbers = Values::new(|option| option.number);
+    assert_eq!(Values::try_new(|option| Ok::<_, ()>(option.number)), Ok(numbers));
+    assert_eq!(Values::try_new(|option| Err::<(), _>(option.name)), Err(c"TCP_KEEPCNT"));
+    assert!(numbers.iter().all(|(option, number)| option.number == number));
+    assert!(numbers.iter().map(|(option, _)| option.name).eq(OPTIONS.iter().map(|it| it.name)));
+    assert!(numbers.zip(numbers).map(|_, (one, other)| one == other).iter().all(|(_, is)| is));
+    assert!(OPTIONS.iter().all(|option| numbers.get(option) == Some(option.number)));
+    let Values { count, idle, interval, user_timeout, rto_max, syn_count } = numbers;
+    assert_eq!(
+        [count, idle, interval, user_timeout],
+        [libc::TCP_KEEPCNT, libc::TCP_KEEPIDLE, libc::TCP_KEEPINTVL, libc::TCP_USER_TIMEOUT]
+    );
+    assert_eq!([rto_max, syn_count], [TCP_RTO_MAX_MS, libc::TCP_SYNCNT]);
 }
 
 #[test]
@@ -128,7 +217,6 @@ fn modes_are_named_in_any_case() {
         for text in [name, &name.to_uppercase(), &capitalised] {
             assert_eq!(Mode::parse(text.as_bytes()), Some(mode));
         }
-        assert!(Mode::ACCEPTED.contains(name));
     }
 }
 
@@ -164,20 +252,36 @@ fn a_foreign_value_is_cut_behind_40_bytes() {
 
 #[test]
 fn a_value_that_cannot_be_used_is_reported_with_what_is_accepted_and_what_happens_instead() {
-    let option = option("TCP_KEEPCNT");
-    assert_eq!(
-        Text::of(|line| line.unusable(c"KEEPCNT", b"0", option.accepted, "nothing happens")),
-        "libkeepalive: KEEPCNT=0: not a whole number from 1 to 127 (probes); nothing happens"
-    );
+    let reports = [
+        report(env::mode(getenv(&[("KEEPALIVE", "yes")]))),
+        report(env::debug(getenv(&[("KEEPALIVE_DEBUG", "yes")]))),
+    ];
+    #[rustfmt::skip]
+    assert_eq!(reports, [
+        Some("libkeepalive: KEEPALIVE=yes: not on, off, skip or force; on applies".into()),
+        Some("libkeepalive: KEEPALIVE_DEBUG=yes: not 1 or 0; sockets are not reported".into()),
+    ]);
+    let reports: Vec<_> = OPTIONS
+        .iter()
+        .filter_map(|it| report(env::value(it, |_| Some(b"x"))))
+        .map(|report| report.replace("libkeepalive: ", ""))
+        .collect();
+    #[rustfmt::skip]
+    assert_eq!(reports, [
+        "KEEPCNT=x: not a whole number from 1 to 127 (probes); the system default stays",
+        "KEEPIDLE=x: not a whole number from 1 to 32767 (seconds); the system default stays",
+        "KEEPINTVL=x: not a whole number from 1 to 32767 (seconds); the system default stays",
+        "TCP_USER_TIMEOUT=x: not a whole number from 0 to 2147483647 (milliseconds); the system default stays",
+        "TCP_RTO_MAX_MS=x: not a whole number from 1000 to 120000 (milliseconds); the system default stays",
+        "TCP_SYNCNT=x: not a whole number from 1 to 127 (SYN retransmissions); the system default stays",
+    ]);
 }
 
 #[test]
 fn the_longest_lines_have_room() {
     let value = [0xff; 1000];
     for option in OPTIONS {
-        let report = Text::of(|line| {
-            line.unusable(option.name, &value, option.accepted, "the system default stays");
-        });
+        let report = report(env::value(option, |_| Some(&value))).expect("unusable");
         assert!(report.len() < LINE_MAX, "{}", report.len());
     }
     let debug = Text::of(|line| {

@@ -7,7 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ffi::c_int;
 
-use libkeepalive_options::{LINE_MAX, Line, Mode, OPTIONS, given};
+use libkeepalive_options::{LINE_MAX, Line, Mode, OPTIONS, USER_TIMEOUT, env};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -140,7 +140,8 @@ proptest! {
         let is_blank = |byte: &u8| b" \t\r\n".contains(byte);
         let first = whole.iter().position(|byte| !is_blank(byte));
         let last = whole.iter().rposition(|byte| !is_blank(byte));
-        prop_assert_eq!(given(&whole), first.zip(last).map(|(first, last)| &whole[first..=last]));
+        let said = env::source(&USER_TIMEOUT, |_| Some(&whole)).map(|(_, value)| value);
+        prop_assert_eq!(said, first.zip(last).map(|(first, last)| &whole[first..=last]));
     }
 
     #[test]
@@ -184,15 +185,16 @@ proptest! {
         which in 0..OPTIONS.len(),
     ) {
         let option = &OPTIONS[which];
-        let instead = "the system default stays";
-        let line = Fixed::of(|line| line.unusable(option.name, &value, option.accepted, instead));
+        let Err(unusable) = env::value(option, |_| Some(&value)) else { return Ok(()) };
+        let (value, name) = (unusable.value, unusable.variable);
+        let line = Fixed::of(|line| line.unusable(&unusable));
         prop_assert!(line.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{:?}", line);
         prop_assert!(line.len() < LINE_MAX);
 
-        let name = option.name.to_str().expect("ASCII");
-        let shown = line
-            .strip_prefix(&format!("libkeepalive: {name}="))
-            .and_then(|rest| rest.strip_suffix(&format!(": not {}; {instead}", option.accepted)));
+        let before = format!("libkeepalive: {}=", name.to_str().expect("ASCII"));
+        let (range, unit) = (format!("{} to {}", option.min, option.max), option.unit.name());
+        let after = format!(": not a whole number from {range} ({unit}); the system default stays");
+        let shown = line.strip_prefix(&before).and_then(|rest| rest.strip_suffix(&after));
         prop_assert!(shown.is_some(), "{:?}", line);
         let shown = shown.unwrap_or_default();
         let (shown, all) = match shown.strip_suffix("...") {

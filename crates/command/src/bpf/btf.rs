@@ -1,6 +1,23 @@
 //! Where the kernel's structures have their members: /sys/kernel/btf/vmlinux
 //! (Documentation/bpf/btf.rst). Whatever the bytes are, reading them ends, with an error at worst.
 
+/// Why the kernel's BTF cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BtfError {
+    #[error("it is too short")]
+    TooShort,
+    #[error("it is not BTF of this byte order, or of a newer version")]
+    UnknownFormat,
+    #[error("its last type is cut off")]
+    CutOff,
+    #[error("it has an unknown kind of type")]
+    UnknownKind,
+    #[error("struct {structure} has no member {path}")]
+    NoMember { structure: &'static str, path: &'static str },
+    #[error("there is no {0}")]
+    NoEnumerator(&'static str),
+}
+
 /// A type: its first three words, and where what follows them begins.
 #[derive(Clone, Copy)]
 struct Type {
@@ -62,24 +79,23 @@ pub struct Member {
 
 impl<'a> Btf<'a> {
     /// Reads the headers of all types.
-    pub fn read(bytes: &'a [u8]) -> Result<Self, &'static str> {
-        let header = |offset| word(bytes, offset).ok_or("it is too short");
+    pub fn read(bytes: &'a [u8]) -> Result<Self, BtfError> {
+        let header = |offset| word(bytes, offset).ok_or(BtfError::TooShort);
         if header(0)? & 0x00ff_ffff != 0x0001_eb9f {
-            return Err("it is no BTF of this byte order, or of a newer version");
+            return Err(BtfError::UnknownFormat);
         }
         let section = |offset: u32, length: u32| {
             let begin = (header(4)? as usize).checked_add(offset as usize);
             let end = begin.and_then(|begin| begin.checked_add(length as usize));
             let range = begin.zip(end).map(|(begin, end)| begin..end);
-            range.and_then(|range| bytes.get(range)).ok_or("it is too short")
+            range.and_then(|range| bytes.get(range)).ok_or(BtfError::TooShort)
         };
         let strings = section(header(16)?, header(20)?)?;
         let bytes = section(header(8)?, header(12)?)?;
         let mut types = vec![Type { name: 0, info: 0, size_or_type: 0, rest: 0 }];
         let mut at = 0;
         while at < bytes.len() {
-            let field =
-                |index: usize| word(bytes, at + 4 * index).ok_or("its last type is cut off");
+            let field = |index: usize| word(bytes, at + 4 * index).ok_or(BtfError::CutOff);
             let rest = at + 12;
             let found = Type { name: field(0)?, info: field(1)?, size_or_type: field(2)?, rest };
             let entries = found.length();
@@ -90,12 +106,12 @@ impl<'a> Btf<'a> {
                     kind::STRUCT | kind::UNION | kind::DATASEC | kind::ENUM64 => MEMBER * entries,
                     kind::ENUM | kind::FUNC_PROTO => ENUMERATOR * entries,
                     1..=kind::LAST => 0,
-                    _ => return Err("it has a kind of type that is not known"),
+                    _ => return Err(BtfError::UnknownKind),
                 };
             types.push(found);
         }
         if at > bytes.len() {
-            return Err("its last type is cut off");
+            return Err(BtfError::CutOff);
         }
         Ok(Self { bytes, strings, types })
     }

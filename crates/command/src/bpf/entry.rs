@@ -25,9 +25,8 @@ pub struct Entry {
     refused: u64,
 }
 
-impl Entry {
-    /// Of this cover.
-    pub fn of(cover: &Cover) -> Self {
+impl From<&Cover> for Entry {
+    fn from(cover: &Cover) -> Self {
         let Values { count, idle, interval, user_timeout, rto_max, syn_count } =
             cover.settings.values;
         let Counters { opened, accepted, left_alone, replaced, failed } = cover.counters;

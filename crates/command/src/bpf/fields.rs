@@ -1,7 +1,7 @@
 //! Where the kernel keeps what a program has set on a TCP socket.
 
 use super::assembler::Size;
-use super::btf::{Btf, Member};
+use super::btf::{Btf, BtfError, Member};
 use crate::values::Values;
 
 /// The members of `struct tcp_sock` that tell what a program has chosen. All of them are 0 unless
@@ -35,18 +35,18 @@ pub struct Field {
 }
 
 impl Fields {
-    /// From the kernel's BTF. An error names what is not there.
-    pub fn find(btf: &Btf) -> Result<Self, String> {
-        let field = |structure: &str, path: &str| {
-            let found = btf.member(structure, path).and_then(Field::of);
-            found.ok_or(format!("struct {structure} has no member {path}"))
+    /// From the kernel's BTF.
+    pub fn find(btf: &Btf) -> Result<Self, BtfError> {
+        let field = |structure, path| {
+            let found = btf.member(structure, path).and_then(Field::new);
+            found.ok_or(BtfError::NoMember { structure, path })
         };
-        let tcp = |path: &str| field("tcp_sock", path);
+        let tcp = |path| field("tcp_sock", path);
         let flag = btf.enumerator("SOCK_KEEPOPEN").filter(|flag| *flag < i32::BITS - 1);
         let network = tcp("inet_conn.icsk_inet.sk.__sk_common.skc_net.net");
         Ok(Self {
             flags: tcp("inet_conn.icsk_inet.sk.__sk_common.skc_flags")?,
-            keepalive: flag.ok_or("there is no SOCK_KEEPOPEN")?,
+            keepalive: flag.ok_or(BtfError::NoEnumerator("SOCK_KEEPOPEN"))?,
             values: Values {
                 count: Some(tcp("keepalive_probes")?),
                 idle: Some(tcp("keepalive_time")?),
@@ -65,7 +65,7 @@ impl Fields {
 
 impl Field {
     /// None for what one instruction cannot load.
-    fn of(Member { offset, size }: Member) -> Option<Self> {
+    fn new(Member { offset, size }: Member) -> Option<Self> {
         let size = match size {
             1 => Size::Byte,
             2 => Size::Half,
@@ -96,6 +96,7 @@ mod tests {
     fn what_is_not_there_is_named() {
         let empty = [0x0001_eb9f_u32, 24, 0, 0, 0, 0].map(u32::to_ne_bytes).concat();
         let error = Fields::find(&Btf::read(&empty).expect("BTF")).expect_err("nothing is there");
+        let error = error.to_string();
         assert!(error.contains("tcp_sock") || error.contains("SOCK_KEEPOPEN"), "{error}");
     }
 }

@@ -13,7 +13,7 @@ use super::fields::Fields;
 use super::programs::Plan;
 use super::record::{Counters, Record};
 use super::syscall::{Kind, Map, Program};
-use super::{BTF, Refusal, kinds_of};
+use super::{BTF, Error, kinds};
 use crate::settings::Settings;
 
 /// What a new cover needs of the kernel, found once.
@@ -31,7 +31,7 @@ pub struct NewCover {
 
 impl Maker {
     /// For covers with these settings, which last as long as their cgroup, or as this process.
-    pub fn new(settings: Settings, is_foreground: bool) -> Result<Self, Refusal> {
+    pub fn new(settings: Settings, is_foreground: bool) -> Result<Self, Error> {
         // Before Linux 5.11 programs and maps count as locked memory. Where it is not allowed, the
         // kernel says so then.
         let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
@@ -39,31 +39,31 @@ impl Maker {
             // The operator has the last word, whatever the program chose.
             Mode::Force => None,
             _ => {
-                let bytes = std::fs::read(BTF).map_err(Refusal::NoBtf)?;
-                let found = Btf::read(&bytes).map_err(String::from);
-                Some(found.and_then(|btf| Fields::find(&btf)).map_err(Refusal::StrangeBtf)?)
+                let bytes = std::fs::read(BTF).map_err(Error::NoBtf)?;
+                let found = Btf::read(&bytes).and_then(|btf| Fields::find(&btf));
+                Some(found.map_err(Error::UnusableBtf)?)
             }
         };
-        let hz = jiffies().map_err(|error| Refusal::Other("clock_getres(2)", error))?;
+        let hz = jiffies().map_err(|error| Error::Other("clock_getres(2)", error))?;
         let foreground = is_foreground.then(std::process::id);
         Ok(Self { settings, foreground, fields, hz })
     }
 
     /// Gives the programs to the kernel, which checks them.
-    pub fn load(&self) -> Result<NewCover, Refusal> {
+    pub fn load(&self) -> Result<NewCover, Error> {
         let record = Record {
             settings: self.settings,
             foreground: self.foreground,
             counters: Counters::default(),
         };
-        let map = Map::new(&record.words()).map_err(Refusal::of_map)?;
+        let map = Map::new(&record.encode()).map_err(Error::creating_map)?;
         let plan = Plan {
             settings: &self.settings,
             fields: self.fields.as_ref(),
             hz: self.hz,
             map: map.0.as_raw_fd(),
         };
-        let programs = kinds_of(self.settings.mode).iter().map(|&kind| {
+        let programs = kinds(self.settings.mode).iter().map(|&kind| {
             let code = match kind {
                 Kind::SockOps => plan.sock_ops(),
                 Kind::Setsockopt => plan.setsockopt(rustix::param::page_size() as i32),
@@ -72,8 +72,8 @@ impl Maker {
                 // Once more, for the verifier's reason.
                 let mut log = vec![0; 1 << 20];
                 match Program::load(kind, &code, &mut log) {
-                    Err(_) => Refusal::of_program(error, &log),
-                    Ok(_) => Refusal::of_program(error, &[]),
+                    Err(_) => Error::loading_program(error, &log),
+                    Ok(_) => Error::loading_program(error, &[]),
                 }
             })?;
             Ok((kind, program))
@@ -119,8 +119,8 @@ mod tests {
         });
         let fields = FIELDS.filter(|_| settings.mode != Mode::Force);
         let maker = Maker { settings, foreground: None, fields, hz: 250 };
-        if let Err(refusal) = maker.load() {
-            panic!("{settings:?}: {refusal}");
+        if let Err(error) = maker.load() {
+            panic!("{settings:?}: {error}");
         }
     }
 

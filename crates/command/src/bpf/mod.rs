@@ -7,30 +7,29 @@ mod assembler;
 mod btf;
 mod cgroup;
 mod entry;
+mod error;
 mod fields;
 mod maker;
 mod programs;
 mod record;
-mod refusal;
 mod syscall;
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use options::Mode;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
-pub use cgroup::{Cgroup, Links};
+pub use cgroup::{Cgroup, Links, PATIENCE};
 pub use entry::Entry;
+pub use error::{Error, check_rights};
 pub use maker::Maker;
 pub use record::Counters;
-pub use refusal::{Refusal, check_rights};
 
 use crate::settings::Settings;
-use crate::text::{printable, report_error};
 use record::Record;
 use syscall::{Kind, Map, Program};
 
@@ -39,12 +38,6 @@ const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// Tells a cgroup of version 2 from one of version 1 (statfs(2), include/uapi/linux/magic.h).
 const CGROUP2_SUPER_MAGIC: rustix::fs::FsWord = 0x6367_7270;
-
-/// How long another call may keep its lock on a cgroup, which takes milliseconds. Every user who may
-/// read the directory may lock it, and none shall keep root from covering.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// The pause between two attempts.
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// A cover that is there.
 pub struct Cover {
@@ -58,10 +51,20 @@ pub struct Cover {
     pub counters: Counters,
     /// How long it has been there.
     pub age: Duration,
-    /// Whether it has all of its programs, and no others. It does not if a call was killed in the
-    /// midst of its work, until the next call.
-    pub is_whole: bool,
+    /// Whether it has all of its programs, and no others.
+    pub state: CoverState,
     programs: Vec<(Kind, Program)>,
+}
+
+/// Whether a cover has all of its programs, and no others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CoverState {
+    /// It has.
+    Whole,
+    /// A call was interrupted, until the next call.
+    Partial,
+    /// It has not, but another process holds the lock: most likely a call that changes it.
+    Changing,
 }
 
 impl Cover {
@@ -85,15 +88,21 @@ pub fn covers(cgroup: &Path) -> io::Result<Vec<Cover>> {
     Ok(covers)
 }
 
-/// The cover on a cgroup itself.
+/// The cover on a cgroup itself. It waits for nobody.
 pub fn cover_on(cgroup: &Path) -> io::Result<Option<Cover>> {
     let look = || -> io::Result<Option<Cover>> {
         let Some(directory) = Directory::open(cgroup)? else { return Ok(None) };
         match directory.cover()? {
-            // A call may be in the midst of its work.
-            Some(cover) if !cover.is_whole => {
-                directory.lock()?;
-                directory.cover()
+            Some(cover) if cover.state == CoverState::Partial => {
+                // A call may be in the midst of its work, or has ended it by now.
+                let has_lock = directory.try_lock()?;
+                let mut cover = directory.cover()?;
+                if let Some(Cover { state: state @ CoverState::Partial, .. }) = &mut cover
+                    && !has_lock
+                {
+                    *state = CoverState::Changing;
+                }
+                Ok(cover)
             }
             cover => Ok(cover),
         }
@@ -122,21 +131,14 @@ impl Directory {
         Ok(is_cgroup.then(|| Self { path: path.to_owned(), file }))
     }
 
-    /// Waits until no other call of this command changes the cgroup, for as long as it is open.
-    fn lock(&self) -> io::Result<()> {
-        let until = Instant::now() + PATIENCE;
+    /// Locks the cgroup against other calls of this command for as long as it is open; whether that
+    /// was possible.
+    fn try_lock(&self) -> io::Result<bool> {
         loop {
             match flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(true),
+                Err(Errno::WOULDBLOCK) => return Ok(false),
                 Err(Errno::INTR) => {}
-                Err(Errno::WOULDBLOCK) if Instant::now() < until => std::thread::sleep(PAUSE),
-                Err(Errno::WOULDBLOCK) => {
-                    report_error(format!(
-                        "{}: somebody keeps it locked (flock(2)): not waited for any longer",
-                        printable(&self.path.to_string_lossy())
-                    ));
-                    return Ok(());
-                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -148,36 +150,38 @@ impl Directory {
         let mut maps = Vec::new();
         for kind in Kind::ALL {
             for id in syscall::query(self.file.as_fd(), kind)?.programs {
-                let Some(ours) = Ours::of(id)? else { continue };
+                let Some(own) = OwnProgram::open(id)? else { continue };
                 let cover = found.get_or_insert_with(|| Cover {
                     cgroup: self.path.clone(),
-                    settings: ours.record.settings,
-                    foreground: ours.record.foreground,
-                    counters: ours.record.counters,
-                    age: since(ours.loaded),
-                    is_whole: false,
+                    settings: own.record.settings,
+                    foreground: own.record.foreground,
+                    counters: own.record.counters,
+                    age: since(own.loaded),
+                    state: CoverState::Partial,
                     programs: Vec::new(),
                 });
-                cover.programs.push((kind, ours.program));
-                maps.push(ours.map);
+                cover.programs.push((kind, own.program));
+                maps.push(own.map);
             }
         }
         if let Some(cover) = &mut found {
             let kinds = cover.programs.iter().map(|(kind, _)| *kind);
-            cover.is_whole = kinds.eq(kinds_of(cover.settings.mode).iter().copied())
-                && maps.iter().all(|map| *map == maps[0]);
+            let has_all = kinds.eq(self::kinds(cover.settings.mode).iter().copied());
+            if has_all && maps.iter().all(|map| *map == maps[0]) {
+                cover.state = CoverState::Whole;
+            }
         }
         Ok(found)
     }
 }
 
 /// The programs that a cover has.
-fn kinds_of(mode: Mode) -> &'static [Kind] {
+fn kinds(mode: Mode) -> &'static [Kind] {
     if mode == Mode::Force { &Kind::ALL } else { &[Kind::SockOps] }
 }
 
 /// A program of a cover.
-struct Ours {
+struct OwnProgram {
     program: Program,
     /// When it was loaded.
     loaded: u64,
@@ -186,16 +190,16 @@ struct Ours {
     record: Record,
 }
 
-impl Ours {
+impl OwnProgram {
     /// The program with this number; None if it is somebody else's, or gone.
-    fn of(id: u32) -> io::Result<Option<Self>> {
+    fn open(id: u32) -> io::Result<Option<Self>> {
         let look = || -> io::Result<Option<Self>> {
-            let program = Program::of(id)?;
+            let program = Program::open(id)?;
             let info = program.info()?;
             let Some(map) = info.map.filter(|_| info.name == syscall::NAME) else {
                 return Ok(None);
             };
-            let record = Map::of(map)?.words()?.and_then(|words| Record::of(&words));
+            let record = Map::open(map)?.read()?.and_then(|raw| Record::decode(&raw));
             Ok(record.map(|record| Self { program, loaded: info.loaded, map, record }))
         };
         match look() {

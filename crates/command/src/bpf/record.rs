@@ -7,8 +7,8 @@ use crate::values::Values;
 
 /// How many numbers of 64 bits it has.
 pub const LENGTH: usize = 14;
-/// The bytes that the programs see.
-pub type Words = [u64; LENGTH];
+/// A record as the map has it and the programs see it.
+pub type RawRecord = [u64; LENGTH];
 
 /// Tells it from the map of somebody else's.
 const MAGIC: u64 = u64::from_le_bytes(*b"keepali1");
@@ -48,8 +48,8 @@ pub enum Counter {
 }
 
 impl Record {
-    /// For the map.
-    pub fn words(&self) -> Words {
+    /// As the map has it.
+    pub fn encode(&self) -> RawRecord {
         let Counters { opened, accepted, left_alone, replaced, failed } = self.counters;
         let Values { count, idle, interval, user_timeout, rto_max, syn_count } =
             self.settings.values.map(|_, value| value.map_or(0, |value| u64::from(value) + 1));
@@ -71,11 +71,11 @@ impl Record {
         ]
     }
 
-    /// From the map; None if it is none of ours.
-    pub fn of(words: &Words) -> Option<Self> {
+    /// From the map; None if it is not a cover's.
+    pub fn decode(raw: &RawRecord) -> Option<Self> {
         let [magic, mode, count, idle, interval, user_timeout, rto_max, syn_count, process, ..] =
-            *words;
-        let [.., opened, accepted, left_alone, replaced, failed] = *words;
+            *raw;
+        let [.., opened, accepted, left_alone, replaced, failed] = *raw;
         let mode = [Mode::On, Mode::Skip, Mode::Force].into_iter().find(|it| *it as u64 == mode)?;
         let values = Values { count, idle, interval, user_timeout, rto_max, syn_count };
         let value = |value: u64| u32::try_from(value.checked_sub(1)?).ok();
@@ -101,9 +101,9 @@ mod tests {
                 foreground: Some(7),
                 counters: Counters::default(),
             };
-            assert_eq!(Record::of(&record.words()), Some(record));
+            assert_eq!(Record::decode(&record.encode()), Some(record));
             record.foreground = None;
-            let mut words = record.words();
+            let mut raw = record.encode();
             for (place, number) in [
                 (Counter::Opened, 1),
                 (Counter::Accepted, 2),
@@ -111,13 +111,13 @@ mod tests {
                 (Counter::Replaced, 4),
                 (Counter::Failed, 5),
             ] {
-                words[place as usize / 8] = number;
+                raw[place as usize / 8] = number;
             }
             record.counters =
                 Counters { opened: 1, accepted: 2, left_alone: 3, replaced: 4, failed: 5 };
-            assert_eq!(Record::of(&words), Some(record));
+            assert_eq!(Record::decode(&raw), Some(record));
         }
-        assert_eq!(Record::of(&[0; LENGTH]), None);
-        assert_eq!(Record::of(&[u64::MAX; LENGTH]), None);
+        assert_eq!(Record::decode(&[0; LENGTH]), None);
+        assert_eq!(Record::decode(&[u64::MAX; LENGTH]), None);
     }
 }

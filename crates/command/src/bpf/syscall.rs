@@ -5,10 +5,10 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::assembler::Instruction;
-use super::record::{LENGTH, Words};
+use super::record::{LENGTH, RawRecord};
 
 /// Commands (include/uapi/linux/bpf.h, `enum bpf_cmd`).
-mod command {
+mod number {
     pub const MAP_CREATE: i32 = 0;
     pub const MAP_LOOKUP_ELEM: i32 = 1;
     pub const MAP_UPDATE_ELEM: i32 = 2;
@@ -66,50 +66,74 @@ impl Kind {
     }
 }
 
-/// The arguments of a command: a part of `union bpf_attr`.
+/// A command with its arguments, a part of `union bpf_attr`. Each is a type, so that no command gets
+/// the arguments of another.
 ///
 /// # Safety
 ///
-/// Integers only, without padding, in the order of the kernel's. An address among them must be that
-/// of as much memory as the command reads or writes, during [`bpf`].
-unsafe trait Arguments {}
+/// Integers only, without padding, in the order in which the kernel has those of `NUMBER`. An address
+/// among them must be that of as much memory as the command reads or writes, during [`bpf`].
+unsafe trait Command {
+    const NUMBER: i32;
+}
 
-/// A command; its result is not negative.
-fn bpf<T: Arguments>(command: i32, arguments: &mut T) -> io::Result<i32> {
-    // SAFETY: the kernel reads and writes `arguments`, and what they point to.
+/// A command that returns a new descriptor.
+///
+/// # Safety
+///
+/// It must.
+unsafe trait Opens: Command {}
+
+/// Carries out a command; its result is not negative.
+fn bpf<T: Command>(command: &mut T) -> io::Result<i32> {
+    // SAFETY: the kernel reads and writes `command`, and what it points to.
     let result =
-        unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *arguments, size_of::<T>()) };
+        unsafe { libc::syscall(libc::SYS_bpf, T::NUMBER, &raw mut *command, size_of::<T>()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as i32) }
 }
 
-/// A command that returns a new descriptor (which has FD_CLOEXEC).
-fn bpf_descriptor<T: Arguments>(command: i32, arguments: &mut T) -> io::Result<OwnedFd> {
-    // SAFETY: nobody else has it.
-    bpf(command, arguments).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+/// Carries out a command that opens something (with FD_CLOEXEC).
+fn open<T: Opens>(mut command: T) -> io::Result<OwnedFd> {
+    // SAFETY: `Opens`: a new descriptor, which nobody else has.
+    bpf(&mut command).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// The descriptor of an object, which has a number.
-fn by_id(command: i32, id: u32) -> io::Result<OwnedFd> {
-    #[repr(C)]
-    struct ById {
-        id: u32,
-        next_id: u32,
-        open_flags: u32,
+/// Opens the object with this number.
+#[repr(C)]
+struct OpenById<const NUMBER: i32> {
+    id: u32,
+    next_id: u32,
+    open_flags: u32,
+}
+// SAFETY: integers, no address.
+unsafe impl Command for OpenById<{ number::MAP_GET_FD_BY_ID }> {
+    const NUMBER: i32 = number::MAP_GET_FD_BY_ID;
+}
+// SAFETY: integers, no address.
+unsafe impl Command for OpenById<{ number::PROG_GET_FD_BY_ID }> {
+    const NUMBER: i32 = number::PROG_GET_FD_BY_ID;
+}
+// SAFETY: bpf(2).
+unsafe impl Opens for OpenById<{ number::MAP_GET_FD_BY_ID }> {}
+// SAFETY: bpf(2).
+unsafe impl Opens for OpenById<{ number::PROG_GET_FD_BY_ID }> {}
+
+impl<const NUMBER: i32> OpenById<NUMBER> {
+    fn new(id: u32) -> Self {
+        Self { id, next_id: 0, open_flags: 0 }
     }
-    // SAFETY: integers, no address.
-    unsafe impl Arguments for ById {}
-    bpf_descriptor(command, &mut ById { id, next_id: 0, open_flags: 0 })
 }
 
-fn number(fd: impl AsFd) -> u32 {
+fn raw(fd: impl AsFd) -> u32 {
     fd.as_fd().as_raw_fd() as u32
 }
 
 /// An array map with one value: the record of a cover.
 pub struct Map(pub OwnedFd);
 
+/// Reads or writes a value.
 #[repr(C)]
-struct Element {
+struct Element<const NUMBER: i32> {
     map_fd: u32,
     padding: u32,
     key: u64,
@@ -117,11 +141,17 @@ struct Element {
     flags: u64,
 }
 // SAFETY: integers; the methods of `Map` say what the addresses are.
-unsafe impl Arguments for Element {}
+unsafe impl Command for Element<{ number::MAP_LOOKUP_ELEM }> {
+    const NUMBER: i32 = number::MAP_LOOKUP_ELEM;
+}
+// SAFETY: as above.
+unsafe impl Command for Element<{ number::MAP_UPDATE_ELEM }> {
+    const NUMBER: i32 = number::MAP_UPDATE_ELEM;
+}
 
 impl Map {
     /// A new one, with this value.
-    pub fn new(words: &Words) -> io::Result<Self> {
+    pub fn new(record: &RawRecord) -> io::Result<Self> {
         #[repr(C)]
         #[derive(Default)]
         struct Create {
@@ -135,30 +165,34 @@ impl Map {
             map_name: Name,
         }
         // SAFETY: integers, no address.
-        unsafe impl Arguments for Create {}
-        let (key_size, value_size) = (size_of::<u32>() as u32, size_of::<Words>() as u32);
-        let mut create = Create {
+        unsafe impl Command for Create {
+            const NUMBER: i32 = number::MAP_CREATE;
+        }
+        // SAFETY: bpf(2).
+        unsafe impl Opens for Create {}
+        let (key_size, value_size) = (size_of::<u32>() as u32, size_of::<RawRecord>() as u32);
+        let map = Self(open(Create {
             map_type: ARRAY,
             key_size,
             value_size,
             max_entries: 1,
             map_name: NAME,
             ..Create::default()
-        };
-        let map = Self(bpf_descriptor(command::MAP_CREATE, &mut create)?);
+        })?);
         let key = 0_u32;
         // The kernel reads a key and a value of the sizes above.
-        bpf(command::MAP_UPDATE_ELEM, &mut map.element(&key, words.as_ptr()))?;
+        let mut update: Element<{ number::MAP_UPDATE_ELEM }> = map.element(&key, record.as_ptr());
+        bpf(&mut update)?;
         Ok(map)
     }
 
     /// The one with this number. ENOENT if it is gone.
-    pub fn of(id: u32) -> io::Result<Self> {
-        by_id(command::MAP_GET_FD_BY_ID, id).map(Self)
+    pub fn open(id: u32) -> io::Result<Self> {
+        open(OpenById::<{ number::MAP_GET_FD_BY_ID }>::new(id)).map(Self)
     }
 
     /// Its value, if it is as long as a record.
-    pub fn words(&self) -> io::Result<Option<Words>> {
+    pub fn read(&self) -> io::Result<Option<RawRecord>> {
         /// The begin of `struct bpf_map_info`.
         #[repr(C)]
         #[derive(Default)]
@@ -173,18 +207,20 @@ impl Map {
         // SAFETY: integers without padding.
         let info = unsafe { info(&self.0, MapInfo::default()) }?;
         let lengths = (info.key_size as usize, info.value_size as usize);
-        if info.map_type != ARRAY || lengths != (size_of::<u32>(), size_of::<Words>()) {
+        if info.map_type != ARRAY || lengths != (size_of::<u32>(), size_of::<RawRecord>()) {
             return Ok(None);
         }
-        let (key, mut words) = (0_u32, [0; LENGTH]);
+        let (key, mut record) = (0_u32, [0; LENGTH]);
         // The kernel reads a key and writes a value, whose sizes are known by now.
-        bpf(command::MAP_LOOKUP_ELEM, &mut self.element(&key, words.as_mut_ptr()))?;
-        Ok(Some(words))
+        let mut lookup: Element<{ number::MAP_LOOKUP_ELEM }> =
+            self.element(&key, record.as_mut_ptr());
+        bpf(&mut lookup)?;
+        Ok(Some(record))
     }
 
-    fn element(&self, key: &u32, value: *const u64) -> Element {
+    fn element<const NUMBER: i32>(&self, key: &u32, value: *const u64) -> Element<NUMBER> {
         Element {
-            map_fd: number(&self.0),
+            map_fd: raw(&self.0),
             padding: 0,
             key: &raw const *key as u64,
             value: value as u64,
@@ -207,10 +243,12 @@ unsafe fn info<T>(object: &OwnedFd, mut found: T) -> io::Result<T> {
         info: u64,
     }
     // SAFETY: integers; `info` is the address of `length` bytes.
-    unsafe impl Arguments for Ask {}
+    unsafe impl Command for Ask {
+        const NUMBER: i32 = number::OBJ_GET_INFO_BY_FD;
+    }
     let mut ask =
-        Ask { fd: number(object), length: size_of::<T>() as u32, info: &raw mut found as u64 };
-    bpf(command::OBJ_GET_INFO_BY_FD, &mut ask)?;
+        Ask { fd: raw(object), length: size_of::<T>() as u32, info: &raw mut found as u64 };
+    bpf(&mut ask)?;
     Ok(found)
 }
 
@@ -247,9 +285,13 @@ impl Program {
         }
         // SAFETY: integers. `insns` is the address of `insn_cnt` instructions, `license` that of a
         // text, `log_buf` that of `log_size` bytes, or 0 and 0.
-        unsafe impl Arguments for Load {}
+        unsafe impl Command for Load {
+            const NUMBER: i32 = number::PROG_LOAD;
+        }
+        // SAFETY: bpf(2).
+        unsafe impl Opens for Load {}
         let wants_log = !log.is_empty();
-        let mut load = Load {
+        open(Load {
             prog_type: kind.program_type(),
             insn_cnt: code.len() as u32,
             insns: code.as_ptr() as u64,
@@ -262,13 +304,13 @@ impl Program {
             prog_name: NAME,
             prog_ifindex: 0,
             expected_attach_type: kind.attach_type(),
-        };
-        bpf_descriptor(command::PROG_LOAD, &mut load).map(Self)
+        })
+        .map(Self)
     }
 
     /// The one with this number. ENOENT if it is gone.
-    pub fn of(id: u32) -> io::Result<Self> {
-        by_id(command::PROG_GET_FD_BY_ID, id).map(Self)
+    pub fn open(id: u32) -> io::Result<Self> {
+        open(OpenById::<{ number::PROG_GET_FD_BY_ID }>::new(id)).map(Self)
     }
 
     pub fn info(&self) -> io::Result<ProgramInfo> {
@@ -321,12 +363,14 @@ pub fn query(cgroup: BorrowedFd<'_>, kind: Kind) -> io::Result<Attached> {
         padding: u32,
     }
     // SAFETY: integers; `prog_ids` is the address of `prog_cnt` numbers.
-    unsafe impl Arguments for Query {}
+    unsafe impl Command for Query {
+        const NUMBER: i32 = number::PROG_QUERY;
+    }
     /// BPF_CGROUP_MAX_PROGS of kernel/bpf/cgroup.c: there can be no more.
     const MAX: usize = 64;
     let mut programs = vec![0_u32; MAX];
     let mut query = Query {
-        target_fd: number(cgroup),
+        target_fd: raw(cgroup),
         attach_type: kind.attach_type(),
         query_flags: 0,
         attach_flags: 0,
@@ -334,13 +378,14 @@ pub fn query(cgroup: BorrowedFd<'_>, kind: Kind) -> io::Result<Attached> {
         prog_cnt: MAX as u32,
         padding: 0,
     };
-    bpf(command::PROG_QUERY, &mut query)?;
+    bpf(&mut query)?;
     programs.truncate(query.prog_cnt as usize);
     Ok(Attached { flags: query.attach_flags, programs })
 }
 
+/// Attaches or detaches a program.
 #[repr(C)]
-struct Attach {
+struct Attach<const NUMBER: i32> {
     target_fd: u32,
     attach_bpf_fd: u32,
     attach_type: u32,
@@ -348,13 +393,19 @@ struct Attach {
     replace_bpf_fd: u32,
 }
 // SAFETY: integers, no address.
-unsafe impl Arguments for Attach {}
+unsafe impl Command for Attach<{ number::PROG_ATTACH }> {
+    const NUMBER: i32 = number::PROG_ATTACH;
+}
+// SAFETY: as above.
+unsafe impl Command for Attach<{ number::PROG_DETACH }> {
+    const NUMBER: i32 = number::PROG_DETACH;
+}
 
-impl Attach {
+impl<const NUMBER: i32> Attach<NUMBER> {
     fn new(cgroup: BorrowedFd<'_>, kind: Kind, program: &Program) -> Self {
         Self {
-            target_fd: number(cgroup),
-            attach_bpf_fd: number(&program.0),
+            target_fd: raw(cgroup),
+            attach_bpf_fd: raw(&program.0),
             attach_type: kind.attach_type(),
             attach_flags: 0,
             replace_bpf_fd: 0,
@@ -370,15 +421,15 @@ pub fn attach(
     program: &Program,
     replaced: Option<&Program>,
 ) -> io::Result<()> {
-    let mut attach = Attach::new(cgroup, kind, program);
+    let mut attach = Attach::<{ number::PROG_ATTACH }>::new(cgroup, kind, program);
     attach.attach_flags = ALLOW_MULTI | if replaced.is_some() { REPLACE } else { 0 };
-    attach.replace_bpf_fd = replaced.map_or(0, |program| number(&program.0));
-    bpf(command::PROG_ATTACH, &mut attach).map(|_| ())
+    attach.replace_bpf_fd = replaced.map_or(0, |program| raw(&program.0));
+    bpf(&mut attach).map(|_| ())
 }
 
 /// Detaches a program from a cgroup.
 pub fn detach(cgroup: BorrowedFd<'_>, kind: Kind, program: &Program) -> io::Result<()> {
-    bpf(command::PROG_DETACH, &mut Attach::new(cgroup, kind, program)).map(|_| ())
+    bpf(&mut Attach::<{ number::PROG_DETACH }>::new(cgroup, kind, program)).map(|_| ())
 }
 
 /// Attaches a program to a cgroup until the descriptor is closed, by whatever end of this process.
@@ -391,8 +442,11 @@ pub fn link(cgroup: BorrowedFd<'_>, kind: Kind, program: &Program) -> io::Result
         flags: u32,
     }
     // SAFETY: integers, no address.
-    unsafe impl Arguments for Link {}
-    let (prog_fd, target_fd) = (number(&program.0), number(cgroup));
-    let mut link = Link { prog_fd, target_fd, attach_type: kind.attach_type(), flags: 0 };
-    bpf_descriptor(command::LINK_CREATE, &mut link)
+    unsafe impl Command for Link {
+        const NUMBER: i32 = number::LINK_CREATE;
+    }
+    // SAFETY: bpf(2).
+    unsafe impl Opens for Link {}
+    let (prog_fd, target_fd) = (raw(&program.0), raw(cgroup));
+    open(Link { prog_fd, target_fd, attach_type: kind.attach_type(), flags: 0 })
 }

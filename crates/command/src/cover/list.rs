@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::target::Target;
-use crate::bpf::{self, Cover, Entry, Refusal, cover_on};
+use crate::bpf::{self, Cover, CoverState, Entry, cover_on};
 use crate::process::{all_below, mounted_at};
 use crate::text::table::Table;
 use crate::text::{self, error, print, print_json, printable, report_error, time};
@@ -42,19 +42,25 @@ pub fn list(targets: &[Target], is_json: bool) -> bool {
     for cgroup in cgroups {
         match cover_on(&cgroup) {
             Ok(cover) => {
-                if cover.as_ref().is_some_and(|cover| !cover.is_whole) {
-                    report_error(format!(
-                        "{}: a call that was killed left parts of a cover: cover it again, or \
-                         --remove it",
-                        printable(&cgroup.to_string_lossy())
-                    ));
+                let why = match cover.as_ref().map(|cover| cover.state) {
+                    None | Some(CoverState::Whole) => None,
+                    Some(CoverState::Partial) => Some(
+                        "an interrupted call left parts of a cover: cover it again, or --remove it",
+                    ),
+                    Some(CoverState::Changing) => Some(
+                        "it has parts of a cover, and another process holds the lock (flock(2)), most \
+                         likely to change it: list it again",
+                    ),
+                };
+                if let Some(why) = why {
+                    report_error(format!("{}: {why}", printable(&cgroup.to_string_lossy())));
                 }
                 covers.extend(cover);
             }
             Err(error) => {
                 report_error(match bpf::check_rights() {
-                    Err(refusal) => refusal,
-                    Ok(()) => Refusal::of_query(error),
+                    Err(rights) => rights,
+                    Ok(()) => bpf::Error::querying(error),
                 });
                 return false;
             }
@@ -115,7 +121,7 @@ struct Document {
 }
 
 fn document(covers: &[Cover]) -> String {
-    let covers = covers.iter().map(Entry::of);
+    let covers = covers.iter().map(Entry::from);
     let document = Document { version: 1, covers: covers.collect() };
     serde_json::to_string_pretty(&document).expect("no map with keys other than text") + "\n"
 }

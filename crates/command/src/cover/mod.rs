@@ -6,13 +6,13 @@ mod open;
 mod target;
 mod words;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use options::RTO_MAX;
 
-use crate::bpf::{self, Cgroup, Links, Maker, Refusal};
+use crate::bpf::{self, Cgroup, Links, Maker, PATIENCE};
 use crate::judge::too_late;
 use crate::kernel::Kernel;
 use crate::settings::{Settings, SettingsArgs};
@@ -122,8 +122,8 @@ pub fn cover(arguments: &CoverArgs) -> ExitCode {
     if arguments.list {
         return status(list::list(targets, arguments.json));
     }
-    if let Err(refusal) = bpf::check_rights() {
-        report_error(refusal);
+    if let Err(error) = bpf::check_rights() {
+        report_error(error);
         return ExitCode::FAILURE;
     }
     if arguments.remove {
@@ -133,8 +133,8 @@ pub fn cover(arguments: &CoverArgs) -> ExitCode {
     let settings = settings(arguments, &kernel);
     let maker = match Maker::new(settings, arguments.foreground) {
         Ok(maker) => maker,
-        Err(refusal) => {
-            report_error(refusal);
+        Err(error) => {
+            report_error(error);
             return ExitCode::FAILURE;
         }
     };
@@ -188,9 +188,9 @@ fn cover_one<'a>(
     arguments: &CoverArgs,
 ) -> Result<Covered<'a>, String> {
     let cgroup = target.find()?;
-    let cover = || -> Result<(Option<Links>, Option<Settings>), Refusal> {
+    let cover = || -> Result<(Option<Links>, Option<Settings>), bpf::Error> {
         let new = maker.load()?;
-        let locked = Cgroup::lock(&cgroup)?;
+        let locked = lock(target, &cgroup)?;
         let previous = locked.cover()?.map(|cover| cover.settings);
         let mut links = None;
         if arguments.foreground {
@@ -200,8 +200,20 @@ fn cover_one<'a>(
         }
         Ok((links, previous))
     };
-    let (links, previous) = cover().map_err(|refusal| refusal.to_string())?;
+    let (links, previous) = cover().map_err(|error| error.to_string())?;
     Ok(Covered { target, cgroup, links, previous })
+}
+
+/// Locks a cgroup, or says that another process holds the lock.
+fn lock(target: &Target, cgroup: &Path) -> Result<Cgroup, bpf::Error> {
+    let cgroup = Cgroup::lock(cgroup)?;
+    if cgroup.is_locked_by_other {
+        report_error(format!(
+            "{target}: another process has held the lock for {} s (flock(2)); continuing without it",
+            PATIENCE.as_secs()
+        ));
+    }
+    Ok(cgroup)
 }
 
 /// Takes covers away. Whether all was done.
@@ -209,8 +221,8 @@ fn remove(targets: &[Target]) -> bool {
     let mut complete = true;
     for target in targets {
         let removed = target.find().and_then(|cgroup| {
-            let cgroup = Cgroup::lock(&cgroup).map_err(|refusal| refusal.to_string())?;
-            cgroup.remove().map_err(|refusal| refusal.to_string())
+            let removed = lock(target, &cgroup).and_then(|cgroup| cgroup.remove());
+            removed.map_err(|error| error.to_string())
         });
         match removed {
             Ok(true) => {

@@ -30,28 +30,28 @@ pub fn find_all(
 }
 
 fn find(arguments: &[String]) -> Found {
-    let mut found = Found::default();
+    let mut processes = Vec::new();
+    let mut failures = Vec::new();
     if let Err(error) = check_proc() {
-        found.failures.push(error.into());
-        return found;
+        return Found { processes, failures: vec![error.into()] };
     }
     for argument in arguments {
         let target = Target::parse(argument);
         match target.find() {
-            Ok(processes) if !processes.is_empty() => found.processes.extend(processes),
-            result => {
-                let error = Box::new(result.err().unwrap_or_else(|| target.no_process()));
-                found.failures.push(Error::Argument { argument: argument.clone(), error });
+            Ok(found) if !found.is_empty() => processes.extend(found),
+            found => {
+                let error = Box::new(found.err().unwrap_or_else(|| target.no_process()));
+                failures.push(Error::Argument { argument: argument.clone(), error });
             }
         }
     }
-    found.processes.sort_by_key(|process| process.pid);
-    found.processes.dedup_by_key(|process| process.pid);
-    found
+    processes.sort_by_key(|process| process.pid);
+    processes.dedup_by_key(|process| process.pid);
+    Found { processes, failures }
 }
 
 /// What an argument names.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Target {
     /// The process with this number.
     Pid(i32),

@@ -24,8 +24,8 @@ pub enum Problem {
     #[error("{}: no process yet; waiting for one", printable(.0))]
     NotYet(String),
     /// What an argument names cannot be found.
-    #[error("{}: {reason}", printable(argument))]
-    NotFound { argument: String, reason: find::Error },
+    #[error("{}: {error}", printable(argument))]
+    NotFound { argument: String, error: find::Error },
     #[error("{process}: {error}")]
     Refused { process: Process, error: process::Error },
     #[error("{}", describe_hang(.0))]
@@ -37,5 +37,5 @@ pub enum Problem {
     Worker(#[from] worker::Error),
     /// The descendants of those that are followed cannot be found.
     #[error(transparent)]
-    Descendants(process::Error),
+    Descendants(#[from] process::Error),
 }

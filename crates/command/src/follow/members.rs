@@ -40,15 +40,8 @@ struct WaitedFor {
     target: Target,
     /// Whether there has been one. Before, it may be a mistake.
     was_there: bool,
-    /// Why there is none, as was told.
-    told: Option<Missing>,
-}
-
-/// Why there is no process.
-#[derive(PartialEq)]
-enum Missing {
-    NotYet,
-    NotFound(find::Error),
+    /// What was told last.
+    told: Option<String>,
 }
 
 /// A process that is looked into.
@@ -81,7 +74,7 @@ impl Members {
             }
             match target.find() {
                 Ok(found) => members.add_to_family(&found),
-                Err(reason) => problems.push(Problem::NotFound { argument, reason }),
+                Err(error) => problems.push(Problem::NotFound { argument, error }),
             }
         }
         (members, problems)
@@ -126,8 +119,8 @@ impl Members {
         stop: BorrowedFd<'_>,
         mut tell: impl FnMut(Problem),
     ) -> bool {
-        let mut found = self.relatives().unwrap_or_else(|reason| {
-            tell(Problem::Descendants(reason));
+        let mut found = self.relatives().unwrap_or_else(|error| {
+            tell(error.into());
             Vec::new()
         });
         for WaitedFor { argument, target, was_there, told } in &mut self.waited_for {
@@ -141,26 +134,18 @@ impl Members {
                 },
                 target => target.find(),
             };
-            let missing = match search {
+            let problem = match search {
                 Ok(processes) => {
                     *was_there |= !processes.is_empty();
                     found.extend(processes);
-                    (!*was_there).then_some(Missing::NotYet)
+                    (!*was_there).then(|| Problem::NotYet(argument.clone()))
                 }
-                Err(reason) => Some(Missing::NotFound(reason)),
+                Err(error) => Some(Problem::NotFound { argument: argument.clone(), error }),
             };
-            if missing != *told {
-                match &missing {
-                    Some(Missing::NotYet) => tell(Problem::NotYet(argument.clone())),
-                    Some(Missing::NotFound(reason)) => {
-                        tell(Problem::NotFound {
-                            argument: argument.clone(),
-                            reason: reason.clone(),
-                        });
-                    }
-                    None => {}
-                }
-                *told = missing;
+            let message = problem.as_ref().map(ToString::to_string);
+            if message != *told {
+                problem.into_iter().for_each(&mut tell);
+                *told = message;
             }
         }
         let mut has_new = false;

@@ -5,69 +5,74 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, RecvFlags, SocketFlags, SocketType, sockopt};
 
-use super::clock::Clock;
+use crate::sys::signals::Signals;
 use crate::text::{error, print, report_error};
 
-/// More connections than these are closed at once, so that nobody can have all descriptors.
+/// No more connections than these at a time, so that nobody can take all descriptors: the others wait
+/// in the queue.
 const MOST: usize = 512;
-/// One measurement is over by then, in seconds: a connection that was forgotten goes.
-const OLDEST: f64 = 48.0 * 60.0 * 60.0;
-/// How often to look for such, in seconds.
-const LOOK: f64 = 60.0;
-/// How long to wait after a connection could not be accepted, in seconds: it stays in the queue, so
-/// poll(2) would return at once.
-const PAUSE: f64 = 1.0;
+/// One measurement is over by then: a connection that was forgotten goes.
+const OLDEST: Duration = Duration::from_secs(48 * 60 * 60);
+/// How often to look for such.
+const LOOK: Duration = Duration::from_secs(60);
+/// How long to wait after a connection could not be accepted: it stays in the queue, so poll(2)
+/// would return at once.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Listens until a signal comes.
-pub fn listen(address: SocketAddr) -> Result<ExitCode, String> {
-    let clock = Clock::new()
-        .map_err(|error| format!("signalfd(2), clock_gettime(2): {}", error::describe(&error)))?;
+pub fn listen(address: SocketAddr, signals: &Signals) -> Result<ExitCode, String> {
     let why = |error| format!("{address}: {}", error::describe(&error));
     let listener = bind(address).map_err(why)?;
     let bound = listener.local_addr().map_err(why)?;
     let port = bound.port();
     print(&format!("Listening at {bound}. At the other end: keepalive measure HOST:{port}\n"))
         .map_err(|error| format!("stdout: {}", error::describe(&error)))?;
-    let mut connections: Vec<(TcpStream, f64)> = Vec::new();
-    // Why the last connection could not be accepted.
-    let mut refused: Option<io::ErrorKind> = None;
-    loop {
-        let fds = connections.iter().map(|(connection, _)| (connection as &dyn AsFd, false));
-        let waiting = refused.is_none().then_some((&listener as &dyn AsFd, false));
-        if clock.wait(if refused.is_some() { PAUSE } else { LOOK }, fds.chain(waiting)) {
-            return Ok(ExitCode::SUCCESS);
+    let mut connections: Vec<(TcpStream, Instant)> = Vec::new();
+    // Why the last connection was not taken.
+    let mut refusal = None;
+    while signals.read().is_none() {
+        let mut fds = vec![PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
+        fds.extend(connections.iter().map(|(it, _)| PollFd::new(it, PollFlags::IN)));
+        if refusal.is_none() {
+            fds.push(PollFd::new(&listener, PollFlags::IN));
         }
-        let now = clock.now();
-        connections.retain(|(connection, since)| now < since + OLDEST && is_open(connection));
-        loop {
-            match listener.accept() {
-                Ok((_, peer)) if connections.len() >= MOST => {
-                    report_error(format!("{peer}: there are {MOST} connections already"));
-                }
-                Ok((connection, _)) => {
-                    if connection.set_nonblocking(true).is_ok() {
-                        connections.push((connection, now));
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    refused = None;
-                    break;
-                }
-                // It was reset before it was accepted.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    if refused.replace(error.kind()) != Some(error.kind()) {
-                        let why = error::describe(&error);
-                        report_error(format!("accept(2): {why}; trying again every second"));
-                    }
-                    break;
+        let time = if refusal.is_some() { PAUSE } else { LOOK };
+        // An error is EINTR: it waits again.
+        let _ = poll(&mut fds, Timespec::try_from(time).ok().as_ref());
+        connections.retain(|(it, since)| since.elapsed() < OLDEST && is_open(it));
+        let new_refusal = accept(&listener, &mut connections);
+        if let Some(why) = new_refusal.as_ref().filter(|_| new_refusal != refusal) {
+            report_error(format!("{why}; trying again every second"));
+        }
+        refusal = new_refusal;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Accepts all that wait, and says why not, if one cannot be.
+fn accept(listener: &TcpListener, connections: &mut Vec<(TcpStream, Instant)>) -> Option<String> {
+    loop {
+        if connections.len() >= MOST {
+            return Some(format!("there are {MOST} connections already"));
+        }
+        match listener.accept() {
+            Ok((connection, _)) => {
+                if connection.set_nonblocking(true).is_ok() {
+                    connections.push((connection, Instant::now()));
                 }
             }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => return None,
+                // It was reset before it was accepted.
+                io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
+                _ => return Some(format!("accept(2): {}", error::describe(&error))),
+            },
         }
     }
 }

@@ -1,51 +1,34 @@
-//! `keepalive measure`: after how much idle time the path to a host forgets a TCP connection.
-//!
-//! `search` decides, from what came so far, what to do next; `engine` does it.
+//! `keepalive measure`: after how much idle time the path to a host forgets a TCP connection. The
+//! package libkeepalive-measure does it.
 
-mod anew;
-mod asking;
-mod cleanup;
-mod clock;
-mod connection;
-mod deciding;
-mod engine;
-mod events;
-mod evidence;
-mod flow;
 mod json;
 mod listen;
-mod outage;
-mod paths;
-mod plan;
 mod progress;
 mod report;
-mod search;
-#[cfg(test)]
-mod simulation;
 mod target;
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use libkeepalive_measure::Options;
+use nix::sys::signal::Signal;
 
+use crate::sys::signals::Signals;
 use crate::text::{clear_status, error, print, print_json, printable, report_error, time};
 use crate::values;
-use clock::Clock;
-use engine::Engine;
-use progress::Progress;
+use progress::Observer;
 use report::Report;
-use search::{Found, Options, Search};
 use target::{Greeting, Target};
 
-/// Connections at most: one for each rung of the ladder, the control connection and four to confirm
-/// the result.
-const PARALLEL: usize = 26;
-/// Where a server may block whoever connects often.
-const PARALLEL_WITH_CARE: usize = 8;
-/// OpenSSH's MaxStartups and MySQL's max_connect_errors.
+/// They end a measurement, and a server.
+const ENDING: [Signal; 3] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
+/// Where a server may block whoever connects often: OpenSSH's MaxStartups and MySQL's
+/// max_connect_errors. So many connections are opened there.
 const WITH_CARE: [u16; 2] = [22, 3306];
+const PARALLEL_WITH_CARE: usize = 8;
 
 /// Arguments of `measure`.
 #[derive(Debug, Args)]
@@ -114,13 +97,15 @@ fn max(text: &str) -> Result<Duration, String> {
     time::parse_in_range(text, Duration::from_secs(5)..=Duration::from_secs(24 * 60 * 60))
 }
 
-/// Measures, or is what is measured with.
+/// Measures a path, or runs the server for `--listen`.
 pub fn measure(arguments: &MeasureArgs) -> ExitCode {
-    let done = match (arguments.listen, &arguments.target) {
-        (Some(address), _) => listen::listen(address),
-        (None, Some(target)) => measure_path(arguments, target),
-        (None, None) => Err("HOST:PORT is missing".into()),
-    };
+    let done = Signals::block_unless_ignored(ENDING)
+        .map_err(|error| format!("signalfd(2): {}", error::describe(&error)))
+        .and_then(|signals| match (arguments.listen, &arguments.target) {
+            (Some(address), _) => listen::listen(address, &signals),
+            (None, Some(target)) => measure_path(arguments, target, &signals),
+            (None, None) => Err("HOST:PORT is missing".into()),
+        });
     match done {
         Ok(status) => status,
         Err(message) => {
@@ -130,59 +115,57 @@ pub fn measure(arguments: &MeasureArgs) -> ExitCode {
     }
 }
 
-fn measure_path(arguments: &MeasureArgs, target: &Target) -> Result<ExitCode, String> {
+fn measure_path(
+    arguments: &MeasureArgs,
+    target: &Target,
+    signals: &Signals,
+) -> Result<ExitCode, String> {
     let addresses = target.addresses()?;
-    let parallel = arguments.parallel.map_or_else(|| usual(target), |number| number as usize);
-    let greeting = arguments.send.as_ref().map_or(&[][..], |greeting| &greeting.0);
+    let options = Options {
+        max: arguments.max,
+        resolution: f64::from(arguments.resolution) / 100.0,
+        parallel: arguments.parallel.map_or_else(|| usual(target), |number| number as usize),
+        greeting: arguments.send.clone().map_or(Vec::new(), |greeting| greeting.0),
+    };
     let mut report: Option<Report> = None;
     // All connections go to one address: paths differ.
     for address in addresses {
         if let Some(before) = &report {
-            report_error(format!(
-                "{}: cannot be reached: {}",
-                before.address,
-                before.why_unreachable()
-            ));
+            report_error(format!("{}: {}", before.address, before.unreachable()));
         }
-        // The search counts from 0.
-        let clock = Clock::new().map_err(|error| {
-            format!("signalfd(2), clock_gettime(2): {}", error::describe(&error))
-        })?;
-        let mut search = Search::new(Options {
-            max: arguments.max.as_secs_f64(),
-            resolution: f64::from(arguments.resolution) / 100.0,
-            parallel,
-        });
-        let mut engine = Engine::new(&clock, address, greeting);
-        let mut progress = Progress::default();
-        engine.run(&mut search, |search, now| progress.watch(search, now));
+        let mut observer = Observer::new(signals);
+        let outcome = libkeepalive_measure::measure(address, &options, |it| observer.observe(it));
         clear_status();
-        if let Some(Found::Interrupted | Found::Slept(_)) = search.found() {
-            report_error("interrupted: closing the connections; a second signal leaves at once");
-        }
-        let took = clock.now();
-        let trouble = engine.trouble;
-        let left = engine.end(&search);
-        report = Some(Report { target, address, search, took, left, trouble });
-        if !report.as_ref().is_some_and(Report::is_unreachable) {
+        let outcome = outcome.map_err(|error| format!("{address}: {}", describe(&error)))?;
+        let report = report.insert(Report { target, address, outcome });
+        if !report.is_unreachable() {
             break;
         }
     }
     let report = report.ok_or_else(|| format!("{}: no address", printable(&target.text)))?;
     let printed =
-        if arguments.json { print_json(&json::document(&report)) } else { print(&report.words()) };
+        if arguments.json { print_json(&json::document(&report)) } else { print(&report.render()) };
     printed.map_err(|error| format!("stdout: {}", error::describe(&error)))?;
-    Ok(if report.is_answer() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(ExitCode::from(u8::from(!report.outcome.finding.is_answer())))
+}
+
+/// An error of the library, with the system's reason.
+fn describe(error: &libkeepalive_measure::Error) -> String {
+    match error.source().and_then(|reason| reason.downcast_ref()) {
+        Some(reason) => format!("{error}: {}", error::describe(reason)),
+        None => error.to_string(),
+    }
 }
 
 /// How many connections to have where nobody says it.
 fn usual(target: &Target) -> usize {
+    let usual = Options::default().parallel;
     if !WITH_CARE.contains(&target.port) {
-        return PARALLEL;
+        return usual;
     }
     report_error(format!(
-        "port {}: the server may block a host that connects often, so {PARALLEL_WITH_CARE} \
-         connections are opened in place of {PARALLEL} (--parallel)",
+        "port {}: the server may block a host that connects often; opening {PARALLEL_WITH_CARE} \
+         connections instead of {usual} (--parallel changes this)",
         target.port
     ));
     PARALLEL_WITH_CARE

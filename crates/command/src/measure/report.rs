@@ -4,107 +4,55 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rustix::io::Errno;
+use libkeepalive_measure::{Finding, How, Outcome, Recommended};
 
-use super::evidence::{Evidence, How};
-use super::search::{Found, Search};
 use super::target::Target;
 use crate::text::{count, error, printable, time};
 use crate::timeouts::{DATA, PACKETS, Place, SAFE, matching};
 
-/// What was measured.
+// The document of known timeouts and the library agree.
+const _: () = assert!(libkeepalive_measure::SAFE_IDLE.as_secs() == SAFE as u64);
+
+/// What was measured, and where.
 pub struct Report<'a> {
     pub target: &'a Target,
     pub address: SocketAddr,
-    pub search: Search,
-    /// In seconds.
-    pub took: f64,
-    /// How many connections may be left at the server; None where that was not waited for.
-    pub left: Option<usize>,
-    /// Why a connection could not be opened.
-    pub trouble: Option<Errno>,
-}
-
-/// Settings that hold the path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Recommended {
-    pub idle: u32,
-    pub interval: u32,
-    pub count: u32,
-}
-
-/// The kernel's own number of probes, and its own time between them at most (tcp(7)).
-const COUNT: u32 = 9;
-const INTERVAL: u32 = 75;
-
-/// For what is known of a path: the first probe at half of the longest time that was remembered, and
-/// if it is lost, five more before that is over. No later than what several connections remembered,
-/// with a fifth to spare, or than what holds the other paths that are known. Where connections
-/// differ, only those count that are forgotten first. Below two seconds there is none.
-pub fn recommended(evidence: &Evidence) -> Option<Recommended> {
-    evidence.high()?;
-    settings(remembered(evidence)?, evidence.sure()?)
-}
-
-/// For how long a connection is surely remembered.
-fn remembered(evidence: &Evidence) -> Option<f64> {
-    if evidence.is_mixed() { evidence.sure() } else { evidence.low() }
-}
-
-fn settings(low: f64, sure: f64) -> Option<Recommended> {
-    let idle = ((low / 2.0).min(sure * 0.8) as u32).min(SAFE);
-    let interval = (((low - f64::from(idle)) / 6.0) as u32).clamp(1, INTERVAL);
-    (idle > 0).then_some(Recommended { idle, interval, count: COUNT })
+    pub outcome: Outcome,
 }
 
 impl Report<'_> {
     /// Whether nobody answered at this address.
     pub fn is_unreachable(&self) -> bool {
-        self.found() == Found::Unreachable
+        self.outcome.finding == Finding::Unreachable
     }
 
     /// Why nobody could be reached.
-    pub fn why_unreachable(&self) -> String {
-        self.trouble.map_or("no answer".into(), |error| error::describe(&error.into()))
-    }
-
-    /// Whether what was asked for was found.
-    pub fn is_answer(&self) -> bool {
-        self.found().is_answer()
-    }
-
-    /// What was found.
-    pub fn found(&self) -> Found {
-        self.search.found().unwrap_or(Found::Interrupted)
-    }
-
-    /// Settings, if the path forgets.
-    pub fn recommended(&self) -> Option<Recommended> {
-        // There it would not help.
-        let is_of_use = self.found() != Found::DespiteKeepalive;
-        is_of_use.then(|| recommended(&self.search.evidence)).flatten()
+    pub fn unreachable(&self) -> String {
+        let why = self.outcome.error.as_ref().map_or("no answer".into(), error::describe);
+        format!("cannot be reached: {why}")
     }
 
     /// The answer, what it means, and the lines to copy.
-    pub fn words(&self) -> String {
+    pub fn render(&self) -> String {
         let mut text = format!("{}{}\n", self.place(), self.answer());
         if !self.is_unreachable() {
             let _ = writeln!(text, "{}", self.circumstances());
         }
-        match self.found() {
-            Found::EndsIdle(after) => {
+        match self.outcome.finding {
+            Finding::EndsIdle(after) => {
+                let after = after.as_secs_f64();
                 text += &likely(DATA, after * 0.95 - 3.0, after * 1.05 + 3.0);
             }
-            Found::Forgotten(_) | Found::Mixed => {
-                let evidence = &self.search.evidence;
-                let (low, high) = (evidence.low().unwrap_or(0.0), evidence.high().unwrap_or(0.0));
-                text += &likely(PACKETS, low.floor(), high.ceil());
+            Finding::Forgotten | Finding::Mixed => {
+                let seconds = |time: Option<Duration>| time.unwrap_or_default().as_secs_f64();
+                let (low, high) = (self.outcome.answered_after, self.outcome.forgotten_after);
+                text += &likely(PACKETS, seconds(low).floor(), seconds(high).ceil());
             }
             _ => {}
         }
-        if let Some(settings) = self.recommended() {
-            let remembered = remembered(&self.search.evidence).unwrap_or(0.0);
-            text += &lines_to_copy(settings, remembered as u32);
+        if let Some(settings) = self.outcome.recommended {
+            let held_for = self.outcome.held_for.unwrap_or_default();
+            text += &lines_to_copy(settings, held_for.as_secs());
         }
         text
     }
@@ -119,94 +67,90 @@ impl Report<'_> {
     }
 
     fn answer(&self) -> String {
-        let evidence = &self.search.evidence;
-        let low = evidence.low().map(seconds);
-        let known = low.clone().map_or("nothing is known".into(), |low| {
+        let low = self.outcome.answered_after.map(seconds);
+        let high = self.outcome.forgotten_after.map(seconds_up);
+        let mut known = low.as_ref().map_or("nothing is known".into(), |low| {
             format!("connections were remembered for {low}")
         });
-        let high = evidence.high().map(|high| seconds(high.ceil())).unwrap_or_default();
-        let between =
-            low.map_or_else(|| format!("within {high}"), |low| format!("after {low} to {high}"));
-        match self.found() {
-            Found::Forgotten(how) => {
-                format!("the path forgets a connection {between} without traffic{}", manner(how))
+        let finding = self.outcome.finding;
+        if let (Some(high), false) = (&high, finding.is_answer()) {
+            let _ = write!(known, ", and forgotten after {high}");
+        }
+        let high = high.unwrap_or_default();
+        match finding {
+            Finding::Forgotten => {
+                let within = format!("within {high}");
+                let between = low.map_or(within, |low| format!("after {low} to {high}"));
+                let how = self.outcome.how.map_or("", manner);
+                format!("the path forgets a connection {between} without traffic{how}")
             }
-            Found::Nothing => format!(
-                "the path does not forget a connection within {} without traffic: no keepalive is \
-                 needed to hold it, only to notice that a peer is gone",
-                seconds(evidence.low().unwrap_or(0.0))
+            Finding::NotForgotten => format!(
+                "the path does not forget a connection within {} without traffic: it needs no \
+                 keepalive to hold the path, only to notice a dead peer",
+                low.unwrap_or_default()
             ),
-            Found::Mixed => format!(
+            Finding::Mixed => format!(
                 "the path forgets some connections within {high} without traffic, and remembers \
-                 others for longer: there is more than one way, or something on it runs short of \
-                 memory. What follows is for those that are forgotten first"
+                 others for longer: there are several paths, or a device on it runs short of \
+                 memory. The advice is for the connections that are forgotten first"
             ),
-            Found::EndsIdle(after) => format!(
+            Finding::EndsIdle(after) => format!(
                 "the server, or something in front of it that ends TCP, closes connections that \
-                 carry no data after {}, though probes are answered. keepalive is the wrong tool \
-                 here: something ends TCP and counts data only. What helps is data (a ping of the \
-                 protocol), or a longer limit there. Whether the path itself forgets sooner or \
-                 later: {known}. Try another port, or `keepalive measure --listen` at that host",
+                 carry no data after {}, though probes are answered. Keepalive is the wrong tool \
+                 here: only data counts. Send data (a ping of the protocol), or raise the limit \
+                 there. Whether the path itself forgets sooner or later: {known}. Try another \
+                 port, or `keepalive measure --listen` at that host",
                 seconds(after)
             ),
-            Found::DespiteKeepalive => format!(
+            Finding::DespiteKeepalive => format!(
                 "a connection was forgotten though it was probed all the time: the path ends \
                  connections at a certain age, or has lost its memory; {known}"
             ),
-            Found::NotIdle(every) => format!(
+            Finding::NotIdle(every) => format!(
                 "the server sends keepalive probes or data of its own every {}, so the connections \
                  are never idle, and hold the path; {known}",
                 seconds(every)
             ),
-            Found::Incomplete => {
-                let why = self.trouble.map_or(String::new(), |error| {
-                    format!(
-                        " (the last that could not be opened: {})",
-                        error::describe(&error.into())
-                    )
+            Finding::Incomplete => {
+                let why = self.outcome.error.as_ref().map_or(String::new(), |error| {
+                    let why = error::describe(error);
+                    format!(" (the last that could not be opened: {why})")
                 });
-                format!("no connection was left to go on with{why}; {known}{}", self.bracket())
+                format!("no connection was left to continue with{why}; {known}")
             }
-            Found::Unreachable => {
-                format!("cannot be reached: {}", self.why_unreachable())
+            Finding::Unreachable => self.unreachable(),
+            Finding::Lost => {
+                format!("has not answered for five minutes, not even new connections; {known}")
             }
-            Found::Lost => {
-                format!("has not answered for five minutes, also to new connections; {known}")
-            }
-            Found::Interrupted => format!("interrupted; {known}{}", self.bracket()),
-            Found::Slept(seconds) => format!(
-                "interrupted: the machine slept for {}, and what came of it proves nothing; \
-                 {known}{}. `systemd-inhibit keepalive measure ...` keeps it awake",
-                time::format(Duration::from_secs(seconds.round() as u64)),
-                self.bracket()
+            Finding::Interrupted => format!("interrupted; {known}"),
+            Finding::Slept(slept) => format!(
+                "interrupted: the machine slept for {}, and later answers prove nothing; {known}. \
+                 `systemd-inhibit keepalive measure ...` keeps it awake",
+                time::format(Duration::from_secs_f64(slept.as_secs_f64().round()))
             ),
+            other => format!("{}; {known}", other.name()),
         }
-    }
-
-    fn bracket(&self) -> String {
-        let high = self.search.evidence.high();
-        high.map_or(String::new(), |high| format!(", and forgotten after {}", seconds(high.ceil())))
     }
 
     fn circumstances(&self) -> String {
-        let evidence = &self.search.evidence;
+        let outcome = &self.outcome;
         let mut text = format!(
             "It took {} and {}",
-            time::format(Duration::from_secs(self.took as u64)),
-            count(self.search.connections(), "connection")
+            time::format(Duration::from_secs(outcome.took.as_secs())),
+            count(outcome.connections, "connection")
         );
-        if self.search.confirmed() > 0 {
-            let _ = write!(text, ", {} of them to confirm it", self.search.confirmed());
+        if outcome.confirmed_by > 0 {
+            let _ = write!(text, ", {} of them to confirm it", outcome.confirmed_by);
         }
-        if let (Some(loss), Some(round_trip)) = (evidence.loss(), evidence.round_trip()) {
+        if let (Some(loss), Some(round_trip)) = (outcome.loss, outcome.round_trip) {
             let _ = write!(
                 text,
                 "; {:.1} % of the probes were lost, an answer takes {:.1} ms",
                 loss * 100.0,
-                round_trip * 1000.0
+                round_trip.as_secs_f64() * 1000.0
             );
         }
-        text += match self.left {
+        text += match outcome.left_at_server {
             Some(0) => "; nothing is left at the server.",
             Some(1) => "; one connection may be left at the server.",
             Some(_) => "; several connections may be left at the server.",
@@ -216,17 +160,22 @@ impl Report<'_> {
     }
 }
 
-/// Seconds in words, rounded down.
-pub fn seconds(seconds: f64) -> String {
-    format!("{} s", seconds.max(0.0) as u64)
+/// `61 s`, rounded down.
+pub fn seconds(time: Duration) -> String {
+    format!("{} s", time.as_secs())
+}
+
+/// `62 s`, rounded up.
+pub fn seconds_up(time: Duration) -> String {
+    format!("{:.0} s", time.as_secs_f64().ceil())
 }
 
 fn manner(how: How) -> &'static str {
     match how {
-        How::Silence => ", and drops without a word what is sent later",
-        How::Reset => ", and answers what is sent later with a reset",
+        How::Silence => ", and drops later packets without a word",
+        How::Reset => ", and answers later packets with a reset",
         How::ResetUnasked => ", and ends it with a reset then",
-        How::ClosedUnasked => ", and closes it then, though not one that is probed",
+        How::ClosedUnasked => ", and closes it then, but not one that is probed",
     }
 }
 
@@ -239,11 +188,11 @@ fn likely(places: &'static [Place], low: f64, high: f64) -> String {
     format!("Such a limit is the default of: {}.\n", names.join(", "))
 }
 
-fn lines_to_copy(settings: Recommended, remembered: u32) -> String {
+fn lines_to_copy(settings: Recommended, held_for: u64) -> String {
     let Recommended { idle, interval, count } = settings;
     let options = format!("--idle {idle}s --interval {interval}s --count {count}");
     format!(
-        "\nThe first probe after {idle} s holds it. For a program that you start:\n\
+        "\nA first probe after {idle} s holds the path. For a program that you start:\n\
          \x20   keepalive run {options} PROGRAM\n\
          for one that runs:\n\
          \x20   keepalive attach --follow {options} PID\n\
@@ -254,31 +203,13 @@ fn lines_to_copy(settings: Recommended, remembered: u32) -> String {
          for all of a service, a container or a host:\n\
          \x20   keepalive cover {options} NAME.service\n\
          and to see whether what runs holds it:\n\
-         \x20   keepalive show --path-timeout {remembered}s NAME\n"
+         \x20   keepalive show --path-timeout {held_for}s NAME\n"
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn six_probes_fit_into_the_time_that_is_remembered() {
-        for low in 2..10_000 {
-            let low = f64::from(low);
-            let Recommended { idle, interval, count } = settings(low, low).expect("settings");
-            assert!(f64::from(idle) <= low / 2.0 && count == 9, "{low}");
-            assert!(
-                low < 14.0 || f64::from(idle + 5 * interval) <= low,
-                "{low}: {idle} {interval}"
-            );
-        }
-        assert_eq!(settings(1.9, 1.9), None);
-        let all = |idle, interval| Some(Recommended { idle, interval, count: 9 });
-        assert_eq!(settings(348.0, 348.0), all(174, 29));
-        assert_eq!(settings(348.0, 60.0), all(48, 50));
-        assert_eq!(settings(7000.0, 7000.0), all(200, 75));
-    }
 
     #[test]
     fn likely_places() {

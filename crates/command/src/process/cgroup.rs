@@ -1,9 +1,10 @@
 //! Control groups, cgroups(7): a systemd unit and a container are each a directory of the cgroup v2
 //! tree, whose name tells.
 
-use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use super::Error;
 

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::denied::Denied;
 use crate::text::error::describe;
+use crate::worker::Lock;
 
 /// Why a process cannot be found or looked into.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
@@ -45,6 +46,9 @@ pub enum Error {
     NoTimers(String),
     #[error("its network namespace cannot be entered, so its timers are unknown: {0}")]
     NoNamespace(String),
+    /// It holds up this command.
+    #[error(transparent)]
+    Hangs(#[from] Lock),
     #[error("this kernel has no pidfd_getfd(2) (Linux 5.6 does), or a seccomp filter hides it")]
     NoPidfdGetfd,
     #[error("no descriptor is left for this command (ulimit -n)")]

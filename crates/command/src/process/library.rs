@@ -1,23 +1,19 @@
 //! The preload library in another process.
 
-use options::{Mode, given};
+use std::ffi::CStr;
+
+use options::env;
 
 use crate::values::Values;
 
 /// The values that the library sets in a process that was started with these entries of the
 /// environment. It does not set values that cannot be used.
 pub fn library_values(environment: &[u8]) -> Values<Option<u32>> {
-    let get = |name: &[u8]| {
+    let getenv = |name: &CStr| {
         let mut entries = environment.split(|byte| *byte == 0);
-        let value = entries.find_map(|entry| entry.strip_prefix(name)?.strip_prefix(b"="));
-        value.and_then(given)
+        entries.find_map(|entry| entry.strip_prefix(name.to_bytes())?.strip_prefix(b"="))
     };
-    let is_off = get(b"KEEPALIVE").and_then(Mode::parse) == Some(Mode::Off);
-    Values::<Option<u32>>::default().map(|option, _| {
-        let mut names = option.short_name.into_iter().chain([option.name]);
-        let text = names.find_map(|name| get(name.to_bytes()));
-        text.and_then(|text| option.parse(text)).filter(|_| !is_off)
-    })
+    env::settings(getenv).values
 }
 
 #[cfg(test)]

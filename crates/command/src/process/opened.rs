@@ -51,7 +51,7 @@ impl Process {
     /// Opens it. ESRCH means that it has ended.
     fn open(&self) -> io::Result<OpenProcess> {
         if let Some(socket @ Lock::Socket { .. }) = why_left_out(self.id()) {
-            return Err(io::Error::other(socket));
+            return Err(io::Error::other(Error::Hangs(socket)));
         }
         let mut proc = Proc::open(self.pid)?;
         let stat = proc.stat()?;

@@ -4,14 +4,13 @@
 use std::ffi::{CStr, CString, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 
-use options::{Line, Mode, OPTIONS, TcpOption, given};
+use options::env::{self, KEEPALIVE, KEEPALIVE_DEBUG};
+use options::{Line, Mode, OPTIONS, TcpOption, Unusable};
 
 use super::library::Library;
 use crate::kernel::Kernel;
 use crate::settings::{Held, Setting, Settings, Source};
 
-const KEEPALIVE: &CStr = c"KEEPALIVE";
-const DEBUG: &CStr = c"KEEPALIVE_DEBUG";
 const PRELOAD: &CStr = c"LD_PRELOAD";
 
 /// The entries, most of them NAME=VALUE.
@@ -48,13 +47,17 @@ impl Environment {
 
     /// The value of a variable as getenv(3) finds it, and so the library.
     fn get(&self, name: &CStr) -> Option<&[u8]> {
-        self.values(name).next().and_then(given)
+        self.values(name).next()
     }
 
-    /// The variable that sets an option, and its value. The short name wins.
-    pub fn option(&self, option: &TcpOption) -> Option<(&'static CStr, &[u8])> {
-        let mut names = option.short_name.into_iter().chain([option.name]);
-        names.find_map(|name| Some((name, self.get(name)?)))
+    /// The mode, where the variable says a usable one.
+    fn mode(&self) -> Option<Mode> {
+        env::mode(|name| self.get(name)).ok().flatten()
+    }
+
+    /// Whether a variable says anything about an option, usable or not.
+    pub fn chooses(&self, option: &TcpOption) -> bool {
+        env::source(option, |name| self.get(name)).is_some()
     }
 
     fn remove(&mut self, name: &CStr) {
@@ -71,33 +74,29 @@ impl Environment {
     /// Removes values that the library could not use, and returns reports in the library's words. A
     /// variable that the arguments replace is not checked.
     pub fn take_unusable(&mut self, settings: &Settings, debug: bool) -> Vec<String> {
-        let mut said = Vec::new();
-        if let Some(text) = self.get(KEEPALIVE)
-            && settings.mode == Mode::On
-            && Mode::parse(text).is_none()
+        let (mut reports, mut names) = (Vec::new(), Vec::new());
+        let mut take = |unusable: Unusable<'_>, all: [Option<&'static CStr>; 2]| {
+            reports.push(report(&unusable));
+            names.extend(all.into_iter().flatten());
+        };
+        if settings.mode == Mode::On
+            && let Err(unusable) = env::mode(|name| self.get(name))
         {
-            said.push(unusable(KEEPALIVE, text, Mode::ACCEPTED, "on applies"));
-            self.remove(KEEPALIVE);
+            take(unusable, [Some(KEEPALIVE), None]);
         }
-        for (option, wanted) in settings.values.iter() {
-            if let Some((name, text)) = self.option(option)
-                && wanted.is_none()
-                && option.parse(text).is_none()
+        for (option, argument) in settings.values.iter() {
+            if argument.is_none()
+                && let Err(unusable) = env::value(option, |name| self.get(name))
             {
-                said.push(unusable(name, text, option.accepted, "the system default stays"));
                 // The default stays even if the other name has a value.
-                option.short_name.iter().for_each(|name| self.remove(name));
-                self.remove(option.name);
+                take(unusable, [option.short_name, Some(option.name)]);
             }
         }
-        if let Some(text) = self.get(DEBUG)
-            && !debug
-            && !matches!(text, b"0" | b"1")
-        {
-            said.push(unusable(DEBUG, text, "1 or 0", "sockets are not reported"));
-            self.remove(DEBUG);
+        if !debug && let Err(unusable) = env::debug(|name| self.get(name)) {
+            take(unusable, [Some(KEEPALIVE_DEBUG), None]);
         }
-        said
+        names.iter().for_each(|name| self.remove(name));
+        reports
     }
 
     /// Sets the variables for the library, and puts it in front of other preloads.
@@ -111,13 +110,11 @@ impl Environment {
             Mode::Force => self.set(KEEPALIVE, "force"),
             Mode::Skip => self.set(KEEPALIVE, "skip"),
             // An `off` in the environment is overruled: somebody asks for keepalive now.
-            _ if self.get(KEEPALIVE).and_then(Mode::parse) == Some(Mode::Off) => {
-                self.set(KEEPALIVE, "on");
-            }
+            _ if self.mode() == Some(Mode::Off) => self.set(KEEPALIVE, "on"),
             _ => {}
         }
         if debug {
-            self.set(DEBUG, "1");
+            self.set(KEEPALIVE_DEBUG, "1");
         }
         // Of several entries ld.so(8) takes the last.
         let value = library.in_front_of(self.values(PRELOAD).next_back().map(OsStr::from_bytes));
@@ -126,20 +123,22 @@ impl Environment {
 
     /// Whether it has a variable for any option, whatever the value.
     pub fn chooses_values(&self) -> bool {
-        OPTIONS.iter().any(|option| self.option(option).is_some())
+        OPTIONS.iter().any(|option| self.chooses(option))
     }
 
     /// What will hold in the program, and where it comes from.
     pub fn held(&self, settings: &Settings, kernel: &Kernel) -> Held {
         let values = settings.values.zip(kernel.defaults).map(|option, (wanted, default)| {
-            let variable = self.option(option).and_then(|(name, text)| {
-                Some(Setting { value: option.parse(text)?, source: Source::Variable(name) })
-            });
+            let value = env::value(option, |name| self.get(name)).ok().flatten();
+            let source = env::source(option, |name| self.get(name));
+            let variable = value
+                .zip(source)
+                .map(|(value, (name, _))| Setting { value, source: Source::Variable(name) });
             let wanted = wanted.map(|value| Setting { value, source: Source::Argument });
             let default = Setting { value: default, source: Source::Kernel };
             Some(wanted.or(variable).unwrap_or(default))
         });
-        let mode = match self.get(KEEPALIVE).and_then(Mode::parse) {
+        let mode = match self.mode() {
             Some(mode @ (Mode::Skip | Mode::Force)) if settings.mode == Mode::On => {
                 Setting { value: mode, source: Source::Variable(KEEPALIVE) }
             }
@@ -155,17 +154,17 @@ fn value<'entry>(entry: &'entry CStr, name: &CStr) -> Option<&'entry [u8]> {
 }
 
 /// The library's words for a value that it cannot use.
-fn unusable(name: &CStr, value: &[u8], accepted: &str, instead: &str) -> String {
-    struct Words(Vec<u8>);
+fn report(unusable: &Unusable<'_>) -> String {
+    struct Bytes(Vec<u8>);
 
-    impl Line for Words {
+    impl Line for Bytes {
         fn push(&mut self, byte: u8) {
             self.0.push(byte);
         }
     }
 
-    let mut words = Words(Vec::new());
-    words.unusable(name, value, accepted, instead);
-    let words = String::from_utf8_lossy(&words.0);
-    words.strip_prefix("libkeepalive: ").unwrap_or(&words).into()
+    let mut line = Bytes(Vec::new());
+    line.unusable(unusable);
+    let line = String::from_utf8_lossy(&line.0);
+    line.strip_prefix("libkeepalive: ").unwrap_or(&line).into()
 }

@@ -27,61 +27,102 @@ pub struct Library {
     pub machine: Machine,
 }
 
+/// Why there is no library to put in front.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the library {}: {problem}", printed(.path))]
+    Given {
+        /// The path that was given.
+        path: PathBuf,
+        problem: Problem,
+    },
+    #[error("{FILE_NAME} was not found:{}\n--library PATH says where it is", list(.tried))]
+    NotFound {
+        /// Where it was looked for.
+        tried: Vec<(PathBuf, Problem)>,
+    },
+}
+
+/// Why a file cannot be put in front.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    #[error("no such file")]
+    Missing,
+    #[error("no permission to read it, nor will the program have it")]
+    Unreadable,
+    #[error("{}", error::describe(.0))]
+    Io(io::Error),
+    #[error("not a shared library")]
+    NotALibrary,
+    #[error("another library, not libkeepalive")]
+    AnotherLibrary,
+    /// Debian's libkeepalive0 is /usr/lib/libkeepalive.so, and hooks socket(2) alone.
+    #[error("another release: libkeepalive 0.3 has this name too")]
+    AnotherRelease,
+    #[error("LD_PRELOAD cannot name a path with {0:?} in it: put the library elsewhere")]
+    Separator(char),
+    #[error(
+        "it is on a file system mounted noexec, from which no program can load it: put the library \
+         elsewhere"
+    )]
+    NoExec,
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Missing,
+            io::ErrorKind::PermissionDenied => Self::Unreadable,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+fn list(tried: &[(PathBuf, Problem)]) -> String {
+    tried.iter().map(|(path, problem)| format!("\n  {}: {problem}", printed(path))).collect()
+}
+
 impl Library {
     /// The library at `given`, or else the first in the places where it may be.
-    pub fn find(given: Option<&Path>) -> Result<Self, String> {
+    pub fn find(given: Option<&Path>) -> Result<Self, Error> {
         match given {
             Some(path) => {
-                Self::at(path).map_err(|why| format!("the library {}: {why}", printed(path)))
+                Self::open(path).map_err(|problem| Error::Given { path: path.into(), problem })
             }
-            None => Self::among(&places()),
+            None => Self::find_first(&places()),
         }
     }
 
     /// The first of these files that is the library.
-    fn among(places: &[PathBuf]) -> Result<Self, String> {
-        let mut tried = String::new();
+    fn find_first(places: &[PathBuf]) -> Result<Self, Error> {
+        let mut tried = Vec::new();
         for path in places {
-            match Self::at(path) {
+            match Self::open(path) {
                 Ok(library) => return Ok(library),
-                Err(why) => tried += &format!("\n  {}: {why}", printed(path)),
+                Err(problem) => tried.push((path.clone(), problem)),
             }
         }
-        Err(format!("{FILE_NAME} was not found:{tried}\n--library PATH says where it is"))
+        Err(Error::NotFound { tried })
     }
 
     /// The library at this path, if a program could load it from there.
-    fn at(path: &Path) -> Result<Self, String> {
-        let words = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => "no such file".into(),
-            io::ErrorKind::PermissionDenied => {
-                "no permission to read it, nor will the program have it".into()
-            }
-            _ => error::describe(&error),
-        };
+    fn open(path: &Path) -> Result<Self, Problem> {
         // The program may have another working directory when the loader opens it.
-        let path = std::path::absolute(path).map_err(words)?;
-        let Some(library) = elf::Library::read(&path).map_err(words)? else {
-            return Err("not a shared library".into());
-        };
+        let path = std::path::absolute(path)?;
+        let library = elf::Library::read(&path)?.ok_or(Problem::NotALibrary)?;
         if library.name != SONAME {
-            return Err("another library, not libkeepalive".into());
+            return Err(Problem::AnotherLibrary);
         }
-        // Debian's libkeepalive0 is /usr/lib/libkeepalive.so, and hooks socket(2) alone.
         let defines = |hook: &&str| library.definitions.iter().any(|name| name == hook.as_bytes());
         if !HOOKS.iter().all(defines) {
-            return Err("another release: libkeepalive 0.3 has this name too".into());
+            return Err(Problem::AnotherRelease);
         }
-        if let Some(byte) = separator_in(path.as_os_str()) {
-            return Err(format!(
-                "LD_PRELOAD cannot name a path with {byte:?} in it: put the library elsewhere"
-            ));
+        if let Some(separator) = separator_in(path.as_os_str()) {
+            return Err(Problem::Separator(separator));
         }
         let flags = statvfs(&path).map_or(StatVfsMountFlags::empty(), |system| system.f_flag);
         if flags.contains(StatVfsMountFlags::NOEXEC) {
-            return Err("it is on a file system mounted noexec, from which no program can load \
-                        it: put the library elsewhere"
-                .into());
+            return Err(Problem::NoExec);
         }
         Ok(Self { path, machine: library.machine })
     }
@@ -152,14 +193,14 @@ mod tests {
     fn every_place_is_named_and_other_libraries_of_this_name_are_refused() {
         let other = std::env::current_exe().expect("a path");
         let places = ["/nonexistent/libkeepalive.so".into(), other.clone()];
-        let error = Library::among(&places).expect_err("neither");
+        let error = Library::find_first(&places).expect_err("neither").to_string();
         assert!(error.contains("\n  /nonexistent/libkeepalive.so: no such file\n"), "{error}");
         assert!(error.contains(&format!("\n  {}: another library", other.display())), "{error}");
         assert!(error.contains("--library PATH"), "{error}");
     }
 
     #[test]
-    fn a_path_that_the_loader_would_split_is_found_out() {
+    fn a_path_that_the_loader_would_split_is_refused() {
         assert_eq!(separator_in(OsStr::new("/a b/c")), Some(' '));
         assert_eq!(separator_in(OsStr::new("/a:b")), Some(':'));
         assert_eq!(separator_in(OsStr::new("/$LIB/a")), Some('$'));

@@ -140,7 +140,7 @@ fn start(arguments: &RunArgs) -> Result<Infallible, Failure> {
     let mut held = environment.held(&settings, &kernel);
     let follower = way.is_followed.then(|| follower::start(&held.arguments())).transpose();
     let follower = follower.map_err(|why| way.without_follower(&program, &why))?;
-    if way.library.is_some() && environment.option(&SYNCNT).is_none() {
+    if way.library.is_some() && !environment.chooses(&SYNCNT) {
         settings = settings.with_patient_connect(&kernel);
         held = environment.held(&settings, &kernel);
     }

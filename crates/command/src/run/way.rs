@@ -25,7 +25,7 @@ impl Way {
         let library = Library::find(given);
         let machine = library.as_ref().ok().map(|library| library.machine);
         let Some((file, obstacle)) = program::obstacle(program, machine) else {
-            let library = Some(library.map_err(|message| Failure(FAILED, message))?);
+            let library = Some(library.map_err(|error| Failure(FAILED, error.to_string()))?);
             return Ok(Self { library, is_followed: arguments.follow, obstacle: None });
         };
         let through = if file == program {
@@ -36,7 +36,7 @@ impl Way {
         let what = format!("{through}{} {obstacle}", printed(&file));
         let is_secure = matches!(obstacle, Obstacle::Secure(_));
         if is_secure && !arguments.anyway {
-            return Err(Failure(FAILED, refused(&what, Some(NotFollowed::WAY))));
+            return Err(Failure(FAILED, refusal(&what, Some(NotFollowed::WAY))));
         }
         if arguments.anyway {
             report_error(format!("{what}; starting it anyway"));
@@ -44,17 +44,17 @@ impl Way {
         // The follower needs no library, but one that was named must be there.
         let needs_library = arguments.anyway || given.is_some();
         let library = match library {
-            Err(message) if needs_library => return Err(Failure(FAILED, message)),
+            Err(error) if needs_library => return Err(Failure(FAILED, error.to_string())),
             library => library.ok().filter(|_| arguments.anyway || arguments.follow),
         };
         Ok(Self { library, is_followed: !arguments.anyway, obstacle: Some(what) })
     }
 
-    /// That the program is not started because it cannot be followed, and what is left.
+    /// The program is not started because it cannot be followed.
     pub fn without_follower(&self, program: &Path, why: &NotFollowed) -> Failure {
         let message = match &self.obstacle {
             Some(what) => {
-                refused(&format!("{what}; nor can it be followed: {}", why.reason), why.way)
+                refusal(&format!("{what}; nor can it be followed: {}", why.reason), why.way)
             }
             None => format!(
                 "{} cannot be followed: {}\nWithout --follow the preload alone serves it",
@@ -66,9 +66,9 @@ impl Way {
     }
 }
 
-/// What keeps keepalive from the program, and what is left.
-fn refused(what: &str, way: Option<&str>) -> String {
-    let way = way.map_or(String::new(), |way| format!("What is left: {way}\n"));
+/// What keeps keepalive from the program, and what to do instead.
+fn refusal(what: &str, way: Option<&str>) -> String {
+    let way = way.map_or(String::new(), |way| format!("Instead: {way}\n"));
     format!(
         "{what}\n{way}--anyway starts it with the preload alone, for the programs that it starts \
          itself"

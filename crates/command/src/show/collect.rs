@@ -56,7 +56,8 @@ impl Collected {
     ) -> Result<Option<Self>, String> {
         let mut collected = Self { is_complete: true, ..Self::default() };
         let processes = if arguments.is_overview() {
-            collected.messages.extend(check_others_visible().err().map(|error| error.to_string()));
+            let hidden = check_others_visible().err();
+            collected.messages.extend(hidden.map(|error| error.to_string()));
             find::all().map_err(|error| error.to_string())?
         } else {
             let found = find_all(worker, &arguments.processes, stop);

@@ -80,7 +80,7 @@ pub fn document(view: &View) -> String {
         command: process.command_line.arguments(),
         unit: process.place.unit.as_deref(),
         container: process.place.container.as_deref(),
-        covers: covers.map(|covers| covers.iter().map(Entry::of).collect()),
+        covers: covers.map(|covers| covers.iter().map(Entry::from).collect()),
         library: match &process.library {
             Library::Loaded(path) => Some(path.display().to_string()),
             Library::NotLoaded | Library::Unknown => None,

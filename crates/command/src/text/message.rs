@@ -30,7 +30,7 @@ pub fn print_stderr(text: &str) {
     clear_status();
     let patience = if IS_STUCK.load(Ordering::Relaxed) { 0 } else { 1 };
     let text = without_styles(text, AutoStream::choice(&io::stderr()));
-    if let Err(Errno::AGAIN) = write(stderr(), &text, Some(Duration::from_secs(patience))) {
+    if let Err(Errno::AGAIN) = write_all(stderr(), &text, Some(Duration::from_secs(patience))) {
         IS_STUCK.store(true, Ordering::Relaxed);
     }
 }
@@ -46,7 +46,7 @@ pub fn show_status(text: &str) {
     if let Ok(size) = rustix::termios::tcgetwinsize(stderr()) {
         let width = usize::from(size.ws_col).saturating_sub(1);
         let line: String = text.chars().take(if width > 0 { width } else { 79 }).collect();
-        let _ = write(stderr(), &format!("{ERASE}{line}"), Some(Duration::ZERO));
+        let _ = write_all(stderr(), &format!("{ERASE}{line}"), Some(Duration::ZERO));
         HAS_STATUS.store(true, Ordering::Relaxed);
     }
 }
@@ -54,7 +54,7 @@ pub fn show_status(text: &str) {
 /// Removes the status line.
 pub fn clear_status() {
     if HAS_STATUS.swap(false, Ordering::Relaxed) {
-        let _ = write(stderr(), ERASE, Some(Duration::ZERO));
+        let _ = write_all(stderr(), ERASE, Some(Duration::ZERO));
     }
 }
 
@@ -66,7 +66,7 @@ pub fn print(text: &str) -> io::Result<()> {
 /// Appends a text to stdout. False if nobody reads it any more.
 pub fn append(text: &str) -> io::Result<bool> {
     let text = without_styles(text, AutoStream::choice(&io::stdout()));
-    match write(stdout(), &text, None) {
+    match write_all(stdout(), &text, None) {
         Err(Errno::PIPE) => Ok(false),
         written => written.map(|()| true).map_err(Into::into),
     }
@@ -74,7 +74,7 @@ pub fn append(text: &str) -> io::Result<bool> {
 
 /// Prints on stdout with its styles. A reader that closed the pipe has read enough: head(1), less(1).
 pub(super) fn print_unaltered(text: &str) -> io::Result<()> {
-    match write(stdout(), text, None) {
+    match write_all(stdout(), text, None) {
         Err(error) if error != Errno::PIPE => Err(error.into()),
         _ => Ok(()),
     }
@@ -86,7 +86,11 @@ pub(super) fn without_styles(text: &str, choice: ColorChoice) -> String {
 
 /// Writes all of a text. Where the descriptor takes nothing more at the moment it waits, as if the
 /// descriptor blocked, but at most this long.
-fn write(fd: BorrowedFd<'_>, text: &str, patience: Option<Duration>) -> Result<(), Errno> {
+pub(super) fn write_all(
+    fd: BorrowedFd<'_>,
+    text: &str,
+    patience: Option<Duration>,
+) -> Result<(), Errno> {
     if startup::was_closed(fd) {
         return Err(Errno::BADF);
     }

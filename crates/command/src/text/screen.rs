@@ -5,13 +5,14 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use anstream::{AutoStream, ColorChoice};
+use anstream::AutoStream;
 use nix::sys::signal::{SigSet, Signal, raise};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::stdio::{stdin, stdout};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
+use super::message::{without_styles, write_all};
 use crate::sys::signals::Signals;
 
 /// A screen beside the usual one, no cursor, no lines that go on in the next one.
@@ -36,6 +37,8 @@ pub struct Events {
     signals: Signals,
     /// The modes of the terminal on stdin, as they were; None where there is none.
     modes: Option<Termios>,
+    /// Whether keys can be read there: a terminal that is gone is not asked again.
+    has_keys: bool,
     is_drawn_on: bool,
 }
 
@@ -47,7 +50,8 @@ impl Events {
         let drawing = drawing.into_iter().filter(|_| is_drawn_on);
         let signals = Signals::block(ending.into_iter().chain(drawing))?;
         let modes = if is_drawn_on { tcgetattr(stdin()).ok() } else { None };
-        let events = Self { signals, modes, is_drawn_on };
+        let has_keys = modes.is_some();
+        let events = Self { signals, modes, has_keys, is_drawn_on };
         events.enter();
         Ok(events)
     }
@@ -62,7 +66,7 @@ impl Events {
         let until = Instant::now() + time;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let keys = self.modes.is_some().then(stdin);
+            let keys = self.has_keys.then(stdin);
             let mut fds = vec![PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN)];
             fds.extend(keys.map(|keys| PollFd::from_borrowed_fd(keys, PollFlags::IN)));
             match poll(&mut fds, Timespec::try_from(left).ok().as_ref()) {
@@ -90,12 +94,13 @@ impl Events {
         }
     }
 
-    /// Whether a key that was pressed is q. A terminal that is gone is not asked again.
+    /// Whether a key that was pressed is q.
     fn is_last_key(&mut self, keys: BorrowedFd<'_>) -> bool {
         let mut bytes = [0; 64];
         match rustix::io::read(keys, &mut bytes) {
+            Err(Errno::INTR | Errno::AGAIN) => false,
             Ok(0) | Err(_) => {
-                self.modes = None;
+                self.has_keys = false;
                 false
             }
             Ok(length) => bytes[..length].iter().any(|key| matches!(key, b'q' | b'Q')),
@@ -137,10 +142,7 @@ impl Events {
 
     /// Draws these lines from the top.
     pub fn draw(&self, text: &str) -> io::Result<()> {
-        let text = match AutoStream::choice(&io::stdout()) {
-            ColorChoice::Never => anstream::adapter::strip_str(text).to_string(),
-            _ => text.into(),
-        };
+        let text = without_styles(text, AutoStream::choice(&io::stdout()));
         let lines: Vec<_> = text.lines().collect();
         Ok(write(&format!(
             "{HOME}{}{ERASE_LINE}{ERASE_BELOW}",
@@ -163,18 +165,6 @@ pub fn size() -> Option<(usize, usize)> {
     (is_known && !is_dumb).then_some((size.ws_col.into(), size.ws_row.into()))
 }
 
-fn write(text: &str) -> rustix::io::Result<()> {
-    let mut rest = text.as_bytes();
-    while !rest.is_empty() {
-        match rustix::io::write(stdout(), rest) {
-            Ok(written) => rest = &rest[written..],
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => {
-                let mut fds = [PollFd::from_borrowed_fd(stdout(), PollFlags::OUT)];
-                poll(&mut fds, None)?;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+fn write(text: &str) -> Result<(), Errno> {
+    write_all(stdout(), text, None)
 }

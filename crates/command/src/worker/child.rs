@@ -401,9 +401,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_done_twice_and_what_hangs_is_asked_last() {
-        // A process that runs, so that its user is known.
-        let process = |start| ProcessId { pid: std::process::id() as i32, start };
+    fn nothing_is_done_twice_and_what_hangs_is_left_out() {
+        // One that runs, so that its user is known.
+        let pid = std::process::id() as i32;
+        let process = |start| ProcessId { pid, start };
         let all = [0, 1, 2, 3];
         let work = |done: &mut Vec<u64>, sender: &Sender<u64>| {
             for number in all {
@@ -411,7 +412,6 @@ mod tests {
                 if done.contains(&number) || is_out {
                     continue;
                 }
-                // Its number is not looked at: each of them has the same.
                 if number == 1 {
                     let _watched = watch(process(number), Lock::Memory);
                     std::thread::sleep(Duration::from_secs(60));

@@ -10,7 +10,9 @@ use nix::unistd::Pid;
 use crate::follow::{all_are_set, eventually};
 use crate::support::{self, bare, compile, run};
 use crate::targets::{go_program, options};
-use crate::{PublicDirectory, Target, as_nobody, failure, keepalive, keepalive_run, sockets};
+use crate::{
+    PublicDirectory, Target, as_ordinary_user, failure, keepalive, keepalive_run, sockets,
+};
 
 /// tests/hosts/target.c, statically linked.
 pub fn static_target() -> PathBuf {
@@ -49,14 +51,12 @@ fn is_served(mut target: Target) {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn a_statically_linked_program() {
     is_served(Target::start(keepalive("run --dead-after 2m").arg(static_target())));
 }
 
 /// The bound would shorten the handshakes of a listener.
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn a_bound_on_retransmissions_is_for_connections() {
     let arguments = "run --dead-after 2m --rto-max 9600ms";
     let target = Target::start(keepalive(arguments).arg(static_target()));
@@ -68,25 +68,24 @@ fn a_bound_on_retransmissions_is_for_connections() {
 }
 
 #[test]
-#[ignore = "needs root (looks into another process), musl-gcc (Debian: musl-tools)"]
+#[ignore = "needs musl-gcc (Debian: musl-tools)"]
 fn a_program_linked_statically_with_musl() {
     is_served(Target::start(keepalive("run --dead-after 2m").arg(crate::musl_program("target"))));
 }
 
 #[test]
-#[ignore = "needs root (looks into another process), go (Debian: golang-go)"]
+#[ignore = "needs go (Debian: golang-go)"]
 fn a_go_program_that_switches_keepalive_off() {
     is_served(Target::start(keepalive("run --dead-after 2m").arg(go_program())));
 }
 
 #[test]
-#[ignore = "needs root: becomes another user"]
 fn an_ordinary_user_s_programs() {
     let directory = PublicDirectory::new("beside");
     let command = directory.copy(env!("CARGO_BIN_EXE_keepalive"));
     let program = directory.copy(static_target());
     let mut run = bare(command);
-    as_nobody(&mut run).args(["run", "--dead-after", "2m"]).arg(program);
+    as_ordinary_user(&mut run).args(["run", "--dead-after", "2m"]).arg(program);
     let mut target = Target::start(&mut run);
     target.ask("fork");
     all_are_set(target.pid(), 3);
@@ -107,7 +106,6 @@ fn script(name: &str, text: &str) -> PathBuf {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn a_script_of_such_an_interpreter() {
     let text = format!("#!{}\n", static_target().display());
     let target = Target::start(keepalive("run --dead-after 2m").arg(script("of-static", &text)));
@@ -116,7 +114,6 @@ fn a_script_of_such_an_interpreter() {
 
 /// The shell has the preload, what it starts has the follower.
 #[test]
-#[ignore = "needs root: looks into other processes"]
 fn a_shell_script_that_starts_such_programs() {
     let text = format!("#!/bin/sh\n\"{}\"\nexit $?\n", static_target().display());
     let script = script("starts-static", &text);
@@ -135,7 +132,7 @@ fn a_shell_script_that_starts_such_programs() {
 }
 
 #[test]
-#[ignore = "needs root (looks into another process), Linux 5.19, io_uring"]
+#[ignore = "needs io_uring (Linux 5.19)"]
 fn a_program_whose_sockets_io_uring_makes() {
     let program = support::host("io_uring");
     let mut target = Target::start(keepalive_run("--follow --dead-after 2m").arg(&program));
@@ -148,7 +145,6 @@ fn a_program_whose_sockets_io_uring_makes() {
 }
 
 #[test]
-#[ignore = "needs root: looks into other processes"]
 fn a_program_that_forks_a_thousand_times() {
     let mut target = Target::start(keepalive("run --dead-after 2m").arg(static_target()));
     target.ask("connect");
@@ -160,7 +156,6 @@ fn a_program_that_forks_a_thousand_times() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn what_the_program_changes_is_put_back_when_forced() {
     let mut target = Target::start(keepalive("run --force --dead-after 2m").arg(static_target()));
     all_are_set(target.pid(), 3);
@@ -186,7 +181,6 @@ fn idle_times(variables: &[(&str, &str)], arguments: &str) -> (Vec<u64>, String)
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn the_variables_count_and_the_environment_stays() {
     assert_eq!(idle_times(&[], ""), (vec![60; 3], String::new()));
     assert_eq!(idle_times(&[("TCP_KEEPIDLE", "77")], "").0, [77; 3]);
@@ -198,7 +192,6 @@ fn the_variables_count_and_the_environment_stays() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn verbose_says_which_way_was_taken() {
     let static_program = compile("static/itself", &["-static"]);
     let (_, stderr) = run(keepalive("run --verbose").arg(&static_program).arg("/dev/null"));
@@ -216,7 +209,6 @@ fn verbose_says_which_way_was_taken() {
 
 /// A follower needs no library.
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn where_there_is_no_library() {
     let directory = support::scratch("alone");
     std::fs::create_dir(&directory).expect("a directory");
@@ -246,7 +238,7 @@ fn where_the_kernel_does_not_let_it_look() {
     let said = format!(
         "keepalive: {} is statically linked: no loader runs in it that could load the library; nor \
          can it be followed: a seccomp filter forbids pidfd_getfd(2) to this command (containers \
-         have one, and services with SystemCallFilter=)\nWhat is left: give the container \
+         have one, and services with SystemCallFilter=)\nInstead: give the container \
          CAP_SYS_PTRACE, or start it without this command and follow it from outside: sudo \
          keepalive attach --follow NAME, or sudo keepalive cover ID\n--anyway starts it",
         program.display()
@@ -268,7 +260,7 @@ fn a_setuid_program_is_refused() {
     let program = directory.copy(static_target());
     std::fs::set_permissions(&program, Permissions::from_mode(0o4755)).expect("its mode");
     let mut start = bare(&command);
-    as_nobody(&mut start).args(["run", "--dead-after", "2m"]).arg(&program);
+    as_ordinary_user(&mut start).args(["run", "--dead-after", "2m"]).arg(&program);
     let (status, stderr) = failure(start.stdin(Stdio::null()));
     assert_eq!(status, 125);
     let said = format!("keepalive: {} is setuid: ", program.display());

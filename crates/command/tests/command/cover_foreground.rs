@@ -20,7 +20,8 @@ fn in_the_foreground_it_ends_with_the_process_however_that_ends() {
         let process = group.entry()["foreground_pid"].as_u64().expect("a number");
         for other in ["cover --idle 61", "cover --remove"] {
             let (status, stderr) = failure(&mut group.keepalive(other));
-            let expected = format!("process {process} covers it with --foreground: end that first");
+            let expected =
+                format!("process {process} covers it with --foreground: end that process first");
             assert!(status == 1 && stderr.contains(&expected), "{stderr}");
         }
         let (_, stderr) = failure(&mut group.keepalive("cover --foreground"));

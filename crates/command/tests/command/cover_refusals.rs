@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::cover::Covered;
 use crate::groups::{Group, root, unique};
 use crate::support::{self, bare, stdout};
-use crate::{PublicDirectory, as_nobody, failure, keepalive};
+use crate::{PublicDirectory, as_ordinary_user, failure, keepalive};
 
 #[track_caller]
 fn is_refused(command: &mut Command, status: i32, reason: &str) {
@@ -37,7 +37,6 @@ fn what_is_no_control_group() {
 }
 
 #[test]
-#[ignore = "needs root: becomes another user"]
 fn an_ordinary_user() {
     let directory = PublicDirectory::new("cover-user");
     let command = directory.copy(env!("CARGO_BIN_EXE_keepalive"));
@@ -45,7 +44,11 @@ fn an_ordinary_user() {
         [&["cover", "--all"][..], &["cover", "--list"], &["cover", "--remove", "--all"]]
     {
         let mut command = bare(&command);
-        is_refused(as_nobody(command.args(arguments)), 1, "this takes root (sudo keepalive cover");
+        is_refused(
+            as_ordinary_user(command.args(arguments)),
+            1,
+            "this needs root (sudo keepalive cover",
+        );
     }
 }
 
@@ -55,10 +58,10 @@ fn root_without_all_rights() {
     let keepalive = env!("CARGO_BIN_EXE_keepalive");
     let mut command = bare("setpriv");
     command.args(["--bounding-set=-net_admin,-perfmon", keepalive, "cover", "--all"]);
-    is_refused(&mut command, 1, "not all of its rights: CAP_NET_ADMIN, CAP_PERFMON missing. In a");
+    is_refused(&mut command, 1, "this root lacks capabilities: CAP_NET_ADMIN, CAP_PERFMON. In a");
     let mut command = bare("unshare");
     command.args(["--user", "--map-root-user", keepalive, "cover", "--all"]);
-    is_refused(&mut command, 1, "this is a user namespace (a container without root");
+    is_refused(&mut command, 1, "root of a user namespace may not do this (a container");
     let filter = support::compile("bpf/without_pidfd_getfd", &["-DFORBIDDEN=SYS_bpf"]);
     is_refused(
         bare(filter).args([keepalive, "cover", "--all"]),
@@ -120,7 +123,7 @@ fn a_kernel_without_btf() {
     let strange = "mount -t tmpfs none /sys/kernel/btf && head -c 9999 /bin/sh \
                    >/sys/kernel/btf/vmlinux && exec \"$0\" cover";
     let mut command = with_mounts(&format!("{strange} {group_path}"));
-    is_refused(&mut command, 1, "vmlinux: it is no BTF of this byte order");
+    is_refused(&mut command, 1, "vmlinux: it is not BTF of this byte order");
 }
 
 #[test]
@@ -137,7 +140,7 @@ fn somebody_s_program_that_stands_no_other() {
         bare("bpftool").args(["cgroup", "attach"]).arg(&group.0).args(["sock_ops", "id", &id]),
     );
     let reason = format!(
-        "program {id} (keepalive_cover) is attached to {} so that no other may be beside or below",
+        "program {id} (keepalive_cover) is attached to {} and allows no other beside or below",
         group.0.display()
     );
     for path in [&below.0, &group.0] {

@@ -32,7 +32,7 @@ fn listed(group: &Covered) -> (Option<String>, bool) {
     let output = finish(&mut group.keepalive("cover --list --json"));
     let (said, complained) = texts(&output);
     assert!(output.status.success(), "{complained}");
-    let is_told = complained.contains("a call that was killed left parts of a cover");
+    let is_told = complained.contains("an interrupted call left parts of a cover");
     assert!(is_told || complained.is_empty(), "{complained}");
     let document: Value = serde_json::from_str(&said).expect("JSON");
     (document["covers"][0]["mode"].as_str().map(str::to_owned), is_told)

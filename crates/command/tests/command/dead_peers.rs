@@ -4,6 +4,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::support::namespace::ran_in_user_namespace;
 use crate::support::{self, bare, finish, run, stdout, texts};
 use crate::{Target, keepalive, sockets};
 
@@ -52,8 +53,11 @@ fn user_timeouts(target: &Target) -> Vec<Option<u64>> {
 }
 
 #[test]
-#[ignore = "needs root: makes a network namespace"]
+#[ignore = "needs user namespaces"]
 fn a_peer_that_answers_gets_the_user_timeout() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let mut target = silent_target();
     let said = attach(&target);
     assert!(!said.contains("not answering"), "{said}");
@@ -63,8 +67,11 @@ fn a_peer_that_answers_gets_the_user_timeout() {
 
 /// The peers answer, but the kernel refuses what was to be set then.
 #[test]
-#[ignore = "needs root: makes a network namespace"]
+#[ignore = "needs user namespaces"]
 fn a_refused_user_timeout_is_not_taken_for_silence() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let target = silent_target();
     let refuses = ["-DFORBIDDEN=SYS_setsockopt", "-DOPTION=18"];
     let mut attach = bare(support::compile("user_timeout/without_pidfd_getfd", &refuses));
@@ -80,8 +87,11 @@ fn a_refused_user_timeout_is_not_taken_for_silence() {
 }
 
 #[test]
-#[ignore = "needs root, and nft (Debian: nftables)"]
+#[ignore = "needs user namespaces, and nft (Debian: nftables)"]
 fn a_single_lost_probe_does_not_end_a_living_connection() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let mut target = silent_target();
     lose_everything(&target);
     let said = attach(&target);
@@ -98,8 +108,11 @@ fn a_single_lost_probe_does_not_end_a_living_connection() {
 }
 
 #[test]
-#[ignore = "needs root, and nft (Debian: nftables)"]
+#[ignore = "needs user namespaces, and nft (Debian: nftables)"]
 fn a_dead_connection_ends_and_the_probes_are_counted_meanwhile() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let target = silent_target();
     lose_everything(&target);
     attach(&target);
@@ -122,8 +135,11 @@ fn target_under_run() -> Target {
 }
 
 #[test]
-#[ignore = "needs root, and nft (Debian: nftables)"]
+#[ignore = "needs user namespaces, and nft (Debian: nftables)"]
 fn an_idle_connection_ends_within_the_time_promised() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let target = target_under_run();
     lose_everything(&target);
     let begin = Instant::now();

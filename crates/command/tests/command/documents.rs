@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory};
 use libkeepalive_command::Cli;
 
-use crate::support::markdown::{documents, quoted, read, rows};
+use crate::support::markdown::{documents, quoted, read};
 
 /// Options of other programs of which documents speak: cargo, unshare(1), install.sh, docker,
 /// node_exporter.
@@ -120,26 +120,4 @@ fn what_the_parser_does_not_take_is_seen() {
     let taken = "`keepalive run --dead-after TIME`, `attach --dead-after`, `cover`, `--release`\n\
                  ```text\nclient$ keepalive run --idle 2s ./ask.py 1 >file --lost\n```\n";
     assert_eq!(refused(taken), [""; 0]);
-}
-
-/// docs/command.md, *Seeing*: the options of `show`. Its other sections have the rest.
-#[test]
-fn every_option_of_show_is_in_the_document() {
-    let text = read("docs/command.md").expect("the document");
-    let verbs = verbs();
-    let show = verbs.iter().find(|verb| verb.get_name() == "show").expect("a verb");
-    let cells = rows("docs/command.md", "## Seeing", "").into_iter().map(|row| row[0].clone());
-    let listed: Vec<_> = cells.flat_map(|cell| quoted(&cell)).map(|(_, words)| words).collect();
-    let names = |words: &String| words.split([' ', '=', '[']).next().map(str::to_owned);
-    let listed: BTreeSet<_> =
-        listed.iter().filter(|it| it.starts_with("--")).filter_map(names).collect();
-    let elsewhere = ["--json", "--openmetrics", "--help", "--version"].map(str::to_owned);
-    for option in elsewhere.iter().filter(|it| !["--help", "--version"].contains(&&***it)) {
-        assert!(text.contains(&format!("`keepalive show {option}")), "{option}");
-    }
-    let all: BTreeSet<_> = listed.iter().chain(&elsewhere).cloned().collect();
-    assert_eq!(all, options(show));
-    let path_timeout = show.get_arguments().find(|it| it.get_long() == Some("path-timeout"));
-    assert_eq!(path_timeout.expect("it").get_default_values(), ["200s"]);
-    assert!(text.contains("so is the next; 200 s unless given |"));
 }

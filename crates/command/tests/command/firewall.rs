@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::bed::{Bed, End, FORGETS_AFTER, SERVER};
 use crate::cover::Covered;
 use crate::follow::Follower;
+use crate::support::namespace::ran_in_user_namespace;
 use crate::support::outside::TcpSocket;
 use crate::support::running::{Running, wait_until};
 use crate::support::stdout;
@@ -69,8 +70,11 @@ fn each(ways: &[By], story: impl Fn(By) + Sync) {
 }
 
 #[test]
-#[ignore = "needs root: network namespaces; nft, python3"]
+#[ignore = "needs user namespaces, ip, nft (Debian: iproute2, nftables), and python3"]
 fn a_vanished_peer_is_given_up_in_time_with_data_in_flight() {
+    if ran_in_user_namespace() {
+        return;
+    }
     each(&[By::Nobody, By::Run, By::Attach], |by| {
         let bed = Bed::new();
         let (mut server, _client) = connected(&bed, by, SETTINGS);
@@ -90,8 +94,11 @@ fn a_vanished_peer_is_given_up_in_time_with_data_in_flight() {
 }
 
 #[test]
-#[ignore = "needs root: network namespaces; nft, python3"]
+#[ignore = "needs user namespaces, ip, nft (Debian: iproute2, nftables), and python3"]
 fn a_peer_that_does_not_read_for_longer_than_the_time_lives() {
+    if ran_in_user_namespace() {
+        return;
+    }
     each(&[By::Run, By::Attach], |by| {
         let bed = Bed::new();
         let (mut server, mut client) = connected(&bed, by, SETTINGS);
@@ -108,8 +115,11 @@ fn a_peer_that_does_not_read_for_longer_than_the_time_lives() {
 /// A bound on retransmissions would end the connection some seconds after close(2), once the kernel's
 /// questions whether the peer has room are as far apart as the bound.
 #[test]
-#[ignore = "needs root: network namespaces; python3"]
+#[ignore = "needs user namespaces, ip, nft (Debian: iproute2, nftables), and python3"]
 fn what_was_sent_before_close_arrives() {
+    if ran_in_user_namespace() {
+        return;
+    }
     const BYTES: usize = 400_000;
     each(&[By::Run, By::Attach], |by| {
         let bed = Bed::new();
@@ -125,8 +135,11 @@ fn what_was_sent_before_close_arrives() {
 }
 
 #[test]
-#[ignore = "needs root: network namespaces; nft, python3"]
+#[ignore = "needs user namespaces, ip, nft (Debian: iproute2, nftables), and python3"]
 fn connect_stays_as_patient() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let bed = Bed::new();
     // Fewer SYNs than the default, with which it takes two minutes.
     let mut few = bed.client.namespace.command("sysctl", None);
@@ -158,8 +171,11 @@ const CLIENTS: usize = 5;
 /// A statically linked broker in the founding story: its clients are idle for longer than the firewall
 /// remembers, then they vanish.
 #[test]
-#[ignore = "needs root: network namespaces; nft, conntrack, musl-gcc, perl"]
+#[ignore = "needs user namespaces, ip, nft, conntrack, musl-gcc, and perl"]
 fn a_static_broker_keeps_its_clients_and_loses_the_dead_ones_when_it_is_followed() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let broker = musl_program("broker");
     std::thread::scope(|scope| {
         for by in [By::Nobody, By::Run, By::Attach] {

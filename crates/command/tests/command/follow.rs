@@ -13,9 +13,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::load::{connected, crowd};
+use crate::support::namespace::ran_in_user_namespace;
 use crate::support::{self, bare};
 use crate::targets::{SET, go_program, options};
-use crate::{PublicDirectory, Target, as_nobody, c_target, failure, keepalive, sockets};
+use crate::{PublicDirectory, Target, as_ordinary_user, c_target, failure, keepalive, sockets};
 
 /// Longer than it takes a look to come, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -121,11 +122,10 @@ fn is_followed(mut target: Target, follower: Follower) {
     drop(target);
     let (status, said, complained) = follower.end();
     assert_eq!((status, &*complained), (Some(0), ""), "{said}");
-    assert!(said.starts_with("7 sockets of 1 process changed in "), "{said}");
+    assert!(said.starts_with("5 sockets of 1 process changed in "), "{said}");
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn a_statically_linked_c_program() {
     let target = Target::start(&mut bare(support::compile("target_static", &["-static"])));
     let follower = Follower::of(&format!("--dead-after 2m {}", target.pid()));
@@ -133,7 +133,7 @@ fn a_statically_linked_c_program() {
 }
 
 #[test]
-#[ignore = "needs root, and go (Debian: golang-go)"]
+#[ignore = "needs go (Debian: golang-go)"]
 fn a_static_go_program_that_switches_keepalive_off() {
     let target = Target::start(&mut bare(go_program()));
     let follower = Follower::of(&format!("--dead-after 2m {}", target.pid()));
@@ -141,16 +141,15 @@ fn a_static_go_program_that_switches_keepalive_off() {
 }
 
 #[test]
-#[ignore = "needs root: becomes another user"]
 fn an_ordinary_user_s_own_program() {
     let directory = PublicDirectory::new("follow");
     let command = directory.copy(env!("CARGO_BIN_EXE_keepalive"));
     let program = directory.copy(support::host("target"));
-    let target = Target::start(as_nobody(&mut bare(program)));
+    let target = Target::start(as_ordinary_user(&mut bare(program)));
     let mut follow = bare(command);
     let pid = target.pid().to_string();
     follow.args(["attach", "--follow", "--dead-after", "2m", &pid]);
-    is_followed(target, Follower::start(as_nobody(&mut follow)));
+    is_followed(target, Follower::start(as_ordinary_user(&mut follow)));
 }
 
 #[test]
@@ -161,22 +160,21 @@ fn another_user_s_program_is_refused_at_once() {
     let target = c_target();
     let mut follow = bare(command);
     follow.args(["attach", "--follow", "--idle", "60", &target.pid().to_string()]);
-    let (status, _, complained) = Follower::start(as_nobody(&mut follow)).end();
+    let (status, _, complained) = Follower::start(as_ordinary_user(&mut follow)).end();
     assert_eq!(status, Some(1), "{complained}");
     assert_eq!(complained.matches("it runs as root: do this as root").count(), 1, "{complained}");
 }
 
 /// As is one between setresuid(2) and execve(2).
 #[test]
-#[ignore = "needs root: becomes another user"]
 fn a_program_that_may_be_looked_into_a_moment_later() {
     let directory = PublicDirectory::new("later");
     let command = directory.copy(env!("CARGO_BIN_EXE_keepalive"));
     let program = directory.copy(support::host("target"));
-    let mut target = Target::start(as_nobody(bare(program).arg("undumpable")));
+    let mut target = Target::start(as_ordinary_user(bare(program).arg("undumpable")));
     let mut follow = bare(command);
     follow.args(["attach", "--follow", "--dead-after", "2m", &target.pid().to_string()]);
-    let follower = Follower::start(as_nobody(&mut follow));
+    let follower = Follower::start(as_ordinary_user(&mut follow));
     let owner = std::fs::metadata(format!("/proc/{}/fd", target.pid())).expect("a directory").uid();
     assert_eq!(owner, 0, "it is not dumpable");
     eventually("some looks", || Cost::of(&follower).looks > 1);
@@ -192,7 +190,6 @@ fn a_process_that_is_not_there_is_refused_at_once() {
 }
 
 #[test]
-#[ignore = "needs root: looks into other processes"]
 fn the_descendants_of_a_process_too() {
     let mut target = c_target();
     let follower = Follower::of(&format!("--dead-after 2m {}", target.pid()));
@@ -214,7 +211,7 @@ fn the_descendants_of_a_process_too() {
 }
 
 #[test]
-#[ignore = "needs root (looks into other processes), and /usr/bin/python3"]
+#[ignore = "needs /usr/bin/python3"]
 fn the_child_of_a_thread() {
     const THREAD: &str = "import subprocess, sys, threading\n\
                           threading.Thread(target=subprocess.run, args=(sys.argv[1:],)).start()";
@@ -233,7 +230,6 @@ fn the_child_of_a_thread() {
 }
 
 #[test]
-#[ignore = "needs root: looks into other processes"]
 fn a_name_that_starts_later_and_again() {
     let directory = PublicDirectory::new("named");
     let program = directory.0.join(format!("named-{}", std::process::id() % 1000));
@@ -251,11 +247,10 @@ fn a_name_that_starts_later_and_again() {
     // It may be mistyped, which is told once.
     let waits = format!("keepalive: {name}: no process yet; waiting for one\n");
     assert_eq!((status, complained), (Some(0), waits), "{said}");
-    assert!(said.starts_with("10 sockets of 2 processes changed in "), "{said}");
+    assert!(said.starts_with("8 sockets of 2 processes changed in "), "{said}");
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn it_ends_at_once_with_its_process_and_by_a_signal() {
     let mut took = Vec::new();
     for signal in [None, Some(Signal::SIGINT), Some(Signal::SIGTERM)] {
@@ -279,7 +274,6 @@ fn it_ends_at_once_with_its_process_and_by_a_signal() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn what_the_program_changes_stands_unless_forced() {
     let mut target = c_target();
     let has_own =
@@ -302,7 +296,6 @@ fn what_the_program_changes_stands_unless_forced() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn a_descriptor_that_is_reused_is_never_the_wrong_socket() {
     let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
     let ports = listeners.each_ref().map(|it| it.local_addr().expect("one").port().to_string());
@@ -322,7 +315,6 @@ fn a_descriptor_that_is_reused_is_never_the_wrong_socket() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn another_socket_at_a_descriptor_that_was_seen_is_set_too() {
     let mut target = c_target();
     let links = |target: &Target| {
@@ -340,14 +332,17 @@ fn another_socket_at_a_descriptor_that_was_seen_is_set_too() {
     }
     let (status, said, complained) = follower.end_by(Signal::SIGTERM);
     assert_eq!((status, &*complained), (Some(0), ""), "{said}");
-    assert!(said.starts_with("9 sockets of 1 process changed in "), "{said}");
+    assert!(said.starts_with("6 sockets of 1 process changed in "), "{said}");
 }
 
 /// Two processes have the same number, one after the other, and the follower is stopped meanwhile:
 /// it follows the first, by its number or by its name, which the second does not have.
 #[test]
-#[ignore = "needs root: makes pid namespaces"]
+#[ignore = "needs user namespaces"]
 fn a_number_that_is_reused_is_never_the_wrong_process() {
+    if ran_in_user_namespace() {
+        return;
+    }
     std::thread::scope(|scope| {
         for by_name in [false, true] {
             scope.spawn(move || is_never_the_wrong_process(by_name));
@@ -396,8 +391,11 @@ fn is_never_the_wrong_process(by_name: bool) {
 }
 
 #[test]
-#[ignore = "needs root, and /dev/fuse: mounts a file system in a namespace of its own"]
+#[ignore = "needs user namespaces, and /dev/fuse"]
 fn a_socket_that_its_program_holds_locked_is_left_out() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let (_server, pid) = crate::hostile::fuse("locked");
     let said = support::scratch("said");
     let mut command = keepalive(&format!("attach --follow --idle 60 {pid}"));
@@ -416,8 +414,11 @@ fn a_socket_that_its_program_holds_locked_is_left_out() {
 }
 
 #[test]
-#[ignore = "needs root, and /dev/fuse: mounts a file system in a namespace of its own"]
+#[ignore = "needs user namespaces, and /dev/fuse"]
 fn a_signal_ends_it_at_once_while_a_socket_is_held_locked() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let (_server, pid) = crate::hostile::fuse("locked");
     // Not a pipe: the child that cannot be ended keeps it open.
     let mut command = keepalive(&format!("attach --follow --idle 60 {pid}"));
@@ -441,7 +442,6 @@ fn a_signal_ends_it_at_once_while_a_socket_is_held_locked() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn systemd_hears_that_it_is_ready() {
     let supervisor = Supervisor::new("ready");
     let target = c_target();
@@ -455,7 +455,6 @@ fn systemd_hears_that_it_is_ready() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn a_terminal_has_a_status_line() {
     let target = c_target();
     let command = keepalive(&format!("attach --follow --dead-after 2m {}", target.pid()));
@@ -498,7 +497,7 @@ impl Cost {
 
 /// Prints the table of docs/speed.md.
 #[test]
-#[ignore = "needs root, /usr/bin/python3, and 10,300 descriptors (ulimit -n)"]
+#[ignore = "needs /usr/bin/python3, and 10,300 descriptors (ulimit -n)"]
 fn ten_thousand_idle_sockets_cost_at_most_a_hundredth_of_a_core() {
     let crowd = crowd(10_000);
     let (few, _connections) = connected(100);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use expectrl::Expect;
 use serde_json::Value;
 
+use crate::support::namespace::ran_in_user_namespace;
 use crate::support::{self, bare, stdout, texts};
 use crate::terminal::on_terminal;
 use crate::{Target, c_target, failure, keepalive, keepalive_run, sockets};
@@ -36,7 +37,6 @@ fn crowd_lines(text: &str) -> usize {
 }
 
 #[test]
-#[ignore = "needs root: looks into other processes"]
 fn none_of_many_is_left_out() {
     let _crowd = Target::start(bare(support::host("crowd")).arg("100"));
     // A low limit that can be raised, and one that cannot.
@@ -49,7 +49,6 @@ fn none_of_many_is_left_out() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn without_descriptors_it_says_so() {
     let target = c_target();
     let mut refused = 0;
@@ -71,8 +70,11 @@ fn without_descriptors_it_says_so() {
 }
 
 #[test]
-#[ignore = "needs root: makes pid namespaces"]
+#[ignore = "needs user namespaces"]
 fn a_number_of_another_pid_namespace_is_refused() {
+    if ran_in_user_namespace() {
+        return;
+    }
     // Two namespaces, in each of which the program is 2; the inner one sees the outer one's /proc.
     let inner = "$0 <&3 & sleep 0.5; $1 attach --idle 60 2; echo status $?; $1 show 2; echo status $?; \
                  $1 show; echo status $?; $1 attach sh; echo status $?";
@@ -90,8 +92,11 @@ fn a_number_of_another_pid_namespace_is_refused() {
 }
 
 #[test]
-#[ignore = "needs root: makes a pid namespace"]
+#[ignore = "needs user namespaces"]
 fn a_proc_without_this_process_is_refused() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let mut command = bare("unshare");
     command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);
     let target = Target::start(command.arg(support::host("target")));
@@ -107,7 +112,7 @@ fn a_proc_without_this_process_is_refused() {
 }
 
 #[test]
-#[ignore = "needs root: makes a mount namespace"]
+#[ignore = "needs root: unmounts /proc in a namespace of its own"]
 fn without_proc_it_says_so() {
     for what in ["show", "show 1", "show init", "attach 1"] {
         let mut command = bare("unshare");
@@ -120,7 +125,6 @@ fn without_proc_it_says_so() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn a_process_whose_first_thread_has_ended() {
     let leaderless = || Target::start(&mut bare(support::host("leaderless")));
     crate::targets::is_attached_to_while_it_runs(leaderless());
@@ -133,7 +137,6 @@ fn a_process_whose_first_thread_has_ended() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn a_zombie_has_nothing_to_show() {
     let mut zombie = c_target();
     zombie.child.kill().expect("it lives");
@@ -158,8 +161,11 @@ pub fn fuse(mode: &str) -> (Target, String) {
 }
 
 #[test]
-#[ignore = "needs root, and /dev/fuse: mounts a file system in a namespace of its own"]
+#[ignore = "needs user namespaces, and /dev/fuse"]
 fn a_descriptor_that_is_a_socket_s_and_a_fuse_file_s_by_turns() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let (server, pid) = fuse("flip");
     let mut shown = 0;
     for _ in 0..20 {
@@ -179,8 +185,11 @@ fn a_descriptor_that_is_a_socket_s_and_a_fuse_file_s_by_turns() {
 }
 
 #[test]
-#[ignore = "needs root, and /dev/fuse: mounts a file system in a namespace of its own"]
+#[ignore = "needs user namespaces, and /dev/fuse"]
 fn a_socket_that_its_program_holds_locked() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let (server, pid) = fuse("locked");
     let other = c_target();
     let both = format!("{pid} {}", other.pid());
@@ -207,7 +216,6 @@ fn a_socket_that_its_program_holds_locked() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn a_process_of_which_proc_tells_more_than_fits_into_memory() {
     let directory = support::scratch("huge");
     std::fs::create_dir(&directory).expect("a directory");
@@ -224,7 +232,6 @@ fn a_process_of_which_proc_tells_more_than_fits_into_memory() {
 const OBEYED: &str = "a\u{9b}\u{202e}\u{7f}b";
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn no_name_is_obeyed_by_a_terminal_and_json_on_a_pipe_is_unaltered() {
     let directory = support::scratch("obeyed");
     std::fs::create_dir(&directory).expect("a directory");
@@ -269,16 +276,15 @@ fn no_argument_that_is_quoted_is_obeyed_by_a_terminal() {
 }
 
 #[test]
-#[ignore = "needs root: becomes another user"]
 fn no_thread_and_no_process_are_left_for_it() {
     let mut command = limited("-u 1", "show 1");
-    let (status, stderr) = failure(crate::as_nobody(&mut command));
+    let (status, stderr) = failure(crate::as_ordinary_user(&mut command));
     assert_eq!(status, 1, "{stderr}");
     assert!(stderr.starts_with("keepalive: fork(2): "), "{stderr}");
 }
 
 #[test]
-#[ignore = "needs root, and /usr/bin/python3"]
+#[ignore = "needs /usr/bin/python3"]
 fn a_socket_with_thousands_of_descriptors() {
     let mut command = bare("/usr/bin/python3");
     let program = "import os, socket, time; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen();\

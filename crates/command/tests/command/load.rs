@@ -77,7 +77,7 @@ fn traffic(meanwhile: impl FnOnce(&AtomicUsize)) -> Traffic {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
+#[ignore = "needs the machine for itself: measures delays"]
 fn nothing_is_lost_or_delayed_while_connections_open_and_close() {
     let calm = traffic(|_| std::thread::sleep(Duration::from_secs(1)));
     let mut reports = Vec::new();
@@ -160,7 +160,7 @@ pub fn connected(number: usize) -> (Target, Vec<TcpStream>) {
 }
 
 #[test]
-#[ignore = "needs root, /usr/bin/python3, strace, and 10,100 descriptors (ulimit -n)"]
+#[ignore = "needs /usr/bin/python3, strace, and 10,100 descriptors (ulimit -n)"]
 fn ten_thousand_sockets() {
     const NUMBER: usize = 10_000;
     let Crowd { target, connections, _alone } = crowd(NUMBER);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::beside::static_target;
 use crate::follow::eventually;
+use crate::support::namespace::ran_in_user_namespace;
 use crate::support::{self, bare};
 use crate::{PublicDirectory, Target};
 
@@ -97,8 +98,11 @@ fn a_program_that_lets_nobody_look_into_it_any_more() {
 }
 
 #[test]
-#[ignore = "needs root: makes a mount namespace"]
+#[ignore = "needs user namespaces"]
 fn no_descriptor_is_left() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let log = Log::new("descriptors");
     let mut command = log.keepalive_run(&["prlimit", "--nofile=10:10"]);
     let mut target = Target::start(command.args(["--idle", "60"]).arg(static_target()));
@@ -110,8 +114,11 @@ fn no_descriptor_is_left() {
 }
 
 #[test]
-#[ignore = "needs root, and /dev/fuse: mounts a file system in a namespace of its own"]
+#[ignore = "needs user namespaces, and /dev/fuse"]
 fn a_socket_that_is_left_out() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let log = Log::new("left-out");
     let directory = support::scratch("left-out");
     std::fs::create_dir(&directory).expect("a directory");

@@ -103,7 +103,7 @@ struct Target {
 impl Target {
     #[track_caller]
     fn start(command: &mut Command) -> Self {
-        let mut child = command
+        let mut child = support::allow_inspection(command)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -177,9 +177,12 @@ fn failure(command: &mut Command) -> (i32, String) {
 /// Nobody: an ordinary user.
 const NOBODY: u32 = 65534;
 
-/// As an ordinary user, with none of root's groups.
-fn as_nobody(command: &mut Command) -> &mut Command {
-    command.uid(NOBODY).gid(NOBODY).current_dir("/")
+/// As an ordinary user: nobody where the tests run as root, with none of its groups, and else the same.
+fn as_ordinary_user(command: &mut Command) -> &mut Command {
+    match support::is_root() {
+        true => command.uid(NOBODY).gid(NOBODY).current_dir("/"),
+        false => command.current_dir("/"),
+    }
 }
 
 /// A directory that every user can reach, removed when dropped.

@@ -15,6 +15,7 @@ use crate::bed::{Bed, SERVER};
 use crate::scenarios::{Expected, SCENARIOS, Scenario};
 use crate::support::document;
 use crate::support::markdown::{quoted, rows};
+use crate::support::namespace::ran_in_user_namespace;
 use crate::support::running::{Running, wait_until};
 use crate::support::{self, texts};
 use crate::without_nohup;
@@ -80,7 +81,7 @@ impl Measured {
         Some(format!("{fault}: {status:?}, {before} before, {after} after, {json:#}\n{stderr}"))
     }
 
-    /// docs/probe.md, *What it says*: the first table, whose first row has each `how`.
+    /// docs/measure.md, *What it says*: the first table, whose first row has each `how`.
     fn has_documented_result(&self) -> bool {
         let has = |cell: &str, word: &Value| quoted(cell).iter().any(|(_, it)| word == it);
         let Self { json, status, .. } = self;
@@ -223,8 +224,11 @@ fn every_path_and_server_is_told_and_nothing_is_left() {
 }
 
 #[test]
-#[ignore = "needs root: network namespaces; nft"]
+#[ignore = "needs user namespaces, and ip and nft (Debian: iproute2, nftables)"]
 fn a_signal_ends_it_and_nothing_is_left() {
+    if ran_in_user_namespace() {
+        return;
+    }
     without_nohup();
     std::thread::scope(|scope| {
         for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
@@ -255,8 +259,11 @@ fn is_ended_by(signal: i32) {
 
 /// Nothing is forgotten yet, and the kernel closes what is open.
 #[test]
-#[ignore = "needs root: network namespaces; nft"]
+#[ignore = "needs user namespaces, and ip and nft (Debian: iproute2, nftables)"]
 fn a_signal_that_kills_leaves_nothing_that_the_path_remembers() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let bed = Bed::that_forgets_after(Duration::from_secs(60));
     let (_running, port) = SCENARIOS[0].set_up(&bed, 60);
     let mut measure = bed.client.namespace.command(env!("CARGO_BIN_EXE_keepalive"), None);
@@ -270,8 +277,11 @@ fn a_signal_that_kills_leaves_nothing_that_the_path_remembers() {
 
 /// One that hangs, or does not read: it never closes its side.
 #[test]
-#[ignore = "needs root: network namespaces; nft, python3"]
+#[ignore = "needs user namespaces, ip, nft (Debian: iproute2, nftables), and python3"]
 fn a_server_that_never_closes_keeps_nothing() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let bed = Bed::that_forgets_after(Duration::from_secs(60));
     let server = "import socket\n\
                   listener = socket.create_server(('', 7000))\n\

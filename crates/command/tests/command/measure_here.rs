@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::namespace::{Namespace, ip};
+use crate::support::namespace::{Namespace, ip, ran_in_user_namespace};
 use crate::support::running::{Running, wait_until};
 use crate::support::{self, bare, finish, texts};
 use crate::{failure, keepalive, source};
@@ -127,7 +127,7 @@ fn where_no_descriptors_are_left_it_says_so() {
     let (_running, port) = listener("127.0.0.1");
     let target = format!("127.0.0.1:{port}");
     for (limit, said) in [
-        (5, "no connection was left to go on with (the last that could not be opened: too many"),
+        (5, "no connection was left to continue with (the last that could not be opened: too many"),
         (4, "cannot be reached: too many open files"),
     ] {
         let mut shell = bare("sh");
@@ -138,6 +138,22 @@ fn where_no_descriptors_are_left_it_says_so() {
         assert_eq!(output.status.code(), Some(1), "{limit}: {stdout}{stderr}");
         assert!(format!("{stdout}{stderr}").contains(said), "{limit}: {stdout}{stderr}");
     }
+}
+
+/// Silence would prove nothing.
+#[test]
+fn where_the_kernel_refuses_to_send_probes_it_says_so() {
+    let (_running, port) = listener("127.0.0.1");
+    let refuses = ["-DFORBIDDEN=SYS_setsockopt", "-DOPTION=4"]; // TCP_KEEPIDLE
+    let mut measure = bare(support::compile("keepidle/without_pidfd_getfd", &refuses));
+    measure.args([env!("CARGO_BIN_EXE_keepalive"), "measure", "--max", "5s"]);
+    let address = format!("127.0.0.1:{port}");
+    let (status, stderr) = failure(measure.arg(&address));
+    let said = format!(
+        "keepalive: {address}: the kernel refuses to send keepalive probes: setsockopt(2): \
+         operation not permitted\n"
+    );
+    assert_eq!((status, stderr), (1, said));
 }
 
 #[test]
@@ -180,8 +196,8 @@ fn a_server_that_closes_idle_connections_is_named_and_what_helps() {
     assert_eq!(output.status.code(), Some(1), "{stdout}{stderr}");
     for said in [
         "the server, or something in front of it that ends TCP, closes connections that carry no data after 6 s",
-        "keepalive is the wrong tool here",
-        "What helps is data (a ping of the protocol), or a longer limit there.",
+        "Keepalive is the wrong tool here: only data counts.",
+        "Send data (a ping of the protocol), or raise the limit there.",
         "Try another port, or `keepalive measure --listen` at that host",
         "nothing is left at the server",
     ] {
@@ -211,7 +227,7 @@ impl Drop for Hosts {
 }
 
 #[test]
-#[ignore = "needs root: network namespaces"]
+#[ignore = "needs root: network namespaces with files in /etc/netns"]
 fn of_several_addresses_the_first_that_answers_is_taken_and_said() {
     let namespace = Namespace::new("names");
     // A host that separates the two families unless a program wants both.
@@ -249,9 +265,9 @@ fn of_several_addresses_the_first_that_answers_is_taken_and_said() {
     });
 }
 
-/// The first address does not answer for ten seconds: for the next one the time begins anew.
+/// The first address does not answer for ten seconds: the time of the next one starts at 0.
 #[test]
-#[ignore = "needs root: network namespaces"]
+#[ignore = "needs root: network namespaces with files in /etc/netns"]
 fn each_address_has_its_own_clock() {
     let namespace = Namespace::new("clock");
     let ip = |arguments: &str| {
@@ -275,8 +291,11 @@ fn each_address_has_its_own_clock() {
 }
 
 #[test]
-#[ignore = "needs root: network namespaces"]
+#[ignore = "needs user namespaces, and ip (Debian: iproute2)"]
 fn what_leads_nowhere_is_named() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let namespace = Namespace::new("alone");
     for (target, said) in [
         ("192.0.2.1:80", "192.0.2.1:80: cannot be reached: network is unreachable"),

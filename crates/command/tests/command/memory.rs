@@ -5,7 +5,7 @@ use crate::support::{self, bare, finish};
 use crate::{c_target, keepalive, keepalive_run};
 
 #[test]
-#[ignore = "needs root, and valgrind"]
+#[ignore = "needs valgrind"]
 fn no_memory_error_and_no_leak() {
     let target = c_target();
     let pid = target.pid();

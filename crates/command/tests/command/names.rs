@@ -33,7 +33,7 @@ fn classes() -> std::path::PathBuf {
 }
 
 #[test]
-#[ignore = "needs root, and java, javac and jar (Debian: openjdk-17-jdk-headless)"]
+#[ignore = "needs java, javac and jar (Debian: openjdk-17-jdk-headless)"]
 fn two_java_programs_are_told_apart() {
     let directory = classes();
     let java = |arguments: &[&str]| {
@@ -61,7 +61,7 @@ fn two_java_programs_are_told_apart() {
 }
 
 #[test]
-#[ignore = "needs root, and /usr/bin/python3"]
+#[ignore = "needs /usr/bin/python3"]
 fn a_script_is_found_by_its_name_and_so_is_a_module() {
     let directory = support::scratch("scripts");
     std::fs::create_dir(&directory).expect("a directory");
@@ -98,7 +98,6 @@ fn a_script_is_found_by_its_name_and_so_is_a_module() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn what_matches_nothing_gets_the_nearest_name() {
     let directory = support::scratch("nearest");
     std::fs::create_dir(&directory).expect("a directory");
@@ -119,7 +118,6 @@ fn what_matches_nothing_gets_the_nearest_name() {
 
 /// `--port` and `--remote` select as those of `attach` do.
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn the_sockets_shown_are_selected_by_port_and_network() {
     let mut target = c_target();
     let peer = target.connect();
@@ -149,7 +147,7 @@ fn the_sockets_shown_are_selected_by_port_and_network() {
 
 /// A program that only listens.
 #[test]
-#[ignore = "needs root, and /usr/bin/python3"]
+#[ignore = "needs /usr/bin/python3"]
 fn a_process_that_only_listens_is_shown() {
     let program = "import socket, time; s = socket.create_server(('', 0)); \
                    print('ready', s.getsockname()[1], flush=True); time.sleep(99)";
@@ -163,7 +161,7 @@ fn a_process_that_only_listens_is_shown() {
 
 /// docs/show.schema.json describes every document, and no other.
 #[test]
-#[ignore = "needs root, and python3-jsonschema: looks into other processes"]
+#[ignore = "needs python3-jsonschema"]
 fn json_is_what_its_schema_says() {
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/show.schema.json");
     let target = c_target();

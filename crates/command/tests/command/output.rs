@@ -105,7 +105,6 @@ fn what_cannot_be_printed_is_a_failure() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn show_fails_where_nothing_can_be_printed() {
     let target = c_target();
     let show = keepalive(&format!("show --all {}", target.pid()));
@@ -131,7 +130,6 @@ fn a_pipe_that_is_full_for_now_gets_all_of_it() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn attach_does_all_its_work_and_then_says_that_it_could_not_print() {
     for sink in SINKS {
         for descriptor in [1, 2] {

@@ -14,7 +14,7 @@ use crate::support::document::{self, Part};
 use crate::support::outside::{State, Values, tcp_sockets};
 use crate::support::{self, bare, host};
 use crate::targets::go_program;
-use crate::{PublicDirectory, Target, as_nobody, musl_program};
+use crate::{PublicDirectory, Target, as_ordinary_user, musl_program};
 
 const PART: Part = Part { document: "programs.md", by: "the test programs" };
 
@@ -93,7 +93,7 @@ fn cell(row: &Row, by: By, command: &Path, library: &Path, expected: &str) -> St
     };
     start.args(row.arguments);
     if row.is_nobodys {
-        as_nobody(&mut start);
+        as_ordinary_user(&mut start);
     }
     if matches!(by, By::Run(_)) && is_refused(&mut start) {
         return "refused".into();

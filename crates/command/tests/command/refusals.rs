@@ -6,8 +6,9 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::support::namespace::ran_in_user_namespace;
 use crate::support::{self, bare, run};
-use crate::{NOBODY, PublicDirectory, Target, as_nobody, c_target, failure, keepalive};
+use crate::{NOBODY, PublicDirectory, Target, as_ordinary_user, c_target, failure, keepalive};
 
 /// The command and the program that is looked into, where every user can start them.
 struct Public {
@@ -27,13 +28,13 @@ impl Public {
     /// The program, as an ordinary user.
     fn target(&self, arguments: &[&str]) -> Target {
         let mut command = bare(&self.program);
-        Target::start(as_nobody(&mut command).args(arguments))
+        Target::start(as_ordinary_user(&mut command).args(arguments))
     }
 
     /// The command, as an ordinary user.
     fn keepalive(&self, what: &str, target: &Target) -> Command {
         let mut command = bare(&self.command);
-        as_nobody(&mut command).args(what.split_whitespace()).arg(target.pid().to_string());
+        as_ordinary_user(&mut command).args(what.split_whitespace()).arg(target.pid().to_string());
         command
     }
 }
@@ -53,7 +54,6 @@ fn is_refused(command: impl Fn(&str) -> Command, target: &Target, reason: &str) 
 }
 
 #[test]
-#[ignore = "needs root: becomes another user"]
 fn an_ordinary_user_may_look_into_processes_of_its_own() {
     let public = Public::new("own");
     let target = public.target(&[]);
@@ -88,7 +88,7 @@ fn the_summary_counts_what_it_may_not_look_into() {
     let public = Public::new("summary");
     let (others, own) = (c_target(), public.target(&[]));
     let mut command = bare(&public.command);
-    let (stdout, _) = run(as_nobody(&mut command).arg("show"));
+    let (stdout, _) = run(as_ordinary_user(&mut command).arg("show"));
     let row = |target: &Target| {
         let pid = target.pid().to_string();
         stdout.lines().any(|line| line.trim_start().starts_with(&format!("{pid} ")))
@@ -138,7 +138,7 @@ fn with_capabilities_of_its_own_the_command_may() {
 }
 
 #[test]
-#[ignore = "needs root: becomes another user, in a user namespace"]
+#[ignore = "needs user namespaces"]
 fn a_process_outside_of_the_user_namespace() {
     let public = Public::new("userns");
     // As root inside, and as an ordinary user.
@@ -146,7 +146,7 @@ fn a_process_outside_of_the_user_namespace() {
         let target = public.target(&[]);
         let command = |what: &str| {
             let mut unshare = bare("unshare");
-            as_nobody(&mut unshare).arg(arguments).arg(&public.command);
+            as_ordinary_user(&mut unshare).arg(arguments).arg(&public.command);
             unshare.args(what.split_whitespace()).arg(target.pid().to_string());
             unshare
         };
@@ -155,11 +155,11 @@ fn a_process_outside_of_the_user_namespace() {
 }
 
 #[test]
-#[ignore = "needs root: becomes another user, who makes namespaces"]
+#[ignore = "needs user namespaces"]
 fn one_s_own_container_may_be_looked_into_but_for_its_timers() {
     let public = Public::new("container");
     let mut command = bare("unshare");
-    as_nobody(&mut command).args(["-U", "-r", "--net", "sh", "-c"]);
+    as_ordinary_user(&mut command).args(["-U", "-r", "--net", "sh", "-c"]);
     command.arg("ip link set lo up; exec \"$0\"").arg(&public.program);
     let target = Target::start(&mut command);
     let (stdout, _) = run(&mut public.keepalive("attach --idle 60", &target));
@@ -172,7 +172,6 @@ fn one_s_own_container_may_be_looked_into_but_for_its_timers() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn a_seccomp_filter() {
     let filtered = support::host("without_pidfd_getfd");
     let target = c_target();
@@ -190,7 +189,6 @@ fn a_seccomp_filter() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn a_process_that_ends_meanwhile_is_no_error() {
     let mut zombie = c_target();
     zombie.child.kill().expect("it lives");
@@ -210,7 +208,7 @@ fn with_proc(option: &str, command_line: &str) -> Command {
 }
 
 #[test]
-#[ignore = "needs root: makes a mount namespace"]
+#[ignore = "needs root: makes a mount namespace, becomes another user"]
 fn a_proc_that_hides_other_users_processes_is_told() {
     let public = Public::new("hidepid");
     let target = c_target();
@@ -239,8 +237,11 @@ fn a_proc_that_hides_other_users_processes_is_told() {
 }
 
 #[test]
-#[ignore = "needs root: makes a mount namespace"]
+#[ignore = "needs user namespaces"]
 fn a_proc_without_sysctls_is_enough() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let target = c_target();
     let pid = target.pid();
     let keepalive = |what: &str| {
@@ -253,8 +254,11 @@ fn a_proc_without_sysctls_is_enough() {
 }
 
 #[test]
-#[ignore = "needs root: gives its capabilities up"]
+#[ignore = "needs user namespaces"]
 fn root_without_capabilities_is_not_told_to_become_root() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let target = c_target();
     let command = |what: &str| {
         let mut setpriv = bare("setpriv");

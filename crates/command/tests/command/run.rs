@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::support::{self, run, stdout};
-use crate::{PublicDirectory, as_nobody, failure, keepalive, keepalive_run, targets};
+use crate::{PublicDirectory, as_ordinary_user, failure, keepalive, keepalive_run, targets};
 
 #[test]
 fn the_program_gets_the_variables_and_its_arguments_as_they_are() {
@@ -210,7 +210,7 @@ fn programs_that_start_in_secure_mode_are_refused() {
     let program = directory.copy(support::host("target"));
     let start = || {
         let mut start = support::bare(&command);
-        as_nobody(&mut start);
+        as_ordinary_user(&mut start);
         start.args(["run", "--library"]).arg(&library).arg(&program);
         start.stdin(Stdio::null());
         start
@@ -235,14 +235,14 @@ fn programs_that_start_in_secure_mode_are_refused() {
 }
 
 #[test]
-#[ignore = "needs root: mounts a file system"]
+#[ignore = "needs root: becomes another user"]
 fn a_library_that_the_program_could_not_load_is_an_error() {
     let directory = PublicDirectory::new("library");
     let command = directory.copy(env!("CARGO_BIN_EXE_keepalive"));
     let library = directory.copy(support::built_library());
     fs::set_permissions(&library, fs::Permissions::from_mode(0o600)).expect("its mode");
     let mut start = support::bare(command);
-    as_nobody(&mut start);
+    as_ordinary_user(&mut start);
     let (status, stderr) = failure(start.args(["run", "--library"]).arg(&library).arg("true"));
     assert_eq!(status, 125);
     assert!(stderr.contains("no permission to read it"), "{stderr}");

@@ -89,7 +89,7 @@ impl Storms {
 }
 
 #[test]
-#[ignore = "needs root: looks into other processes"]
+#[ignore = "needs the machine for itself: starts thousands of processes"]
 fn in_a_storm_no_socket_is_lost_and_none_is_another_s() {
     let storms = Storms::start("storm");
     let storm = &storms.storm;
@@ -117,7 +117,7 @@ fn in_a_storm_no_socket_is_lost_and_none_is_another_s() {
 }
 
 #[test]
-#[ignore = "needs root: looks into other processes"]
+#[ignore = "needs the machine for itself: starts thousands of processes"]
 fn followers_in_a_storm_set_all_that_stays_and_nothing_of_another_s() {
     let storms = Storms::start("gale");
     let pid = storms.storm.pid();

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
+use crate::support::namespace::ran_in_user_namespace;
 use crate::support::{self, bare, run, stdout};
 use crate::{Target, c_target, failure, keepalive, sockets, source};
 
@@ -69,33 +70,31 @@ pub fn is_attached_to_while_it_runs(mut target: Target) {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn a_c_program() {
     is_attached_to_while_it_runs(c_target());
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn a_statically_linked_c_program() {
     let program = support::compile("target_static", &["-static"]);
     is_attached_to_while_it_runs(Target::start(&mut bare(program)));
 }
 
 #[test]
-#[ignore = "needs root, and /usr/bin/python3"]
+#[ignore = "needs /usr/bin/python3"]
 fn a_python_program() {
     let mut command = bare("/usr/bin/python3");
     is_attached_to_while_it_runs(Target::start(command.arg(source("target.py"))));
 }
 
 #[test]
-#[ignore = "needs root, and java (Debian: openjdk-17-jdk-headless)"]
+#[ignore = "needs java (Debian: openjdk-17-jdk-headless)"]
 fn a_java_program_that_blocks() {
     is_attached_to_while_it_runs(Target::start(bare("java").arg(source("Target.java"))));
 }
 
 #[test]
-#[ignore = "needs root, and java (Debian: openjdk-17-jdk-headless)"]
+#[ignore = "needs java (Debian: openjdk-17-jdk-headless)"]
 fn a_java_program_that_selects() {
     let mut command = bare("java");
     is_attached_to_while_it_runs(Target::start(command.arg(source("Target.java")).arg("nio")));
@@ -121,7 +120,7 @@ pub fn go_build(name: &str) -> std::path::PathBuf {
 }
 
 #[test]
-#[ignore = "needs root, and go (Debian: golang-go)"]
+#[ignore = "needs go (Debian: golang-go)"]
 fn a_go_program() {
     is_attached_to_while_it_runs(Target::start(&mut bare(go_program())));
 }
@@ -175,7 +174,7 @@ pub fn ping(connection: &mut TcpStream) {
 }
 
 #[test]
-#[ignore = "needs root, and redis-server"]
+#[ignore = "needs redis-server"]
 fn redis_chose_times_of_its_own_which_stand_unless_forced() {
     let redis = Redis::start();
     let mut connection = redis.connect();
@@ -206,7 +205,6 @@ fn redis_chose_times_of_its_own_which_stand_unless_forced() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn only_the_sockets_chosen_are_changed() {
     let mut target = c_target();
     let peer = target.connect();
@@ -236,7 +234,6 @@ fn only_the_sockets_chosen_are_changed() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn skip_sets_the_times_only_and_debug_says_what_is_set() {
     let target = c_target();
     let mut attach =
@@ -332,7 +329,7 @@ fn is_as_ss_says(socket: &Value, words: &[String]) {
 }
 
 #[test]
-#[ignore = "needs root, and ss (Debian: iproute2)"]
+#[ignore = "needs ss (Debian: iproute2)"]
 fn show_says_what_ss_says_socket_by_socket() {
     let mut target = c_target();
     let _peers: Vec<_> = (0..20).map(|_| target.connect()).collect();
@@ -360,14 +357,18 @@ fn show_says_what_ss_says_socket_by_socket() {
     assert_eq!((with_timer(100), with_timer(3000)), (22, 1));
 }
 
+/// The name of the user who runs the tests, or the number of one who has none: id(1) complains of that.
+fn own_user() -> String {
+    support::texts(&support::finish(bare("id").arg("-un"))).0.trim().into()
+}
+
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn show_tells_what_is_wrong_in_words_and_whether_the_library_is_loaded() {
     let target = c_target();
     let page = stdout(&mut keepalive(&format!("show {}", target.pid())));
     let verdict = "2 connections: all off\n";
     assert!(page.starts_with(verdict) && page.ends_with(verdict), "{page}");
-    let head = format!("\ntarget ({}): user root, ", target.pid());
+    let head = format!("\ntarget ({}): user {}, ", target.pid(), own_user());
     assert!(page.contains(&head), "{page}");
     assert!(page.contains(&format!("listens on 127.0.0.1:{}; ", target.port)), "{page}");
     assert!(page.contains("libkeepalive is not loaded"), "{page}");
@@ -392,7 +393,6 @@ fn show_tells_what_is_wrong_in_words_and_whether_the_library_is_loaded() {
 }
 
 #[test]
-#[ignore = "needs root: looks into other processes"]
 fn without_arguments_the_defaults_and_every_process_are_shown() {
     let target = c_target();
     let text = stdout(&mut keepalive("show"));
@@ -401,7 +401,7 @@ fn without_arguments_the_defaults_and_every_process_are_shown() {
     let row = text.lines().find(|line| line.trim_start().starts_with(&target.pid().to_string()));
     let row: Vec<_> = row.unwrap_or_else(|| panic!("{text}")).split_whitespace().collect();
     let listens = format!("127.0.0.1:{}", target.port);
-    assert_eq!(row[1..3], ["target", "root"], "{text}");
+    assert_eq!(row[1..3], ["target", &own_user()], "{text}");
     let listens = row.iter().position(|cell| *cell == listens).expect("where it listens");
     assert_eq!(row[listens + 1..listens + 5], ["2", "0", "2", "off"], "{text}");
     assert_eq!(row.last(), Some(&"target"), "its command line: {text}");
@@ -425,8 +425,11 @@ for line in sys.stdin:
 ";
 
 #[test]
-#[ignore = "needs root, and /usr/bin/python3"]
+#[ignore = "needs user namespaces, /usr/bin/python3, and a kernel with MPTCP"]
 fn other_sockets_are_untouched_and_multipath_tcp_gets_what_it_has() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let mut command = bare("/usr/bin/python3");
     let mut target = Target::start(command.args(["-c", KINDS]));
     let said = stdout(&mut keepalive(&format!("attach {SETTINGS} {}", target.pid())));
@@ -460,8 +463,11 @@ fn target_whose_kernel_waits(idle: u32) -> Target {
 
 /// A minute holds every path that is known; the kernel's own time stands where it is shorter.
 #[test]
-#[ignore = "needs root: makes network namespaces"]
+#[ignore = "needs user namespaces"]
 fn without_values_the_first_probe_comes_after_a_minute_or_sooner() {
+    if ran_in_user_namespace() {
+        return;
+    }
     for (kernel, idle) in [(600, 60), (30, 30)] {
         let target = target_whose_kernel_waits(kernel);
         stdout(&mut keepalive(&format!("attach {}", target.pid())));
@@ -472,8 +478,11 @@ fn without_values_the_first_probe_comes_after_a_minute_or_sooner() {
 }
 
 #[test]
-#[ignore = "needs root: makes a network namespace"]
+#[ignore = "needs user namespaces"]
 fn a_process_in_another_network_namespace() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let mut target = target_whose_kernel_waits(600);
     assert_eq!(options(&sockets(target.pid())[1]), (false, 600, 75, 9, 0));
     // Its 600 s are the default there: nobody chose them.
@@ -488,8 +497,11 @@ fn a_process_in_another_network_namespace() {
 
 /// A timer that runs is wound up for the time that the kernel had then.
 #[test]
-#[ignore = "needs root, and /usr/bin/python3: makes a network namespace"]
+#[ignore = "needs user namespaces, and /usr/bin/python3"]
 fn a_timer_that_is_older_than_its_time_is_pointed_out_and_wound_up_anew() {
+    if ran_in_user_namespace() {
+        return;
+    }
     const CONNECTION: &str = "
 import socket, sys, time
 listener = socket.create_server(('127.0.0.1', 0))
@@ -572,7 +584,6 @@ fn mistakes_in_the_arguments_are_2() {
 
 /// A user chooses the name of a process, and root looks at it on a terminal.
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn no_name_forges_a_line_or_reaches_the_terminal_as_an_escape() {
     let directory = support::scratch("names");
     std::fs::create_dir_all(&directory).expect("a directory");
@@ -590,7 +601,6 @@ fn no_name_forges_a_line_or_reaches_the_terminal_as_an_escape() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn attach_says_what_it_sets_and_what_may_be_too_late() {
     let target = c_target();
     let attach =
@@ -609,7 +619,6 @@ fn attach_says_what_it_sets_and_what_may_be_too_late() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn what_an_earlier_attach_set_is_not_called_the_program_s() {
     let target = c_target();
     let attach =

@@ -114,7 +114,6 @@ fn shown(columns: u16, before: &str) -> String {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn a_table_fits_the_terminal_and_is_coloured_there() {
     let narrow = shown(80, "NO_COLOR=1");
     assert!(!narrow.contains('\x1b'), "{narrow:?}");
@@ -136,7 +135,7 @@ fn measure_shows_how_far_it_is_in_one_line_and_ends_at_ctrl_c() {
     command.args(["--default-signal", env!("CARGO_BIN_EXE_keepalive"), "measure"]);
     command.arg(server.local_addr().expect("its address").to_string());
     let mut measure = on_terminal(command);
-    measure.expect("remembered for 2 s; next one is asked in ").expect("how far it is");
+    measure.expect("remembered for 2 s; next probe in ").expect("how far it is");
     // In place of the last one.
     measure.expect("\r\u{1b}[K").expect("the line is erased");
     measure.send(ControlCode::EndOfText).expect("sent");

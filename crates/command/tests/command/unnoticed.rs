@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 
 use crate::beside::{follower, static_target, with_follower};
 use crate::follow::{Supervisor, all_are_set, eventually};
+use crate::support::namespace::ran_in_user_namespace;
 use crate::support::{self, bare, compile};
 use crate::terminal::{assert_status, is_a_job, shell};
 use crate::{Target, keepalive, without_nohup};
@@ -58,7 +59,6 @@ fn seen(inherited: &str, before: &[&str], through: &[&str]) -> String {
 const RUN: [&str; 2] = [env!("CARGO_BIN_EXE_keepalive"), "run"];
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn the_program_sees_what_it_sees_without_a_follower() {
     let mut all = Vec::new();
     for inherited in
@@ -77,8 +77,11 @@ fn the_program_sees_what_it_sees_without_a_follower() {
 /// As in a container that starts with `keepalive run`. The kernel's list of children has the
 /// follower there.
 #[test]
-#[ignore = "needs root: makes a pid namespace"]
+#[ignore = "needs user namespaces"]
 fn the_first_process_of_a_pid_namespace_sees_only_its_list_of_children() {
+    if ran_in_user_namespace() {
+        return;
+    }
     const UNSHARE: [&str; 4] = ["unshare", "--pid", "--fork", "--mount-proc"];
     let others = |text: &str| text.replace("children: 1\n", "children: 0\n");
     for inherited in ["nothing", "signals", "closed"] {
@@ -90,8 +93,11 @@ fn the_first_process_of_a_pid_namespace_sees_only_its_list_of_children() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
+#[ignore = "needs user namespaces"]
 fn a_first_process_is_followed_too() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let mut command = bare("unshare");
     command.args(["--pid", "--fork", "--mount-proc", "--kill-child", RUN[0], RUN[1]]);
     command.args(["--dead-after", "2m"]).arg(static_target());
@@ -105,8 +111,11 @@ fn a_first_process_is_followed_too() {
 
 /// Where children are to come into another pid namespace, the first of them may not end.
 #[test]
-#[ignore = "needs root: makes a pid namespace"]
+#[ignore = "needs user namespaces"]
 fn a_program_with_a_pid_namespace_for_its_children_is_refused() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let mut command = bare("unshare");
     command.arg("--pid").args(RUN).arg(static_target());
     let (status, stderr) = crate::failure(&mut command);
@@ -121,7 +130,6 @@ fn runs(pid: Pid) -> bool {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn it_ends_with_the_program() {
     for signal in [Signal::SIGKILL, Signal::SIGTERM] {
         let (target, follower) = with_follower("--dead-after 2m", &static_target());
@@ -142,7 +150,6 @@ fn it_ends_with_the_program() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn the_program_goes_on_without_it() {
     for signal in [Signal::SIGKILL, Signal::SIGTERM] {
         let (mut target, follower) = with_follower("--dead-after 2m", &static_target());
@@ -159,7 +166,6 @@ fn the_program_goes_on_without_it() {
 
 /// What an administrator sees of it.
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn it_has_nothing_of_the_program_s() {
     let (target, follower) = with_follower("--dead-after 2m", &static_target());
     let link = |name: &str| std::fs::read_link(format!("/proc/{follower}/{name}")).expect("a link");
@@ -190,7 +196,7 @@ fn it_has_nothing_of_the_program_s() {
 /// On a terminal: SIGTSTP, SIGCONT and SIGINT come to the program, and the shell sees its status. The
 /// follower does not end by a SIGINT that the program handles.
 #[test]
-#[ignore = "needs root (looks into another process), busybox-static"]
+#[ignore = "needs busybox-static"]
 fn the_program_is_a_job_of_the_shell() {
     let mut shell = shell();
     is_a_job(&mut shell, "/bin/busybox sh");
@@ -212,7 +218,7 @@ fn the_program_is_a_job_of_the_shell() {
 
 /// The terminal goes away: the program gets SIGHUP, and goes on, with its follower.
 #[test]
-#[ignore = "needs root (looks into another process), busybox-static"]
+#[ignore = "needs busybox-static"]
 fn the_program_hears_that_its_terminal_is_gone() {
     without_nohup();
     let (said, heard) = (support::scratch("said"), support::scratch("heard"));
@@ -247,7 +253,7 @@ fn the_program_hears_that_its_terminal_is_gone() {
 /// The program ends and leaves a child behind. Who reads what the program writes sees its end,
 /// though the follower goes on.
 #[test]
-#[ignore = "needs root (looks into another process), busybox-static"]
+#[ignore = "needs busybox-static"]
 fn it_goes_on_with_a_descendant_and_nobody_waits_for_it() {
     let script = "/bin/busybox sleep 60 <&- >&- 2>&- & /bin/busybox sleep 1; echo $!";
     let said = support::scratch("said");
@@ -266,7 +272,6 @@ fn it_goes_on_with_a_descendant_and_nobody_waits_for_it() {
 
 /// systemd's socket is for the program, which alone knows when it is ready.
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn it_does_not_speak_for_the_program() {
     let supervisor = Supervisor::new("silent");
     let mut command = keepalive("run --dead-after 2m");

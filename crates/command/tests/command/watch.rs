@@ -9,6 +9,7 @@ use expectrl::{ControlCode, Expect, Regex};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::support::namespace::ran_in_user_namespace;
 use crate::support::{self, bare, run, stdout};
 use crate::terminal::on_terminal;
 use crate::{Target, keepalive};
@@ -64,7 +65,6 @@ fn is_as_before(session: &mut OsSession) {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn the_screen_is_drawn_again_and_left_as_it_was() {
     let target = watched();
     for end in ["q", "interrupt", "SIGTERM", "SIGHUP"] {
@@ -85,6 +85,20 @@ fn the_screen_is_drawn_again_and_left_as_it_was() {
         }
         is_as_before(&mut session);
     }
+}
+
+/// A terminal whose keys cannot be read: stdin is open for writing only.
+#[test]
+fn keys_that_cannot_be_read_leave_the_terminal_as_it_was() {
+    let target = watched();
+    let mut session = shell(100, 30);
+    watch(&mut session, &format!("{} 0>\"$(tty)\"", target.pid()));
+    session.expect("every 200ms").expect("a look");
+    session.send("\n").expect("sent");
+    session.expect("every 200ms").expect("a look after the key");
+    session.expect("every 200ms").expect("one more");
+    session.send(ControlCode::EndOfText).expect("sent");
+    is_as_before(&mut session);
 }
 
 /// The process that watches this target: the parent of the two, if there are two.
@@ -110,7 +124,6 @@ fn watcher(target: &Target) -> Pid {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn changes_are_marked_and_the_size_is_followed() {
     let mut target = watched();
     let mut session = shell(100, 30);
@@ -151,7 +164,6 @@ fn changes_are_marked_and_the_size_is_followed() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn in_a_pipe_lines_are_appended() {
     let target = watched();
     let mut command = keepalive(&format!("show --watch=200ms {}", target.pid()));
@@ -203,7 +215,6 @@ fn check(arguments: &str) -> (String, Option<i32>) {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn a_check_tells_by_its_exit_status() {
     let target = watched();
     let pid = target.pid();
@@ -251,7 +262,6 @@ fn a_check_tells_by_its_exit_status() {
 
 /// Whose values they are.
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn it_is_said_whose_values_they_are() {
     let set_by = |pid: u32| {
         let sockets = crate::sockets(pid);
@@ -303,8 +313,11 @@ time.sleep(999)
 
 /// In a network namespace of its own, where no other test's sockets count.
 #[test]
-#[ignore = "needs root, and /usr/bin/python3: makes a network namespace"]
+#[ignore = "needs user namespaces, and /usr/bin/python3"]
 fn watching_a_thousand_connections_takes_at_most_a_fiftieth_of_a_core() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let script = "ip link set lo up; ulimit -n 4096; exec /usr/bin/python3 -c \"$0\"";
     let target = Target::start(bare("unshare").args(["--net", "sh", "-c", script, THOUSAND]));
     let pid = target.pid().to_string();

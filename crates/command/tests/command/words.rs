@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use crate::support::namespace::ran_in_user_namespace;
 use crate::support::{self, bare, stdout, texts};
-use crate::{PublicDirectory, Target, as_nobody, c_target, keepalive, sockets};
+use crate::{PublicDirectory, Target, as_ordinary_user, c_target, keepalive, sockets};
 
 #[test]
 #[ignore = "needs root: becomes another user"]
@@ -13,7 +14,7 @@ fn what_may_not_be_looked_at_is_not_said_to_be_absent() {
     let target = c_target();
     let show = |arguments: &[&str]| {
         let mut command = bare(&program);
-        as_nobody(&mut command).arg("show").args(arguments).arg(target.pid().to_string());
+        as_ordinary_user(&mut command).arg("show").args(arguments).arg(target.pid().to_string());
         let output = support::finish(&mut command);
         assert_eq!(output.status.code(), Some(1));
         texts(&output)
@@ -36,7 +37,7 @@ fn what_may_not_be_looked_at_is_not_said_to_be_absent() {
     // Nor is it fine. At this port nobody has a connection: other tests run programs as nobody, too.
     let mut command = bare(&program);
     let check = ["show", "--check", "--port", "1"];
-    let output = support::finish(as_nobody(&mut command).args(check));
+    let output = support::finish(as_ordinary_user(&mut command).args(check));
     assert_eq!(output.status.code(), Some(1));
     let (said, _) = texts(&output);
     assert!(said.lines().next().is_some_and(|it| it.ends_with(" not looked into")), "{said}");
@@ -52,7 +53,6 @@ fn what_may_not_be_looked_at_is_not_said_to_be_absent() {
 }
 
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn a_connection_that_only_the_peer_has_closed() {
     let mut target = c_target();
     drop(target.connect());
@@ -96,8 +96,11 @@ print(state(waiting), state(closing), waiting.fileno() >= 0, flush=True)
 ";
 
 #[test]
-#[ignore = "needs root, and /usr/bin/python3: makes a network namespace"]
+#[ignore = "needs user namespaces, and /usr/bin/python3"]
 fn what_keepalive_does_when_one_side_has_closed() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let mut command = bare("unshare");
     let script =
         "ip link set lo up; sysctl -qw net.ipv4.tcp_fin_timeout=2; exec /usr/bin/python3 -c \"$0\"";
@@ -120,7 +123,7 @@ time.sleep(99)
 ";
 
 #[test]
-#[ignore = "needs root, and /usr/bin/python3"]
+#[ignore = "needs /usr/bin/python3"]
 fn ipv4_within_ipv6_is_shown_and_selected_as_ipv4() {
     let target = Target::start(bare("/usr/bin/python3").args(["-c", BOTH]));
     let pid = target.pid();
@@ -140,7 +143,7 @@ fn ipv4_within_ipv6_is_shown_and_selected_as_ipv4() {
 }
 
 #[test]
-#[ignore = "needs root: makes a user namespace"]
+#[ignore = "needs user namespaces"]
 fn root_is_not_sent_to_root() {
     // Outside of the namespace, so that even this root may not look into it.
     let _target = c_target();
