@@ -8,7 +8,7 @@ use crate::process;
 use crate::text::printable;
 
 /// Why the processes that an argument names cannot be found.
-#[derive(Clone, Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum Error {
     #[error(transparent)]
     Process(#[from] process::Error),

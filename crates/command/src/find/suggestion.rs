@@ -12,7 +12,7 @@ use crate::text::printable;
 const SIMILAR: f64 = 0.8;
 
 /// The name of a process or unit that is most like the one that was given, if one is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Suggestion(Option<String>);
 
 impl Suggestion {

@@ -69,7 +69,7 @@ pub struct Inspected {
 /// Whether the preload library is loaded in a process.
 #[derive(Serialize, Deserialize)]
 pub enum Library {
-    Loaded(PathBuf),
+    Loaded(String),
     NotLoaded,
     Unknown,
 }
@@ -153,7 +153,7 @@ impl Inspector {
         seen.described = seen.command_line.describe(program.as_deref());
         seen.library = match library {
             // Bytes that are no text cannot be sent, nor shown.
-            Ok(Some(path)) => Library::Loaded(path.to_string_lossy().into_owned().into()),
+            Ok(Some(path)) => Library::Loaded(path.to_string_lossy().into_owned()),
             Ok(None) => Library::NotLoaded,
             Err(error) if is_denied(&error) => Library::Unknown,
             Err(error) => return Err(error),
