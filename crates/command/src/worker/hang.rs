@@ -32,7 +32,7 @@ pub enum Lock {
     Memory,
     /// A socket: a send(2) of its may have to wait for a file's server. The inode is that of the
     /// socket that was seen there.
-    #[error("the program holds the socket of its descriptor {fd} locked: left out")]
+    #[error("left out: the program holds the socket of its descriptor {fd} locked")]
     Socket { fd: RawFd, inode: u64 },
 }
 
