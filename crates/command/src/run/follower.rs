@@ -26,20 +26,20 @@ use crate::text::{error, report_error};
 /// Starts a follower of this process, which is about to become the program. Returns the follower's
 /// number when it has found that it may look into this process.
 pub fn start(settings: &SettingsArgs) -> Result<Pid, NotFollowed> {
-    let process = Process::own().map_err(NotFollowed::for_now)?;
+    let process = Process::own().map_err(NotFollowed::new)?;
     if !children_share_the_pid_namespace() {
         let why = "its children are to be in another pid namespace (unshare(1) needs --fork)";
-        return Err(NotFollowed::for_now(why));
+        return Err(NotFollowed::new(why));
     }
     let no_process = |error: io::Error| {
         let why = error::describe(&error);
-        NotFollowed::for_now(format!("no other process can be started for it: {why} (ulimit -u)"))
+        NotFollowed::new(format!("no other process can be started for it: {why} (ulimit -u)"))
     };
     let null = File::options().read(true).write(true).open("/dev/null");
-    let null = null
-        .map_err(|error| NotFollowed::for_now(format!("/dev/null: {}", error::describe(&error))))?;
+    let null =
+        null.map_err(|error| NotFollowed::new(format!("/dev/null: {}", error::describe(&error))))?;
     // As a seccomp filter does.
-    let killed = |_| NotFollowed::for_now("its follower was killed");
+    let killed = |_| NotFollowed::new("its follower was killed");
     let (mut ours, its) = UnixStream::pair().map_err(no_process)?;
     let our_end = ours.as_raw_fd();
     if split().map_err(no_process)? {
@@ -55,7 +55,7 @@ pub fn start(settings: &SettingsArgs) -> Result<Pid, NotFollowed> {
     }
     match ours.write_all(&[0]).and_then(|()| number(&mut ours)).map_err(killed)? {
         0 => Ok(Pid::from_raw(follower)),
-        errno => Err(NotFollowed::after(&process, &io::Error::from_raw_os_error(errno))),
+        errno => Err(NotFollowed::from_error(&process, &io::Error::from_raw_os_error(errno))),
     }
 }
 

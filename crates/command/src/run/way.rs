@@ -36,7 +36,7 @@ impl Way {
         let what = format!("{through}{} {obstacle}", printed(&file));
         let is_secure = matches!(obstacle, Obstacle::Secure(_));
         if is_secure && !arguments.anyway {
-            return Err(Failure(FAILED, refusal(&what, Some(NotFollowed::WAY))));
+            return Err(Failure(FAILED, refusal(&what, Some(NotFollowed::ADVICE))));
         }
         if arguments.anyway {
             report_error(format!("{what}; starting it anyway"));
@@ -54,7 +54,7 @@ impl Way {
     pub fn without_follower(&self, program: &Path, why: &NotFollowed) -> Failure {
         let message = match &self.obstacle {
             Some(what) => {
-                refusal(&format!("{what}; nor can it be followed: {}", why.reason), why.way)
+                refusal(&format!("{what}; nor can it be followed: {}", why.reason), why.advice)
             }
             None => format!(
                 "{} cannot be followed: {}\nWithout --follow the preload alone serves it",
