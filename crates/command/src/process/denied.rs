@@ -23,13 +23,13 @@ struct Facts {
     may_search: bool,
     /// Whether this process is in another user namespace than the first.
     in_user_namespace: bool,
-    /// Whether all user and group identifiers of the target are this process's real ones.
+    /// Whether all user and group identifiers of the process are this process's real ones.
     same_user: bool,
-    /// The user that the target runs as.
+    /// The user that the process runs as.
     owner: u32,
-    /// Whether the target holds capabilities that this process does not.
+    /// Whether the process holds capabilities that this process does not.
     has_more_capabilities: bool,
-    /// Whether the target is dumpable, prctl(2).
+    /// Whether the process is dumpable, prctl(2).
     is_dumpable: bool,
     /// Whether this process may not even duplicate a descriptor of its own.
     filtered: bool,

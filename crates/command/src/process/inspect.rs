@@ -78,8 +78,7 @@ pub enum Library {
 #[derive(Default)]
 pub struct Inspector {
     namespaces: Namespaces,
-    /// Whether nothing else is looked at where a process has no TCP sockets: most of those of a
-    /// host have none.
+    /// Whether nothing else is asked of a process without TCP sockets: most of a host's have none.
     is_for_sockets: bool,
     /// Where the cgroup v2 tree is mounted.
     cgroup_root: OnceCell<Option<PathBuf>>,
@@ -88,13 +87,13 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// `is_for_sockets`: processes without TCP sockets need not be told apart.
+    /// `is_for_sockets`: of a process without TCP sockets nothing else is asked.
     pub fn new(is_for_sockets: bool) -> Self {
         Self { is_for_sockets, ..Self::default() }
     }
 
-    /// Everything about a process; None if it has ended. An error is this command's own: it cannot
-    /// go on.
+    /// Everything about a process; None if it has ended. An error means that this command cannot go
+    /// on.
     pub fn inspect(&mut self, process: Process) -> Result<Option<Inspected>, Error> {
         let mut seen = Inspected {
             place: Place::default(),
