@@ -171,7 +171,7 @@ struct RunArgs {
 #[command(after_long_help = "\
 Exit status:
   0  All was shown; with --check: nothing was found; with --watch: ended by q
-     or a signal
+     or a signal, or the processes have ended
   1  A process is not there, or may not be looked into, or stdout cannot be
      written
   2  A mistake in the arguments

@@ -72,7 +72,10 @@ fn set(request: &CoverSettings) -> Status {
     }
     complete &=
         said(&format!("Settings: {}\n", EffectiveSettings::from(settings).describe(&kernel)));
-    complete &= open::set(&mut covered, settings, request);
+    complete &= open::set(&covered, settings, request).unwrap_or_else(|error| {
+        report_error(error);
+        false
+    });
     if request.is_foreground {
         return foreground::stay(covered, complete);
     }
