@@ -15,17 +15,17 @@ use nix::unistd::{ForkResult, Pid, fork, getpid, setsid};
 use rustix::process::{PTracer, child_subreaper, set_child_subreaper, set_ptracer};
 
 use crate::apply::{Job, Outcome};
-use crate::find::SelectionArgs;
+use crate::find::Selection;
 use crate::follow::{Event, Follower, Members};
 use crate::kernel::Kernel;
 use crate::process::{NotFollowed, Process};
-use crate::settings::{Settings, SettingsArgs};
+use crate::settings::RequestedSettings;
 use crate::sys::{descriptors, startup, syslog};
 use crate::text::{error, report_error};
 
 /// Starts a follower of this process, which is about to become the program. Returns the follower's
 /// number when it has found that it may look into this process.
-pub fn start(settings: &SettingsArgs) -> Result<Pid, NotFollowed> {
+pub fn start(settings: &RequestedSettings) -> Result<Pid, NotFollowed> {
     let process = Process::own().map_err(NotFollowed::new)?;
     if !children_share_the_pid_namespace() {
         let why = "its children are to be in another pid namespace (unshare(1) needs --fork)";
@@ -143,7 +143,7 @@ fn wait_for(child: Pid) -> nix::Result<()> {
 /// process that it follows.
 fn be_follower(
     process: &Process,
-    settings: &SettingsArgs,
+    settings: &RequestedSettings,
     null: &File,
     stream: UnixStream,
     their_end: RawFd,
@@ -165,11 +165,11 @@ fn be_follower(
 }
 
 /// Follows a process and its descendants until they have ended, and reports only what goes wrong.
-fn follow(process: &Process, settings: &SettingsArgs) {
+fn follow(process: &Process, settings: &RequestedSettings) {
     descriptors::raise_limit();
     let kernel = Kernel::new().unwrap_or_default();
-    let idle = Settings::new(settings).values.idle.unwrap_or(kernel.defaults.idle);
-    let selection = SelectionArgs::default();
+    let idle = settings.values.idle.unwrap_or(kernel.defaults.idle);
+    let selection = Selection::default();
     let job = Job::to_follow(settings, &selection);
     let follower = Follower::new(Members::from_process(process.clone()), job, idle);
     let report = |event: Event| match event {
