@@ -1,5 +1,6 @@
 //! What is wanted, put on the sockets that are there.
 
+pub mod namespaces;
 mod plan;
 mod silent;
 mod tally;
@@ -72,12 +73,7 @@ impl<'a> Applier<'a> {
             return Ok(tally);
         }
         let namespace = self.namespaces.get(process)?;
-        let kernel = match &namespace.kernel {
-            Ok(kernel) => *kernel,
-            // A namespace that may not be entered most likely has this one's values, which are not
-            // in every /proc (subset=pid).
-            Err(_) => Namespace::own().kernel.unwrap_or_default(),
-        };
+        let kernel = namespaces::kernel_of(&namespace);
         let settings = self.settings.resolve(&kernel);
         let mut seen = HashSet::new();
         for &(fd, inode) in sockets {
@@ -135,10 +131,10 @@ impl<'a> Applier<'a> {
             }
         };
         let seen = match &self.previous {
-            Some(previous) => without(&now, previous, &kernel.defaults),
+            Some(previous) => without(&now, previous, &kernel.assumed_defaults()),
             None => now,
         };
-        let mut plan = match plan(&seen, state, settings, &kernel.defaults) {
+        let mut plan = match plan(&seen, state, settings, &kernel.assumed_defaults()) {
             Ok(plan) => plan,
             Err(LeftAlone::SetAlready) => Plan::default(),
             Err(reason) => return Outcome::LeftAlone(reason),
@@ -204,7 +200,7 @@ mod tests {
 
     #[test]
     fn what_was_set_before_is_not_the_program_s() {
-        let defaults = Kernel::default().defaults;
+        let defaults = Kernel::default().assumed_defaults();
         let own = Values { idle: 60, count: 7, rto_max: 9604, ..defaults };
         let now = Options { keepalive: true, values: own.map(|_, value| Some(value)) };
         let values = Values { idle: Some(60), rto_max: Some(9600), ..Values::default() };

@@ -1,13 +1,12 @@
 //! `keepalive attach`: the settings onto the open TCP sockets of running processes.
 
+use crate::apply::namespaces::{describe, resolve};
 use crate::apply::{Applier, Outcome, Seen, wait_for_answers};
 use crate::find::find_all;
 use crate::follow::follow;
 use crate::judge::warnings;
-use crate::kernel::Kernel;
 use crate::process;
 use crate::request::Attach;
-use crate::settings::EffectiveSettings;
 use crate::sys::Status;
 use crate::text::{Progress, error, print, report_error};
 use crate::worker;
@@ -23,8 +22,6 @@ pub fn attach(request: &Attach) -> Status {
 
 /// Whether all was done.
 fn attach_all(request: &Attach) -> bool {
-    let kernel = Kernel::new().unwrap_or_default();
-    let settings = request.settings.resolve(&kernel);
     // Once stdout takes nothing, the rest is not tried; the work is done.
     let mut printed = Ok(());
     let mut say = |line: String| {
@@ -36,7 +33,7 @@ fn attach_all(request: &Attach) -> bool {
     let mut complete = failures.is_empty();
     failures.iter().for_each(report_error);
     if !processes.is_empty() {
-        say(format!("Settings: {}", EffectiveSettings::from(settings).describe(&kernel)));
+        describe(&resolve(&request.settings, &processes)).into_iter().for_each(&mut say);
     }
 
     let mut progress = Progress::new();
@@ -81,7 +78,7 @@ fn attach_all(request: &Attach) -> bool {
         }
     }
     if changed && !request.is_dry_run {
-        let inherit = match (has_listening, settings.values.rto_max) {
+        let inherit = match (has_listening, request.settings.values.rto_max) {
             (true, None) => {
                 " Connections accepted by the listening sockets changed here inherit it."
             }

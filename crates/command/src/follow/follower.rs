@@ -13,6 +13,7 @@ use super::known::Knowledge;
 use super::members::Members;
 use super::pace::{self, Look, Pace};
 use super::set::{set, word};
+use crate::apply::namespaces::{self, InNamespace};
 use crate::find::Selection;
 use crate::process::{self, Process};
 use crate::settings::RequestedSettings;
@@ -38,12 +39,11 @@ pub struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    /// A follower of these, which has not looked yet. `idle` is the idle time in seconds.
+    /// A follower of these, which has not looked yet.
     pub fn of(
         members: Members,
         settings: &'a RequestedSettings,
         selection: &'a Selection,
-        idle: u32,
     ) -> Result<Self, String> {
         let signals = Signals::block([Signal::SIGINT, Signal::SIGTERM]);
         worker::forget_children();
@@ -51,7 +51,7 @@ impl<'a> Follower<'a> {
             settings,
             selection,
             is_debug: false,
-            idle: Duration::from_secs(idle.into()),
+            idle: Duration::MAX,
             members,
             told: HashSet::new(),
             signals: signals
@@ -72,9 +72,9 @@ impl<'a> Follower<'a> {
         self.changed
     }
 
-    /// Looks until the end; calls `is_ready` after the first look into a process. False if none may
-    /// be looked into.
-    pub fn run(&mut self, is_ready: impl FnOnce()) -> bool {
+    /// Looks until the end; calls `is_ready` after the first look into a process, with what is set in
+    /// the network namespaces. False if none may be looked into.
+    pub fn run(&mut self, is_ready: impl FnOnce(&[InNamespace])) -> bool {
         let mut is_ready = Some(is_ready);
         loop {
             let begin = worker::processor_time();
@@ -84,7 +84,10 @@ impl<'a> Follower<'a> {
                 return false;
             }
             if let Some(is_ready) = is_ready.take_if(|_| self.members.has_any()) {
-                is_ready();
+                let processes = self.members.all.values().map(|member| &member.process);
+                let resolved = namespaces::resolve(self.settings, processes);
+                self.idle = Duration::from_secs(shortest_idle(&resolved).into());
+                is_ready(&resolved);
             }
             show_status(&format!(
                 "following {}: {} changed",
@@ -235,6 +238,13 @@ impl<'a> Follower<'a> {
     }
 }
 
+/// The shortest idle time, in seconds.
+fn shortest_idle(resolved: &[InNamespace]) -> u32 {
+    let idle =
+        |it: &InNamespace| it.settings.values.idle.unwrap_or(it.kernel.assumed_defaults().idle);
+    resolved.iter().map(idle).min().expect("there is one")
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};
@@ -270,7 +280,7 @@ mod tests {
             let settings = RequestedSettings { values, mode: Mode::On };
             let selection = Selection::default();
             let (members, _) = Members::of(&[parent]);
-            let mut follower = Follower::of(members, &settings, &selection, 60).expect("it runs");
+            let mut follower = Follower::of(members, &settings, &selection).expect("it runs");
             let mut before = (0, 0);
             for look in 0..looks {
                 follower.look();

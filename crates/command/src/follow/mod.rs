@@ -14,11 +14,11 @@ mod set;
 
 use std::time::Instant;
 
+use crate::apply::namespaces::{self, InNamespace};
 use crate::find::Selection;
-use crate::kernel::Kernel;
 use crate::process::{self, Process};
 use crate::request::Attach;
-use crate::settings::{EffectiveSettings, RequestedSettings};
+use crate::settings::RequestedSettings;
 use crate::sys::{Status, descriptors, sd_notify};
 use crate::text::{count, error, print, report_error, time};
 use follower::Follower;
@@ -34,7 +34,10 @@ pub fn follow(request: &Attach) -> Status {
             return Status::Failure;
         }
     };
-    let is_ready = || {
+    let is_ready = |resolved: &[InNamespace]| {
+        if request.is_verbose {
+            namespaces::describe(resolved).iter().for_each(report_error);
+        }
         if let Err(error) = sd_notify::ready() {
             report_error(format!("NOTIFY_SOCKET: {}", error::describe(&error)));
         }
@@ -59,18 +62,12 @@ pub fn follow(request: &Attach) -> Status {
 fn start(request: &Attach) -> Result<(Follower<'_>, bool), String> {
     process::check_proc().map_err(|error| error.to_string())?;
     descriptors::raise_limit();
-    let kernel = Kernel::new().unwrap_or_default();
-    let settings = request.settings.resolve(&kernel);
-    if request.is_verbose {
-        report_error(format!("Settings: {}", EffectiveSettings::from(settings).describe(&kernel)));
-    }
     let (members, failures) = Members::of(&request.targets);
     failures.iter().for_each(report_error);
     if members.nobody_is_left() {
         return Err("nothing is left to follow".into());
     }
-    let idle = settings.values.idle.unwrap_or(kernel.defaults.idle);
-    let mut follower = Follower::of(members, &request.settings, &request.selection, idle)?;
+    let mut follower = Follower::of(members, &request.settings, &request.selection)?;
     follower.is_debug = request.is_debug;
     Ok((follower, failures.is_empty()))
 }
@@ -78,12 +75,10 @@ fn start(request: &Attach) -> Result<(Follower<'_>, bool), String> {
 /// Follows a process and its descendants until they have ended, and says only what goes wrong.
 pub fn follow_family(process: &Process, settings: &RequestedSettings) {
     descriptors::raise_limit();
-    let kernel = Kernel::new().unwrap_or_default();
-    let idle = settings.values.idle.unwrap_or(kernel.defaults.idle);
     let selection = Selection::default();
     let members = Members::of_family(process.clone());
-    match Follower::of(members, settings, &selection, idle) {
-        Ok(mut follower) => drop(follower.run(|| ())),
+    match Follower::of(members, settings, &selection) {
+        Ok(mut follower) => drop(follower.run(|_| ())),
         Err(message) => report_error(format!("{process}: {message}")),
     }
 }

@@ -45,7 +45,8 @@ impl Collected {
             let entry = collected.covers.entry(cgroup);
             entry.or_insert_with_key(found);
         }
-        collected.defaults = Namespace::own().kernel.ok().map(|kernel| kernel.defaults);
+        collected.defaults =
+            Namespace::own().kernel.ok().and_then(|kernel| kernel.known_defaults());
         if request.openmetrics {
             collected.counters = Counters::new()
                 .map_err(|error| {

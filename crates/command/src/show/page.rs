@@ -89,7 +89,8 @@ fn page(shown: &Shown, view: &View, layout: &Layout) -> String {
 /// A line about a cover of the process.
 fn covered(cover: &Cover, kernel: Option<Kernel>) -> String {
     let cgroup = cover.cgroup.to_string_lossy();
-    let settings = EffectiveSettings::from(cover.settings).describe(&kernel.unwrap_or_default());
+    let settings =
+        EffectiveSettings::from(cover.settings).describe(&kernel.unwrap_or(Kernel::UNKNOWN));
     format!("covered by {}: {settings}", printable(&cgroup))
 }
 

@@ -47,7 +47,7 @@ fn request(line: &str) -> Show {
 /// A socket as nobody has touched it.
 fn socket(fd: i32, state: State, local: &str, remote: &str) -> Socket {
     let address = |text: &str| text.parse::<SocketAddr>().ok();
-    let values = Kernel::default().defaults.map(|_, value| Some(value));
+    let values = Kernel::default().assumed_defaults().map(|_, value| Some(value));
     let info = Info {
         state,
         unanswered_probes: 0,
@@ -170,7 +170,7 @@ fn motley(pid: i32, command: &str, unit: &str) -> Inspected {
 }
 
 fn found(processes: Vec<Inspected>) -> Collected {
-    let defaults = Some(Kernel::default().defaults);
+    let defaults = Some(Kernel::default().assumed_defaults());
     Collected { processes, defaults, is_complete: true, ..Collected::default() }
 }
 

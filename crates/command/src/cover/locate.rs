@@ -8,7 +8,7 @@ use crate::request::CoverTarget;
 use crate::text::printable;
 
 /// The control group of a target.
-pub fn find(target: &CoverTarget) -> Result<PathBuf, String> {
+pub fn locate(target: &CoverTarget) -> Result<PathBuf, String> {
     let no_tree = |error: process::Error| {
         format!(
             "{error}: there is nothing to cover (systemd has one unless the kernel's command \
