@@ -16,10 +16,10 @@ pub use silent::wait_for_answers;
 pub use tally::{Outcome, Tally};
 
 use crate::find::Selection;
-use crate::kernel::Kernel;
 use crate::process::{Duplicate, Info, Namespace, Namespaces, OpenProcess, Options, State};
 use crate::process::{is_older_than_options, longest_pause};
 use crate::settings::{RequestedSettings, Settings};
+use crate::sys::kernel::Kernel;
 use crate::text::error;
 use crate::values::Values;
 use plan::{Plan, is_met, lacking, plan, refusal};

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use crate::kernel::Kernel;
 use crate::process::{Namespace, Namespaces, Process};
 use crate::settings::{EffectiveSettings, RequestedSettings, Settings};
+use crate::sys::kernel::Kernel;
 
 /// What is set in a network namespace.
 pub struct InNamespace {

@@ -24,7 +24,7 @@ pub fn attach(request: &Attach) -> Status {
 fn attach_all(request: &Attach) -> bool {
     // Once stdout takes nothing, the rest is not tried; the work is done.
     let mut printed = Ok(());
-    let mut say = |line: String| {
+    let mut print_line = |line: String| {
         if printed.is_ok() {
             printed = print(&(line + "\n"));
         }
@@ -33,7 +33,7 @@ fn attach_all(request: &Attach) -> bool {
     let mut complete = failures.is_empty();
     failures.iter().for_each(report_error);
     if !processes.is_empty() {
-        describe(&resolve(&request.settings, &processes)).into_iter().for_each(&mut say);
+        describe(&resolve(&request.settings, &processes)).into_iter().for_each(&mut print_line);
     }
 
     let mut progress = Progress::new();
@@ -45,8 +45,8 @@ fn attach_all(request: &Attach) -> bool {
             progress.add(sockets.len());
             let each = |seen: Seen, outcome: &Outcome| {
                 progress.step();
-                if let (true, Some(said)) = (request.is_debug, outcome.describe()) {
-                    report_error(format!("{process}: fd {}: {said}", seen.fd));
+                if let (true, Some(outcome)) = (request.is_debug, outcome.describe()) {
+                    report_error(format!("{process}: fd {}: {outcome}", seen.fd));
                 }
             };
             applier.process(target, &sockets, each)
@@ -62,7 +62,7 @@ fn attach_all(request: &Attach) -> bool {
     for (process, result) in processes.iter().zip(results) {
         match result {
             Ok(tally) => {
-                say(format!("{process}: {}", tally.describe(request.is_dry_run)));
+                print_line(format!("{process}: {}", tally.describe(request.is_dry_run)));
                 for failure in &tally.failures {
                     report_error(format!("{process}: {failure}"));
                 }
@@ -70,7 +70,7 @@ fn attach_all(request: &Attach) -> bool {
                 has_listening |= tally.has_listening();
                 changed |= tally.changed() > 0;
             }
-            Err(process::Error::Ended) => say(format!("{process}: has ended meanwhile")),
+            Err(process::Error::Ended) => print_line(format!("{process}: has ended meanwhile")),
             Err(error) => {
                 report_error(format!("{process}: {error}"));
                 complete = false;
@@ -88,7 +88,7 @@ fn attach_all(request: &Attach) -> bool {
             }
             (false, _) => "",
         };
-        say(format!(
+        print_line(format!(
             "Connections that a process opens later are not set: --follow does that, and `keepalive \
              cover` for a whole service, container or system.{inherit}"
         ));

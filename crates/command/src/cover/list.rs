@@ -16,8 +16,8 @@ use crate::text::{self, error, print, print_json, printable, report_error, time}
 pub fn list(targets: &[CoverTarget], is_json: bool) -> bool {
     let root = match mounted_at() {
         Ok(root) => root,
-        Err(message) => {
-            report_error(message);
+        Err(error) => {
+            report_error(error);
             return false;
         }
     };
@@ -30,8 +30,8 @@ pub fn list(targets: &[CoverTarget], is_json: bool) -> bool {
                 cgroups.extend(cgroup.ancestors().skip(1).map(PathBuf::from));
                 cgroups.extend(all_below(&cgroup));
             }
-            Err(message) => {
-                report_error(format!("{target}: {message}"));
+            Err(error) => {
+                report_error(format!("{target}: {error}"));
                 complete = false;
             }
         }

@@ -1,10 +1,11 @@
 //! `keepalive cover`: the settings onto every TCP connection of control groups, in the kernel.
 
+mod error;
 mod foreground;
+mod lifetime;
 mod list;
 mod locate;
 mod open;
-mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,9 @@ use crate::judge::warnings;
 use crate::request::{Cover, CoverSettings, CoverTarget};
 use crate::settings::Settings;
 use crate::sys::Status;
-use crate::text::{error, print, report_error};
+use crate::text::error::describe;
+use crate::text::{print, report_error};
+use error::Error;
 use locate::locate;
 
 /// What is covered now, or would be.
@@ -51,8 +54,8 @@ fn set(request: &CoverSettings) -> Status {
     for target in &request.targets {
         match locate(target) {
             Ok(cgroup) => found.push((target, cgroup)),
-            Err(message) => {
-                report_error(format!("{target}: {message}"));
+            Err(error) => {
+                report_error(format!("{target}: {error}"));
                 complete = false;
             }
         }
@@ -81,13 +84,13 @@ fn set(request: &CoverSettings) -> Status {
     if covered.is_empty() {
         return Status::Failure;
     }
-    complete &= said(&(lines.join("\n") + "\n"));
+    complete &= print_or_report(&(lines.join("\n") + "\n"));
     complete &= open::set(&mut covered, settings, request);
     if request.is_foreground {
         return foreground::stay(covered, complete);
     }
     if !request.is_dry_run {
-        complete &= said(&words::how_long(&covered, &request.arguments));
+        complete &= print_or_report(&lifetime::describe_all(&covered, &request.arguments));
     }
     Status::from_complete(complete)
 }
@@ -114,10 +117,7 @@ fn resolve<'a>(
     resolved.iter_mut().for_each(|it| it.settings = settings);
     let mut lines = namespaces::describe(&resolved);
     if !is_one {
-        lines.push(
-            "A cover has one idle time: the shortest idle time of these network namespaces is set"
-                .into(),
-        );
+        lines.push("A cover has one idle time: the shortest of these namespaces is set".into());
     }
     (settings, lines)
 }
@@ -128,7 +128,7 @@ fn cover_one<'a>(
     cgroup: PathBuf,
     maker: &Maker,
     request: &CoverSettings,
-) -> Result<Covered<'a>, bpf::Error> {
+) -> Result<Covered<'a>, Error> {
     let new = maker.load()?;
     let locked = lock(target, &cgroup)?;
     let previous = locked.cover()?.map(|cover| cover.settings);
@@ -158,13 +158,10 @@ fn lock(target: &CoverTarget, cgroup: &Path) -> Result<Cgroup, bpf::Error> {
 fn remove(targets: &[CoverTarget]) -> bool {
     let mut complete = true;
     for target in targets {
-        let removed = locate(target).and_then(|cgroup| {
-            let removed = lock(target, &cgroup).and_then(|cgroup| cgroup.remove());
-            removed.map_err(|error| error.to_string())
-        });
+        let removed = locate(target).and_then(|cgroup| Ok(lock(target, &cgroup)?.remove()?));
         match removed {
             Ok(true) => {
-                complete &= said(&format!(
+                complete &= print_or_report(&format!(
                     "{target}: no longer covered; connections that are open keep their settings\n"
                 ));
             }
@@ -178,8 +175,8 @@ fn remove(targets: &[CoverTarget]) -> bool {
                 ));
                 complete = false;
             }
-            Err(message) => {
-                report_error(format!("{target}: {message}"));
+            Err(error) => {
+                report_error(format!("{target}: {error}"));
                 complete = false;
             }
         }
@@ -188,10 +185,10 @@ fn remove(targets: &[CoverTarget]) -> bool {
 }
 
 /// Prints a text. Whether stdout took it.
-fn said(text: &str) -> bool {
+fn print_or_report(text: &str) -> bool {
     let printed = print(text);
     if let Err(error) = &printed {
-        report_error(format!("stdout: {}", error::describe(error)));
+        report_error(format!("stdout: {}", describe(error)));
     }
     printed.is_ok()
 }

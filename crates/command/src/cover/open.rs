@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::{Covered, said};
+use super::{Covered, print_or_report};
 use crate::apply::{Applier, Outcome, Seen, Tally, wait_for_answers};
 use crate::find::{Cgroup, Selection, Target};
 use crate::process::{self, Process, is_threaded};
@@ -16,7 +16,9 @@ use crate::worker;
 /// done.
 pub fn set(covered: &mut [Covered], settings: Settings, request: &CoverSettings) -> bool {
     if request.is_new_only {
-        return covered.iter().all(|it| said(&line(it, request, "open sockets left as they are")));
+        return covered
+            .iter()
+            .all(|it| print_or_report(&line(it, request, "open sockets left as they are")));
     }
     // The child must not keep what this process holds: a cover in the foreground ends with it.
     let covered = RefCell::new(covered);
@@ -80,7 +82,7 @@ fn set_all(covered: &[Covered], settings: Settings, request: &CoverSettings) -> 
             count(processes.len(), "process"),
             total.describe(request.is_dry_run)
         );
-        complete &= said(&line(it, request, &open));
+        complete &= print_or_report(&line(it, request, &open));
     }
     complete
 }
@@ -96,8 +98,8 @@ fn set_process(
         progress.add(sockets.len());
         applier.process(target, &sockets, |seen: Seen, outcome: &Outcome| {
             progress.step();
-            if let (true, Some(said)) = (request.is_debug, outcome.describe()) {
-                report_error(format!("{process}: fd {}: {said}", seen.fd));
+            if let (true, Some(outcome)) = (request.is_debug, outcome.describe()) {
+                report_error(format!("{process}: fd {}: {outcome}", seen.fd));
             }
         })
     })

@@ -63,7 +63,7 @@ mod tests {
     use ::options::Mode;
 
     use super::*;
-    use crate::kernel::Kernel;
+    use crate::sys::kernel::Kernel;
 
     #[test]
     fn options_belong_to_whoever_gives_these_values() {

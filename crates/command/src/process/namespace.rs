@@ -11,7 +11,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::OpenProcess;
 use super::sock_diag::{Entry, SockDiag, Timer};
-use crate::kernel::Kernel;
+use crate::sys::kernel::Kernel;
 
 /// Network namespaces, each looked into once.
 #[derive(Default)]

@@ -8,8 +8,8 @@ use options::env::{self, KEEPALIVE, KEEPALIVE_DEBUG};
 use options::{Line, Mode, OPTIONS, TcpOption, Unusable};
 
 use super::library::Library;
-use crate::kernel::Kernel;
 use crate::settings::{EffectiveSettings, Setting, Settings, Source};
+use crate::sys::kernel::Kernel;
 
 const PRELOAD: &CStr = c"LD_PRELOAD";
 

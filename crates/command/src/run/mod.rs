@@ -16,10 +16,10 @@ use nix::errno::Errno;
 use options::SYNCNT;
 
 use crate::judge::too_late;
-use crate::kernel::Kernel;
 use crate::process::yama_hides_children;
 use crate::request::Run;
 use crate::settings::keep_connect_patient;
+use crate::sys::kernel::Kernel;
 use crate::sys::{Status, startup};
 use crate::text::{error, printable, report_error};
 use environment::Environment;

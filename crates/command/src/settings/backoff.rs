@@ -3,8 +3,8 @@
 
 use options::SYNCNT;
 
-use super::LATENESS;
-use crate::kernel::Kernel;
+use super::late::at_latest;
+use crate::sys::kernel::Kernel;
 use crate::values::Values;
 
 /// The shortest time after which data is sent again, in milliseconds (`TCP_RTO_MIN`,
@@ -33,8 +33,7 @@ pub fn model(retries: u32, first: u64, rto_max: u32) -> u64 {
 /// kernel looks at the clock when it is about to send again, so it gives up one pause later at
 /// most.
 pub fn in_flight(rto_max: u32, retries: u32) -> u64 {
-    let (late, on_time) = LATENESS;
-    model(retries, RTO_MIN, rto_max) + (u64::from(rto_max) + RTO_MIN) * late / on_time
+    model(retries, RTO_MIN, rto_max) + at_latest(u64::from(rto_max) + RTO_MIN)
 }
 
 /// The number of SYNs with which connect(2) is as patient under a bound as it is without, as far

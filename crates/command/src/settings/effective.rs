@@ -6,7 +6,7 @@ use std::fmt;
 use options::Mode;
 
 use super::{RequestedSettings, Settings, backoff};
-use crate::kernel::Kernel;
+use crate::sys::kernel::Kernel;
 use crate::text::time;
 use crate::values::Values;
 

@@ -3,20 +3,16 @@
 mod backoff;
 pub mod dead_after;
 mod effective;
+mod late;
 
 pub use options::Settings;
 use options::{KEEPIDLE, Mode};
 
 pub use effective::{EffectiveSettings, Setting, Source};
 
-use crate::kernel::Kernel;
+use crate::sys::kernel::Kernel;
 use crate::text::time;
 use crate::values::Values;
-
-/// The kernel's timer wheel lets a timer expire late by at most 8/63 of its time
-/// (kernel/time/timer.c: a level's granularity over the times it is used for): it takes at most
-/// 71/63 of it.
-const LATENESS: (u64, u64) = (71, 63);
 
 /// The longest idle time where nothing is given, in seconds: it holds every path whose limit is
 /// known.

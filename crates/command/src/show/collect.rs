@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use crate::bpf::{Cover, covers};
 use crate::find::{self, find_all};
-use crate::kernel::Counters;
 use crate::process::{self, Inspected, Inspector, Namespace, check_others_visible};
 use crate::request::Show;
+use crate::sys::kernel::Counters;
 use crate::text::error;
 use crate::values::Values;
 

@@ -10,9 +10,9 @@ use super::table::{self, list};
 use super::view::{Shown, View};
 use crate::bpf::Cover;
 use crate::judge::{Finding, Judged};
-use crate::kernel::Kernel;
 use crate::process::Library;
 use crate::settings::EffectiveSettings;
+use crate::sys::kernel::Kernel;
 use crate::text::{self, count, fit, printable, wrap};
 
 /// At most this many addresses are listed on which a process listens.

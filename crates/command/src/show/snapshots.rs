@@ -14,12 +14,12 @@ use super::collect::Collected;
 use super::view::View;
 use super::{check, json, overview, page, table, text};
 use crate::judge::PATH_TIMEOUT;
-use crate::kernel::Kernel;
 use crate::process::{
     CommandLine, Info, Inspected, Library, Options, Place, Process, Protocol, Socket, State, Timer,
     TimerKind,
 };
 use crate::request::Show;
+use crate::sys::kernel::Kernel;
 use crate::values::Values;
 
 const WIDTHS: [Option<usize>; 5] = [Some(60), Some(80), Some(120), Some(200), None];

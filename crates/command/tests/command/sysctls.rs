@@ -211,7 +211,7 @@ fn cover_takes_them_from_the_namespaces_of_the_cgroup() {
             format!("network namespace of target ({}): first probe after 10s idle, ", target.pid());
         assert!(said.contains(&line), "{said}");
     }
-    assert!(said.contains("the shortest idle time of these network namespaces is set"), "{said}");
+    assert!(said.contains("the shortest of these namespaces is set"), "{said}");
     assert_eq!(group.entry()["idle_s"], 10);
     for socket in [&first, &second].iter().flat_map(|target| sockets(target.pid())) {
         assert_eq!(socket["idle_s"], 10, "{socket}");

@@ -3,9 +3,7 @@
 
 use std::io;
 
-use options::RTO_MAX;
-
-use crate::values::Values;
+use options::{RTO_MAX, Values};
 
 /// The kernel's own values in a network namespace.
 #[derive(Clone, Copy, Debug)]
