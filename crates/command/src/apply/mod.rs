@@ -1,33 +1,34 @@
 //! What is wanted, put on the sockets that are there.
 
+mod job;
 pub mod namespaces;
 mod plan;
 mod silent;
 mod tally;
 
-use std::collections::HashSet;
 use std::io;
 use std::time::Duration;
 
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
-pub use plan::LeftAlone;
-pub use silent::wait_for_answers;
+pub use job::{Applied, Job, ProcessSockets, Step, apply};
+pub use plan::{LeftAlone, Refused};
 pub use tally::{Outcome, Tally};
 
-use crate::find::Selection;
-use crate::process::{Duplicate, Info, Namespace, Namespaces, OpenProcess, Options, State};
-use crate::process::{is_older_than_options, longest_pause};
-use crate::settings::{RequestedSettings, Settings};
+use crate::process::{
+    Duplicate, Info, Namespace, Namespaces, OpenProcess, Options, State, is_older_than_options,
+    longest_pause,
+};
+use crate::settings::Settings;
 use crate::sys::kernel::Kernel;
-use crate::text::error;
 use crate::values::Values;
-use plan::{Plan, is_met, lacking, plan, refusal};
+use plan::{Plan, is_met, lacking, plan};
 use silent::Silent;
 use tally::Change;
 
 /// A socket, when it was looked at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Seen {
     /// Its descriptor in the process.
     pub fd: i32,
@@ -36,71 +37,55 @@ pub struct Seen {
 }
 
 /// Puts the settings on the sockets of processes.
-pub struct Applier<'a> {
-    settings: &'a RequestedSettings,
-    selection: &'a Selection,
-    is_dry_run: bool,
+struct Applier<'a> {
+    job: &'a Job<'a>,
     namespaces: Namespaces,
-    /// What was set here before: values of these are not the program's own.
-    previous: Option<Settings>,
 }
 
 impl<'a> Applier<'a> {
-    /// For the sockets that are selected. In a dry run none of them is changed.
-    pub fn new(
-        settings: &'a RequestedSettings,
-        selection: &'a Selection,
-        is_dry_run: bool,
-    ) -> Self {
-        Self { settings, selection, is_dry_run, namespaces: Namespaces::default(), previous: None }
+    fn new(job: &'a Job) -> Self {
+        Self { job, namespaces: Namespaces::default() }
     }
 
-    /// From now on, sockets that have these values do not have them from their program.
-    pub fn take_for_ours(&mut self, previous: Option<Settings>) {
-        self.previous = previous;
-    }
-
-    /// These sockets of a process, given by descriptor and inode. `each` gets the outcome for each
-    /// of them.
-    pub fn process(
+    /// These sockets of a process, given by descriptor and inode, but for those that are done.
+    /// `step` gets the outcome for each of them.
+    fn process(
         &mut self,
         process: &OpenProcess,
         sockets: &[(i32, u64)],
-        mut each: impl FnMut(Seen, &Outcome),
-    ) -> io::Result<Tally> {
-        let mut tally = Tally::default();
+        applied: &mut Applied,
+        step: impl Fn(&mut Applied, Step),
+    ) -> io::Result<()> {
         if sockets.is_empty() {
-            return Ok(tally);
+            return Ok(());
         }
         let namespace = self.namespaces.get(process)?;
         let kernel = namespaces::kernel_of(&namespace);
-        let settings = self.settings.resolve(&kernel);
-        let mut seen = HashSet::new();
+        let settings = self.job.settings.resolve(&kernel);
         for &(fd, inode) in sockets {
-            if seen.contains(&inode) {
+            if applied.done.contains(&inode) {
                 continue;
             }
             match Duplicate::open(process, fd, inode) {
                 Ok(socket) => {
                     // The descriptor may have become another socket's.
                     let inode = socket.inode()?;
-                    if !seen.insert(inode) {
+                    if applied.done.contains(&inode) {
                         continue;
                     }
                     let info = socket.info().ok();
                     let state = info.map_or(State::CLOSED, |info| info.state);
-                    let socket_seen = Seen { fd, inode, state };
-                    let outcome =
-                        self.socket(&socket, socket_seen, info, &settings, &kernel, &namespace);
-                    each(socket_seen, &outcome);
-                    tally.add(fd, outcome);
+                    let seen = Seen { fd, inode, state };
+                    let outcome = self.socket(&socket, seen, info, &settings, &kernel, &namespace);
+                    // Before the duplicate is closed, which may take for ever.
+                    step(applied, Step::Socket(seen, outcome));
                 }
                 // Closed meanwhile.
                 Err(Errno::BADF) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(tally)
+        Ok(())
     }
 
     /// One socket.
@@ -116,21 +101,18 @@ impl<'a> Applier<'a> {
         if socket.protocol().is_none() {
             return Outcome::NotTcp;
         }
-        let is_chosen = self.selection.is_everything()
-            || self.selection.contains(socket.local(), socket.remote());
+        let is_chosen = self.job.selection.is_everything()
+            || self.job.selection.contains(socket.local(), socket.remote());
         if !is_chosen {
             return Outcome::NotChosen;
         }
         let now = match socket.options() {
             Ok(now) => now,
             Err(error) => {
-                return Outcome::Failed(format!(
-                    "getsockopt(2): {}",
-                    error::describe(&error.into())
-                ));
+                return Outcome::Failed(Refused::Get(error.raw_os_error()));
             }
         };
-        let seen = match &self.previous {
+        let seen = match &self.job.previous {
             Some(previous) => without(&now, previous, &kernel.assumed_defaults()),
             None => now,
         };
@@ -152,13 +134,13 @@ impl<'a> Applier<'a> {
         let is_silent = state.is_connection() && info.is_some_and(|info| info.silent_for >= idle);
         let postponed = plan.values.user_timeout.filter(|limit| *limit > 0 && is_silent);
         let mut silent = None;
-        if !self.is_dry_run {
+        if !self.job.is_dry_run {
             silent = postponed.map(|user_timeout| Silent { fd, inode, idle, user_timeout });
-            if let Err((what, error)) = plan.carry_out(socket, postponed.is_none()) {
-                return Outcome::Failed(refusal(&what, error));
+            if let Err(refused) = plan.carry_out(socket, postponed.is_none()) {
+                return Outcome::Failed(refused);
             }
         }
-        let lacking = lacking(&now, state, settings).collect();
+        let lacking = lacking(&now, state, settings);
         Outcome::Changed(Change { plan, state, lacking, silent })
     }
 }

@@ -1,27 +1,34 @@
 //! `keepalive attach`: the settings onto the open TCP sockets of running processes.
 
+mod follow;
+
 use crate::apply::namespaces::{describe, resolve};
-use crate::apply::{Applier, Outcome, Seen, wait_for_answers};
-use crate::find::find_all;
-use crate::follow::follow;
+use crate::apply::{Applied, Job, Step, apply};
+use crate::find::{Found, find_all};
 use crate::judge::warnings;
-use crate::process;
+use crate::process::{self, left_out};
 use crate::request::Attach;
 use crate::sys::Status;
 use crate::text::{Progress, error, print, report_error};
-use crate::worker;
+use crate::worker::{self, Worker};
+use follow::follow;
 
 /// Sets it on everything that was asked for.
 pub fn attach(request: &Attach) -> Status {
     warnings(&request.settings).for_each(report_error);
-    if request.is_followed {
-        return follow(request);
-    }
-    worker::in_child(|| Status::from_complete(attach_all(request)))
+    let done = if request.is_followed {
+        follow(request)
+    } else {
+        attach_once(request).map_err(|error| error.to_string())
+    };
+    Status::from_complete(done.unwrap_or_else(|error| {
+        report_error(error);
+        false
+    }))
 }
 
 /// Whether all was done.
-fn attach_all(request: &Attach) -> bool {
+fn attach_once(request: &Attach) -> Result<bool, worker::Error> {
     // Once stdout takes nothing, the rest is not tried; the work is done.
     let mut printed = Ok(());
     let mut print_line = |line: String| {
@@ -29,55 +36,64 @@ fn attach_all(request: &Attach) -> bool {
             printed = print(&(line + "\n"));
         }
     };
-    let (processes, failures) = find_all(&request.targets);
-    let mut complete = failures.is_empty();
+    let mut worker = Worker::default();
+    let found = find_all(&mut worker, &request.targets, None)?;
+    let Found { processes, failures } = found.unwrap_or_default();
+    let mut is_complete = failures.is_empty();
     failures.iter().for_each(report_error);
     if !processes.is_empty() {
         describe(&resolve(&request.settings, &processes)).into_iter().for_each(&mut print_line);
     }
 
+    let job = Job {
+        settings: &request.settings,
+        selection: &request.selection,
+        is_dry_run: request.is_dry_run,
+        previous: None,
+        waits_for_answers: true,
+    };
+    let targets: Vec<_> = processes.into_iter().map(|process| (process, None)).collect();
     let mut progress = Progress::new();
-    let mut applier = Applier::new(&request.settings, &request.selection, request.is_dry_run);
-    let mut results = Vec::new();
-    for process in &processes {
-        results.push(process.with(|target| {
-            let sockets = target.sockets()?;
-            progress.add(sockets.len());
-            let each = |seen: Seen, outcome: &Outcome| {
-                progress.step();
-                if let (true, Some(outcome)) = (request.is_debug, outcome.describe()) {
-                    report_error(format!("{process}: fd {}: {outcome}", seen.fd));
-                }
-            };
-            applier.process(target, &sockets, each)
-        }));
-    }
-    progress.finish();
-    let waiting = processes.iter().zip(&mut results);
-    let mut waiting: Vec<_> =
-        waiting.filter_map(|(process, result)| Some((process, result.as_mut().ok()?))).collect();
-    wait_for_answers(&mut waiting);
-
-    let (mut changed, mut has_listening) = (false, false);
-    for (process, result) in processes.iter().zip(results) {
-        match result {
-            Ok(tally) => {
-                print_line(format!("{process}: {}", tally.describe(request.is_dry_run)));
-                for failure in &tally.failures {
-                    report_error(format!("{process}: {failure}"));
-                }
-                complete &= tally.failures.is_empty();
-                has_listening |= tally.has_listening();
-                changed |= tally.changed() > 0;
-            }
-            Err(process::Error::Ended) => print_line(format!("{process}: has ended meanwhile")),
-            Err(error) => {
-                report_error(format!("{process}: {error}"));
-                complete = false;
+    let applied = apply(&mut worker, &job, &targets, None, |process, step| match step {
+        Step::Sockets(number) => progress.add(*number),
+        Step::Socket(seen, outcome) => {
+            progress.step();
+            if let (true, Some(outcome)) = (request.is_debug, outcome.describe()) {
+                report_error(format!("{process}: fd {}: {outcome}", seen.fd));
             }
         }
+        Step::Answered(..) | Step::End(_) => {}
+    })?;
+    progress.finish();
+    left_out(&worker).iter().for_each(report_error);
+    is_complete &= worker.unasked().is_empty();
+
+    let (mut is_changed, mut has_listening) = (false, false);
+    for ((process, _), Applied { tally, end, .. }) in targets.iter().zip(applied) {
+        match end {
+            Some(Err(process::Error::Ended)) => {
+                print_line(format!("{process}: has ended meanwhile"));
+                continue;
+            }
+            Some(Err(error)) => {
+                report_error(format!("{process}: {error}"));
+                is_complete = false;
+                if tally.is_empty() {
+                    continue;
+                }
+            }
+            Some(Ok(())) => {}
+            None => continue,
+        }
+        print_line(format!("{process}: {}", tally.describe(request.is_dry_run)));
+        for (fd, refused) in &tally.refused {
+            report_error(format!("{process}: fd {fd}: {refused}"));
+        }
+        is_complete &= tally.refused.is_empty();
+        has_listening |= tally.has_listening();
+        is_changed |= tally.changed() > 0;
     }
-    if changed && !request.is_dry_run {
+    if is_changed && !request.is_dry_run {
         let inherit = match (has_listening, request.settings.values.rto_max) {
             (true, None) => {
                 " Connections accepted by the listening sockets changed here inherit it."
@@ -95,7 +111,7 @@ fn attach_all(request: &Attach) -> bool {
     }
     if let Err(error) = printed {
         report_error(format!("stdout: {}", error::describe(&error)));
-        complete = false;
+        is_complete = false;
     }
-    complete
+    Ok(is_complete)
 }

@@ -13,9 +13,8 @@ use crate::values;
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Exit status:
-  0  The answer was found: the path forgets after so long, or not at all within
-     --max
-  1  It could not be found, and why is said; or stdout cannot be written
+  0  The limit was found, or there is none within --max
+  1  It was not found, and the output says why; or stdout cannot be written
   2  A mistake in the arguments
 
 Examples:
@@ -24,9 +23,9 @@ Examples:
   keepalive measure --max 10m --json example.com:443
      Whether it forgets within ten minutes, for programs to read
   keepalive measure --listen 7000
-     At a host whose servers end idle connections: something to ask
+     Be the server, at a host whose own servers close idle connections
   keepalive measure --send 'GET / HTTP/1.0\\r\\n\\r\\n' example.com:80
-     A server that waits for data first, or ends connections that say nothing")]
+     A server that waits for data first, or closes connections without any")]
 pub struct MeasureArgs {
     /// The longest idle time to try
     ///
@@ -35,14 +34,14 @@ pub struct MeasureArgs {
         value_parser = max)]
     max: Duration,
 
-    /// How narrow the answer is to be
+    /// How wide the answer may be
     ///
     /// From 1 to 50 percent.
     #[arg(long, value_name = "PERCENT", default_value = "5", allow_hyphen_values = true,
         value_parser = |text: &str| values::number(text, 1..=50))]
     resolution: u32,
 
-    /// How many connections to have at a time, at most
+    /// The most connections at a time
     ///
     /// From 6 to 100. 26 unless given, and 8 on ports 22 and 3306, where servers may block a host
     /// that connects often. With fewer it takes longer.
@@ -60,14 +59,14 @@ pub struct MeasureArgs {
     #[arg(long)]
     json: bool,
 
-    /// Be the server to ask, at the other end
+    /// Be the server, at the other end
     ///
     /// Until SIGINT or SIGTERM.
     #[arg(long, value_name = "[ADDRESS:]PORT", allow_hyphen_values = true, value_parser = listener,
         conflicts_with_all = ["max", "resolution", "parallel", "send", "json", "server"])]
     listen: Option<SocketAddr>,
 
-    /// The server, which need not know that it is asked
+    /// The server, which needs no change
     #[arg(value_name = "HOST:PORT", value_parser = Server::parse, required_unless_present = "listen")]
     server: Option<Server>,
 }

@@ -35,7 +35,7 @@ Examples:
   keepalive attach --dead-after 2m some-program   set it on its open sockets
   keepalive attach --follow some-program          and on those it opens later
   keepalive cover --dead-after 2m kafka.service   a whole service, in the kernel
-  keepalive measure example.com:443               how long the path remembers"
+  keepalive measure example.com:443               the idle timeout of a path"
 )]
 pub struct Cli {
     /// What to do.
@@ -83,12 +83,12 @@ enum Command {
     Cover(CoverArgs),
     /// Measure after how much idle time a path forgets a TCP connection
     ///
-    /// Opens connections to HOST:PORT, leaves each idle for another time, and then asks the kernel
-    /// at the other end by a keepalive probe: 22 connections or some more, asked as seldom as can
-    /// be, for one to three times as long as the path remembers, longer where much is lost. The
-    /// server needs to know nothing of it and is told nothing; at the end all of them are closed,
-    /// those that the path has forgotten too. Needs no root. Not for a server that is not yours and
-    /// counts connections. TIME is written 90, 90s, 5m or 1h.
+    /// Opens 22 connections or some more to HOST:PORT, leaves each idle for a different time, and
+    /// then sends a keepalive probe, which the kernel at the other end answers. Takes one to three
+    /// times as long as the path remembers, longer where packets are lost. At the end all
+    /// connections are closed, also those that the path has forgotten. The server needs no change;
+    /// do not use one that is not yours and counts connections. Needs no root. TIME is written 90,
+    /// 90s, 5m or 1h.
     Measure(MeasureArgs),
 }
 
@@ -171,7 +171,7 @@ struct RunArgs {
 #[command(after_long_help = "\
 Exit status:
   0  All was shown; with --check: nothing was found; with --watch: ended by q
-     or a signal
+     or a signal, or the processes have ended
   1  A process is not there, or may not be looked into, or stdout cannot be
      written
   2  A mistake in the arguments

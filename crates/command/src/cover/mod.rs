@@ -84,8 +84,17 @@ fn set(request: &CoverSettings) -> Status {
     if covered.is_empty() {
         return Status::Failure;
     }
-    complete &= print_or_report(&(lines.join("\n") + "\n"));
-    complete &= open::set(&mut covered, settings, request);
+    complete &= print_or_report(
+        &(lines.join(
+            "
+",
+        ) + "
+"),
+    );
+    complete &= open::set(&covered, settings, request).unwrap_or_else(|error| {
+        report_error(error);
+        false
+    });
     if request.is_foreground {
         return foreground::stay(covered, complete);
     }

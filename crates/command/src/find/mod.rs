@@ -10,9 +10,8 @@ mod tree;
 
 pub use cgroup::Cgroup;
 pub use error::Error;
-pub use name::{Search, find_in_child};
 pub use selection::Selection;
-pub use spec::{Target, find_all};
+pub use spec::{Found, Target, find_all};
 pub use suggestion::Suggestion;
 pub use tree::with_descendants;
 
@@ -21,7 +20,7 @@ use std::io;
 use procfs::process::Stat;
 
 use crate::process::{self, Proc, Process, all_pids, check_proc, has_ended, is_denied, is_gone};
-use crate::worker::is_own;
+use crate::worker::{is_own, is_put_off};
 
 /// Every process except this one and the kernel's threads.
 pub fn all() -> Result<Vec<Process>, process::Error> {
@@ -39,13 +38,14 @@ fn scan(
 
 /// As [`scan`], of these numbers only.
 fn scan_pids(
-    pids: Vec<i32>,
+    mut pids: Vec<i32>,
     mut matches: impl FnMut(&Proc, &Stat) -> io::Result<bool>,
 ) -> Result<Vec<Process>, process::Error> {
     /// PF_KTHREAD of include/linux/sched.h.
     const KERNEL_THREAD: u32 = 0x0020_0000;
 
     let mut found = Vec::new();
+    pids.sort_by_key(|pid| is_put_off(*pid));
     for pid in pids {
         let mut look = || -> io::Result<Option<Process>> {
             let mut proc = Proc::open(pid)?;

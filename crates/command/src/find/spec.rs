@@ -1,20 +1,39 @@
 //! What an argument names: a process by its number or by one of its names, or all processes of a
 //! cgroup. `show`, `attach` and its `--follow` find them here.
 
+use std::os::fd::BorrowedFd;
+
 use serde::{Deserialize, Serialize};
 
 use super::name::has_name;
 use super::suggestion::Suggestion;
 use super::{Cgroup, Error, scan, scan_pids};
 use crate::process::{Process, check_others_visible, check_proc, processes_of};
+use crate::worker::{self, Worker};
 
-/// The processes that the arguments name, each once, sorted by number; and what is wrong with the
-/// other arguments.
-pub fn find_all(arguments: &[String]) -> (Vec<Process>, Vec<Error>) {
+/// What the arguments name.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Found {
+    /// The processes, each once, sorted by number.
+    pub processes: Vec<Process>,
+    /// What is wrong with the other arguments.
+    pub failures: Vec<Error>,
+}
+
+/// Finds what the arguments name; None if `stop` can be read.
+pub fn find_all(
+    worker: &mut Worker,
+    arguments: &[String],
+    stop: Option<BorrowedFd<'_>>,
+) -> Result<Option<Found>, worker::Error> {
+    worker.ask(stop, || find(arguments))
+}
+
+fn find(arguments: &[String]) -> Found {
     let mut processes = Vec::new();
     let mut failures = Vec::new();
     if let Err(error) = check_proc() {
-        return (processes, vec![error.into()]);
+        return Found { processes, failures: vec![error.into()] };
     }
     for argument in arguments {
         let target = Target::parse(argument);
@@ -28,7 +47,7 @@ pub fn find_all(arguments: &[String]) -> (Vec<Process>, Vec<Error>) {
     }
     processes.sort_by_key(|process| process.pid);
     processes.dedup_by_key(|process| process.pid);
-    (processes, failures)
+    Found { processes, failures }
 }
 
 /// What an argument names.

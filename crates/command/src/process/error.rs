@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::denied::Denied;
 use crate::text::error::describe;
+use crate::worker::Lock;
 
 /// Why a process cannot be found or looked into.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
@@ -45,6 +46,9 @@ pub enum Error {
     NoTimers(String),
     #[error("its network namespace cannot be entered, so its timers are unknown: {0}")]
     NoNamespace(String),
+    /// It holds up this command.
+    #[error(transparent)]
+    Hangs(#[from] Lock),
     #[error("this kernel has no pidfd_getfd(2) (Linux 5.6 does), or a seccomp filter hides it")]
     NoPidfdGetfd,
     #[error("no descriptor is left for this command (ulimit -n)")]
@@ -63,11 +67,7 @@ pub enum Error {
 impl Error {
     /// What an error that came while a process was looked into means.
     pub fn new(pid: i32, error: &io::Error) -> Self {
-        match error.raw_os_error() {
-            Some(libc::ENOSYS) => Self::NoPidfdGetfd,
-            _ if is_denied(error) => Denied::from_pid(pid).into(),
-            _ => error.into(),
-        }
+        if is_denied(error) { Denied::from_pid(pid).into() } else { error.into() }
     }
 
     /// Whether this process, or the machine, has run out of something.
@@ -80,6 +80,7 @@ impl From<&io::Error> for Error {
     fn from(error: &io::Error) -> Self {
         match error.raw_os_error() {
             _ if is_gone(error) => Self::Ended,
+            Some(libc::ENOSYS) => Self::NoPidfdGetfd,
             Some(libc::EMFILE) => Self::NoDescriptor,
             Some(libc::ENFILE) => Self::NoDescriptorOnMachine,
             Some(libc::ENOMEM) => Self::NoMemory,

@@ -5,6 +5,7 @@ mod command_line;
 mod denied;
 mod error;
 mod inspect;
+mod left_out;
 mod library;
 mod namespace;
 mod opened;
@@ -24,6 +25,7 @@ pub use command_line::CommandLine;
 pub use denied::{NotFollowed, yama_hides_children};
 pub use error::{Error, is_denied, is_gone};
 pub use inspect::{Inspected, Inspector, Library, Socket};
+pub use left_out::{describe_hang, describe_unasked, left_out};
 pub use namespace::{Namespace, Namespaces};
 pub use opened::OpenProcess;
 pub use proc::{Proc, all_pids, check_others_visible, check_proc, has_ended};
@@ -37,11 +39,13 @@ use std::os::fd::OwnedFd;
 use procfs::process::Stat;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use serde::{Deserialize, Serialize};
 
 use crate::text::printable;
+use crate::worker::ProcessId;
 
 /// A process that was found. Nothing is open for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// Its number.
     pub pid: i32,
@@ -73,19 +77,14 @@ impl Process {
         Self::from_pid(rustix::process::getpid().as_raw_nonzero().get())
     }
 
+    /// What tells it from all others.
+    pub fn id(&self) -> ProcessId {
+        ProcessId { pid: self.pid, start: self.start }
+    }
+
     /// Whether this is the same process, whatever its name is by now.
     pub fn is_same(&self, other: &Self) -> bool {
-        (self.pid, self.start) == (other.pid, other.start)
-    }
-
-    /// The process with this number, if it still is the one that started then.
-    pub fn find(pid: i32, start: u64) -> Option<Self> {
-        Self::from_pid(pid).ok().filter(|process| process.start == start)
-    }
-
-    /// Whether it is still there.
-    pub fn is_alive(&self) -> bool {
-        Self::find(self.pid, self.start).is_some()
+        self.id() == other.id()
     }
 
     /// A handle that can be polled for its end. ESRCH says that it has ended.

@@ -10,11 +10,11 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::error::{Error, is_gone};
 use super::proc::{Proc, has_ended};
 use super::{Duplicate, Process};
-use crate::worker::hang;
+use crate::worker::{Lock, ProcessId, why_left_out};
 
 /// A process that is open, to look into.
 pub struct OpenProcess {
-    pub(super) pid: i32,
+    pub(super) id: ProcessId,
     proc: Proc,
     pub(super) handle: OwnedFd,
 }
@@ -27,7 +27,7 @@ const ATTEMPTS: usize = 3;
 
 impl Process {
     /// Opens the process and does the work on it. If the thread through which it was opened ends
-    /// meanwhile, but the process does not, the work is done again through another thread.
+    /// meanwhile but the process goes on, the work is repeated through another thread.
     pub fn with<T>(&self, mut work: impl FnMut(&OpenProcess) -> io::Result<T>) -> Result<T, Error> {
         let mut attempt = 1;
         loop {
@@ -50,8 +50,8 @@ impl Process {
 
     /// Opens it. ESRCH means that it has ended.
     fn open(&self) -> io::Result<OpenProcess> {
-        if let Some(socket) = hang::left_out(self.pid).filter(|hang| hang.fd.is_some()) {
-            return Err(io::Error::other(socket.to_string()));
+        if let Some(socket @ Lock::Socket { .. }) = why_left_out(self.id()) {
+            return Err(io::Error::other(Error::Hangs(socket)));
         }
         let mut proc = Proc::open(self.pid)?;
         let stat = proc.stat()?;
@@ -74,7 +74,7 @@ impl Process {
                 Err(error) => error,
             });
         }
-        let opened = OpenProcess { pid: self.pid, proc, handle };
+        let opened = OpenProcess { id: self.id(), proc, handle };
         // It still runs, so its number was not given to another while it was opened.
         opened.check()?;
         Ok(opened)

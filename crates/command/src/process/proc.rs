@@ -193,9 +193,11 @@ fn numbers(directory: OwnedFd) -> io::Result<Vec<i32>> {
     Ok(numbers)
 }
 
-/// Whether it has ended: a zombie, or about to be one.
+/// Whether it has ended: a zombie, or killed, and about to be one. (A child of this command that hangs
+/// at a socket has been killed, and holds that socket.)
 pub fn has_ended(stat: &Stat) -> bool {
-    matches!(stat.state, 'Z' | 'X' | 'x')
+    let is_killed = stat.signal & 1 << (libc::SIGKILL - 1) != 0;
+    is_killed || matches!(stat.state, 'Z' | 'X' | 'x')
 }
 
 fn path_flags() -> OFlags {
@@ -225,7 +227,7 @@ fn find_library(mut maps: impl BufRead) -> io::Result<Option<PathBuf>> {
     }
 }
 
-/// The path behind the five fields of a line of maps, if there is one.
+/// The path after the five fields of a line of maps, if there is one.
 fn mapped_file(line: &[u8]) -> Option<&[u8]> {
     let mut rest = line;
     for _ in 0..5 {
@@ -319,7 +321,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
-        /// The kernel writes the path behind blanks, and a newline in it as `\012`.
+        /// The kernel writes the path after blanks, and a newline in it as `\012`.
         #[test]
         fn the_library_is_the_first_mapped_file_of_its_name(
             all in vec((any::<u32>(), any::<u64>(), mapped()), 0..9),

@@ -113,7 +113,7 @@ pub struct MeasurePath {
     pub server: Server,
     /// The longest idle time to try.
     pub max: Duration,
-    /// How narrow the answer is to be, as a share of it.
+    /// How wide the answer may be, as a share of it.
     pub resolution: f64,
     /// How many connections to have at a time, at most.
     pub parallel: Option<usize>,

@@ -39,7 +39,7 @@ impl Way {
         let what = format!("{through}{} {obstacle}", printed(&file));
         let is_secure = matches!(obstacle, Obstacle::Secure(_));
         if is_secure && !request.anyway {
-            return Err(Failure(Status::RunFailed, refusal(&what, Some(NotFollowed::WAY))));
+            return Err(Failure(Status::RunFailed, refusal(&what, Some(NotFollowed::ADVICE))));
         }
         if request.anyway {
             report_error(format!("{what}; starting it anyway"));
@@ -59,7 +59,7 @@ impl Way {
     pub fn without_follower(&self, program: &Path, why: &NotFollowed) -> Failure {
         let message = match &self.obstacle {
             Some(what) => {
-                refusal(&format!("{what}; nor can it be followed: {}", why.reason), why.way)
+                refusal(&format!("{what}; nor can it be followed: {}", why.reason), why.advice)
             }
             None => format!(
                 "{} cannot be followed: {}\nWithout --follow the preload alone serves it",

@@ -19,7 +19,7 @@ mod watch;
 use crate::request::Show;
 use crate::sys::Status;
 use crate::text::{self, error, print, print_json, report_error, time};
-use crate::worker;
+use crate::worker::Worker;
 use collect::Collected;
 use page::Layout;
 use view::View;
@@ -32,7 +32,7 @@ pub fn show(request: &Show) -> Status {
     }
     match request.watch {
         Some(interval) => watch::watch(request, interval),
-        None => worker::in_child(|| show_once(request)),
+        None => show_once(request),
     }
 }
 
@@ -48,8 +48,8 @@ fn misplaced_time(targets: &[String]) -> Option<String> {
 }
 
 fn show_once(request: &Show) -> Status {
-    let collected = match Collected::new(request) {
-        Ok(collected) => collected,
+    let collected = match Collected::new(request, &mut Worker::default(), None) {
+        Ok(collected) => collected.unwrap_or_default(),
         Err(message) => {
             report_error(message);
             return Status::Failure;

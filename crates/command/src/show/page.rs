@@ -107,7 +107,7 @@ fn head(shown: &Shown) -> String {
     parts.extend(process.place.describe().map(|place| printable(&place).to_string()));
     parts.extend(listens(shown).map(|listens| format!("listens on {listens}")));
     let library = match &process.library {
-        Library::Loaded(path) => format!("{} is loaded", printable(&path.to_string_lossy())),
+        Library::Loaded(path) => format!("{} is loaded", printable(path)),
         Library::NotLoaded => "libkeepalive is not loaded".into(),
         Library::Unknown => "whether libkeepalive is loaded is unknown".into(),
     };

@@ -4,9 +4,10 @@
 use std::io;
 
 use options::{RTO_MAX, Values};
+use serde::{Deserialize, Serialize};
 
 /// The kernel's own values in a network namespace.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Kernel {
     /// The values that options have where nobody set them; None for those that are unknown: they
     /// cannot be read, or are no times (-1).

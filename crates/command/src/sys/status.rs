@@ -23,12 +23,4 @@ impl Status {
     pub fn from_complete(is_complete: bool) -> Self {
         if is_complete { Self::Success } else { Self::Failure }
     }
-
-    /// The status of a child of this command.
-    pub fn from_code(code: u8) -> Self {
-        [Self::Success, Self::Mistake, Self::Findings]
-            .into_iter()
-            .find(|status| *status as u8 == code)
-            .unwrap_or(Self::Failure)
-    }
 }
