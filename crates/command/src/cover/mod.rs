@@ -1,23 +1,25 @@
 //! `keepalive cover`: the settings onto every TCP connection of control groups, in the kernel.
 
-mod find;
+mod error;
 mod foreground;
+mod lifetime;
 mod list;
+mod locate;
 mod open;
-mod words;
 
 use std::path::{Path, PathBuf};
 
-use options::RTO_MAX;
-
+use crate::apply::namespaces;
 use crate::bpf::{self, Cgroup, Links, Maker, PATIENCE};
+use crate::find::{self, Target};
 use crate::judge::warnings;
-use crate::kernel::Kernel;
 use crate::request::{Cover, CoverSettings, CoverTarget};
-use crate::settings::{EffectiveSettings, Settings};
+use crate::settings::Settings;
 use crate::sys::Status;
-use crate::text::{error, print, report_error};
-use find::find;
+use crate::text::error::describe;
+use crate::text::{print, report_error};
+use error::Error;
+use locate::locate;
 
 /// What is covered now, or would be.
 struct Covered<'a> {
@@ -47,8 +49,21 @@ pub fn cover(request: &Cover) -> Status {
 /// Covers everything that was asked for.
 fn set(request: &CoverSettings) -> Status {
     warnings(&request.settings).for_each(report_error);
-    let kernel = Kernel::new().unwrap_or_default();
-    let settings = settings(request, &kernel);
+    let mut complete = true;
+    let mut found = Vec::new();
+    for target in &request.targets {
+        match locate(target) {
+            Ok(cgroup) => found.push((target, cgroup)),
+            Err(error) => {
+                report_error(format!("{target}: {error}"));
+                complete = false;
+            }
+        }
+    }
+    if found.is_empty() {
+        return Status::Failure;
+    }
+    let (settings, lines) = resolve(request, found.iter().map(|(_, cgroup)| cgroup));
     let maker = match Maker::new(settings, request.is_foreground) {
         Ok(maker) => maker,
         Err(error) => {
@@ -56,13 +71,12 @@ fn set(request: &CoverSettings) -> Status {
             return Status::Failure;
         }
     };
-    let mut complete = true;
     let mut covered = Vec::new();
-    for target in &request.targets {
-        match cover_one(target, &maker, request) {
+    for (target, cgroup) in found {
+        match cover_one(target, cgroup, &maker, request) {
             Ok(done) => covered.push(done),
-            Err(message) => {
-                report_error(format!("{target}: {message}"));
+            Err(error) => {
+                report_error(format!("{target}: {error}"));
                 complete = false;
             }
         }
@@ -70,8 +84,13 @@ fn set(request: &CoverSettings) -> Status {
     if covered.is_empty() {
         return Status::Failure;
     }
-    complete &=
-        said(&format!("Settings: {}\n", EffectiveSettings::from(settings).describe(&kernel)));
+    complete &= print_or_report(
+        &(lines.join(
+            "
+",
+        ) + "
+"),
+    );
     complete &= open::set(&covered, settings, request).unwrap_or_else(|error| {
         report_error(error);
         false
@@ -80,44 +99,55 @@ fn set(request: &CoverSettings) -> Status {
         return foreground::stay(covered, complete);
     }
     if !request.is_dry_run {
-        complete &= said(&words::how_long(&covered, &request.arguments));
+        complete &= print_or_report(&lifetime::describe_all(&covered, &request.arguments));
     }
     Status::from_complete(complete)
 }
 
-/// What is set, as far as the kernel has it.
-fn settings(request: &CoverSettings, kernel: &Kernel) -> Settings {
-    let mut settings = request.settings.resolve(kernel);
-    if settings.values.rto_max.is_some() && !kernel.has_rto_max {
-        report_error(format!(
-            "--rto-max: this kernel has no {} (Linux 6.15 has): left out",
-            RTO_MAX.name.to_string_lossy()
-        ));
+/// What is set, and the lines that say so. A cover has one value of each option: the shortest idle
+/// time where the network namespaces of the processes have different ones.
+fn resolve<'a>(
+    request: &CoverSettings,
+    cgroups: impl Iterator<Item = &'a PathBuf>,
+) -> (Settings, Vec<String>) {
+    // Why they cannot be found is said when their sockets are to be set.
+    let processes = cgroups.flat_map(|cgroup| {
+        Target::Cgroup(find::Cgroup::Path(cgroup.clone())).find().unwrap_or_default()
+    });
+    let processes: Vec<_> = processes.collect();
+    let mut resolved = namespaces::resolve(&request.settings, &processes);
+    let shortest = resolved.iter().map(|it| it.settings).min_by_key(|it| it.values.idle);
+    let mut settings = shortest.expect("there is one");
+    let is_one = resolved.iter().all(|it| it.settings == settings);
+    if settings.values.rto_max.is_some() && resolved[0].kernel.has_rto_max == Some(false) {
+        report_error("--rto-max: TCP_RTO_MAX_MS needs Linux 6.15; it is left out");
         settings.values.rto_max = None;
     }
-    settings
+    resolved.iter_mut().for_each(|it| it.settings = settings);
+    let mut lines = namespaces::describe(&resolved);
+    if !is_one {
+        lines.push("A cover has one idle time: the shortest of these namespaces is set".into());
+    }
+    (settings, lines)
 }
 
 /// Covers one target.
 fn cover_one<'a>(
     target: &'a CoverTarget,
+    cgroup: PathBuf,
     maker: &Maker,
     request: &CoverSettings,
-) -> Result<Covered<'a>, String> {
-    let cgroup = find(target)?;
-    let cover = || -> Result<(Option<Links>, Option<Settings>), bpf::Error> {
-        let new = maker.load()?;
-        let locked = lock(target, &cgroup)?;
-        let previous = locked.cover()?.map(|cover| cover.settings);
-        let mut links = None;
-        if request.is_foreground {
-            links = Some(locked.link(&new)?);
-        } else if !request.is_dry_run {
-            locked.attach(&new)?;
-        }
-        Ok((links, previous))
-    };
-    let (links, previous) = cover().map_err(|error| error.to_string())?;
+) -> Result<Covered<'a>, Error> {
+    let new = maker.load()?;
+    let locked = lock(target, &cgroup)?;
+    let previous = locked.cover()?.map(|cover| cover.settings);
+    let mut links = None;
+    if request.is_foreground {
+        links = Some(locked.link(&new)?);
+    } else if !request.is_dry_run {
+        locked.attach(&new)?;
+    }
+    drop(locked);
     Ok(Covered { target, cgroup, links, previous })
 }
 
@@ -137,13 +167,10 @@ fn lock(target: &CoverTarget, cgroup: &Path) -> Result<Cgroup, bpf::Error> {
 fn remove(targets: &[CoverTarget]) -> bool {
     let mut complete = true;
     for target in targets {
-        let removed = find(target).and_then(|cgroup| {
-            let removed = lock(target, &cgroup).and_then(|cgroup| cgroup.remove());
-            removed.map_err(|error| error.to_string())
-        });
+        let removed = locate(target).and_then(|cgroup| Ok(lock(target, &cgroup)?.remove()?));
         match removed {
             Ok(true) => {
-                complete &= said(&format!(
+                complete &= print_or_report(&format!(
                     "{target}: no longer covered; connections that are open keep their settings\n"
                 ));
             }
@@ -157,8 +184,8 @@ fn remove(targets: &[CoverTarget]) -> bool {
                 ));
                 complete = false;
             }
-            Err(message) => {
-                report_error(format!("{target}: {message}"));
+            Err(error) => {
+                report_error(format!("{target}: {error}"));
                 complete = false;
             }
         }
@@ -167,10 +194,10 @@ fn remove(targets: &[CoverTarget]) -> bool {
 }
 
 /// Prints a text. Whether stdout took it.
-fn said(text: &str) -> bool {
+fn print_or_report(text: &str) -> bool {
     let printed = print(text);
     if let Err(error) = &printed {
-        report_error(format!("stdout: {}", error::describe(error)));
+        report_error(format!("stdout: {}", describe(error)));
     }
     printed.is_ok()
 }

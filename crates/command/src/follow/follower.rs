@@ -15,6 +15,7 @@ use super::event::{Event, Problem};
 use super::known::knowledge;
 use super::members::Members;
 use super::pace::{self, Pace};
+use crate::apply::namespaces::{self, InNamespace};
 use crate::apply::{self, Job, Outcome, Seen, Step};
 use crate::sys::signals::Signals;
 use crate::worker::{Hang, Worker, processor_time};
@@ -37,12 +38,11 @@ pub struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    /// A follower of these, which has not looked yet. `idle` is the idle time in seconds. From here
-    /// on SIGINT and SIGTERM are for the follower.
-    pub fn new(members: Members, job: Job<'a>, idle: u32) -> io::Result<Self> {
+    /// A follower of these, which has not looked yet. From here on SIGINT and SIGTERM are for the follower.
+    pub fn new(members: Members, job: Job<'a>) -> io::Result<Self> {
         Ok(Self {
             job,
-            idle: Duration::from_secs(idle.into()),
+            idle: Duration::MAX,
             members,
             worker: Worker::default(),
             hangs: Vec::new(),
@@ -76,7 +76,10 @@ impl<'a> Follower<'a> {
             }
             if !is_ready && self.members.has_any() {
                 is_ready = true;
-                tell(Event::Ready);
+                let processes = self.members.all.values().map(|member| &member.process);
+                let resolved = namespaces::resolve(self.job.settings, processes);
+                self.idle = Duration::from_secs(shortest_idle(&resolved).into());
+                tell(Event::Ready(&resolved));
             }
             tell(Event::Looked { processes: self.members.all.len(), changed: self.changed });
             let mut pause = self.pace.pause(is_news, took, self.idle);
@@ -207,6 +210,13 @@ fn tell_once(told: &mut HashSet<String>, problem: Problem, tell: &mut impl FnMut
     }
 }
 
+/// The shortest idle time, in seconds.
+fn shortest_idle(resolved: &[InNamespace]) -> u32 {
+    let idle =
+        |it: &InNamespace| it.settings.values.idle.unwrap_or(it.kernel.assumed_defaults().idle);
+    resolved.iter().map(idle).min().expect("there is one")
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};
@@ -243,7 +253,7 @@ mod tests {
             let selection = Selection::default();
             let (members, _) = Members::new(&[parent]);
             let job = Job::to_follow(&settings, &selection);
-            let mut follower = Follower::new(members, job, 60).expect("it runs");
+            let mut follower = Follower::new(members, job).expect("it runs");
             let mut before = (0, 0);
             for look in 0..looks {
                 follower.look(&mut |_| ());

@@ -17,7 +17,6 @@ use rustix::process::{PTracer, child_subreaper, set_child_subreaper, set_ptracer
 use crate::apply::{Job, Outcome};
 use crate::find::Selection;
 use crate::follow::{Event, Follower, Members};
-use crate::kernel::Kernel;
 use crate::process::{NotFollowed, Process};
 use crate::settings::RequestedSettings;
 use crate::sys::{descriptors, startup, syslog};
@@ -167,17 +166,15 @@ fn be_follower(
 /// Follows a process and its descendants until they have ended, and reports only what goes wrong.
 fn follow(process: &Process, settings: &RequestedSettings) {
     descriptors::raise_limit();
-    let kernel = Kernel::new().unwrap_or_default();
-    let idle = settings.values.idle.unwrap_or(kernel.defaults.idle);
     let selection = Selection::default();
     let job = Job::to_follow(settings, &selection);
-    let follower = Follower::new(Members::from_process(process.clone()), job, idle);
+    let follower = Follower::new(Members::from_process(process.clone()), job);
     let report = |event: Event| match event {
         Event::Socket(process, seen, Outcome::Failed(refused)) => {
             report_error(format!("{process}: fd {}: {refused}", seen.fd));
         }
         Event::Problem(problem) => report_error(problem),
-        Event::Ready | Event::Looked { .. } | Event::Socket(..) => {}
+        Event::Ready(_) | Event::Looked { .. } | Event::Socket(..) => {}
     };
     match follower {
         Ok(mut follower) => drop(follower.run(report)),
