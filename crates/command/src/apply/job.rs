@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::{Applier, Outcome, Refused, Seen, Tally};
-use crate::find::SelectionArgs;
+use crate::find::Selection;
 use crate::process::{self, Process};
-use crate::settings::{Settings, SettingsArgs};
+use crate::settings::{RequestedSettings, Settings};
 use crate::worker::{self, Lock, Sender, Worker, is_put_off, is_unasked, why_put_off};
 
 /// How long living peers are given to answer.
@@ -18,9 +18,9 @@ const ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// What to set.
 pub struct Job<'a> {
-    pub settings: &'a SettingsArgs,
+    pub settings: &'a RequestedSettings,
     /// On which sockets.
-    pub selection: &'a SelectionArgs,
+    pub selection: &'a Selection,
     /// Whether nothing is to be changed.
     pub is_dry_run: bool,
     /// What was set here before: values of these are not the program's own.
@@ -31,7 +31,7 @@ pub struct Job<'a> {
 
 impl<'a> Job<'a> {
     /// That of a follower, which looks again.
-    pub fn to_follow(settings: &'a SettingsArgs, selection: &'a SelectionArgs) -> Self {
+    pub fn to_follow(settings: &'a RequestedSettings, selection: &'a Selection) -> Self {
         let (is_dry_run, previous, waits_for_answers) = (false, None, false);
         Self { settings, selection, is_dry_run, previous, waits_for_answers }
     }

@@ -65,7 +65,7 @@ impl<'a> Applier<'a> {
             // in every /proc (subset=pid).
             Err(_) => Namespace::own().kernel.unwrap_or_default(),
         };
-        let settings = Settings::new(self.job.settings).or_default(&kernel);
+        let settings = self.job.settings.resolve(&kernel);
         for &(fd, inode) in sockets {
             if applied.done.contains(&inode) {
                 continue;

@@ -2,37 +2,33 @@
 
 use std::time::Instant;
 
-use super::AttachArgs;
 use crate::apply::{Job, Outcome};
 use crate::follow::{Event, Follower, Members};
-use crate::judge::too_late;
 use crate::kernel::Kernel;
 use crate::process;
-use crate::settings::Settings;
+use crate::request::Attach;
+use crate::settings::EffectiveSettings;
 use crate::sys::{descriptors, sd_notify};
 use crate::text::{clear_status, count, error, print, report_error, show_status, time};
 
 /// Follows what the arguments name, until it has ended or a signal comes. Whether all was done. An
 /// error is what is printed.
-pub fn follow(arguments: &AttachArgs) -> Result<bool, String> {
+pub fn follow(request: &Attach) -> Result<bool, String> {
     let begin = Instant::now();
-    let settings = &arguments.settings;
     process::check_proc().map_err(|error| error.to_string())?;
     descriptors::raise_limit();
     let kernel = Kernel::new().unwrap_or_default();
-    let to_set = Settings::new(settings).or_default(&kernel);
-    settings.remark().iter().for_each(report_error);
-    too_late(to_set.values).iter().for_each(report_error);
-    if settings.verbose {
-        report_error(format!("Settings: {}", to_set.held().describe(&kernel)));
+    let settings = request.settings.resolve(&kernel);
+    if request.is_verbose {
+        report_error(format!("Settings: {}", EffectiveSettings::from(settings).describe(&kernel)));
     }
-    let (members, problems) = Members::new(&arguments.processes);
+    let (members, problems) = Members::new(&request.targets);
     problems.iter().for_each(report_error);
     if members.nobody_is_left() {
         return Err("nothing is left to follow".into());
     }
-    let idle = to_set.values.idle.unwrap_or(kernel.defaults.idle);
-    let job = Job::to_follow(settings, &arguments.selection);
+    let idle = settings.values.idle.unwrap_or(kernel.defaults.idle);
+    let job = Job::to_follow(&request.settings, &request.selection);
     let follower = Follower::new(members, job, idle);
     let mut follower =
         follower.map_err(|error| format!("signalfd(2): {}", error::describe(&error)))?;
@@ -48,7 +44,7 @@ pub fn follow(arguments: &AttachArgs) -> Result<bool, String> {
             count(changed, "socket")
         )),
         Event::Socket(process, seen, outcome) => {
-            let words = outcome.describe().filter(|_| settings.debug);
+            let words = outcome.describe().filter(|_| request.is_debug);
             let words = words.or_else(|| match outcome {
                 Outcome::Failed(refused) => Some(refused.to_string()),
                 _ => None,

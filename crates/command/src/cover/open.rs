@@ -1,22 +1,29 @@
 //! The sockets that are open when a cover begins: set as by `attach`.
 
-use super::{CoverArgs, Covered, said};
+use super::{Covered, said};
 use crate::apply::{Applied, Job, Step, Tally, apply};
-use crate::find::{Cgroup, SelectionArgs, Target};
+use crate::find::{Cgroup, Selection, Target};
 use crate::process::{self, is_threaded, left_out};
+use crate::request::CoverSettings;
+use crate::settings::{RequestedSettings, Settings};
 use crate::text::{Progress, count, report_error};
 use crate::worker::{self, Worker};
 
 /// Sets the open sockets of what is covered by now, and says so of each target. Whether all was
 /// done.
-pub fn set(covered: &[Covered], arguments: &CoverArgs) -> Result<bool, worker::Error> {
+pub fn set(
+    covered: &[Covered],
+    settings: Settings,
+    request: &CoverSettings,
+) -> Result<bool, worker::Error> {
+    let settings = RequestedSettings::from(settings);
     let mut worker = Worker::default();
     let mut is_complete = true;
     for it in covered {
-        is_complete &= if arguments.new_only {
-            said(&line(it, arguments, "open sockets left as they are"))
+        is_complete &= if request.is_new_only {
+            said(&line(it, request, "open sockets left as they are"))
         } else {
-            set_one(it, arguments, &mut worker)?
+            set_one(it, &settings, request, &mut worker)?
         };
     }
     left_out(&worker).iter().for_each(report_error);
@@ -26,7 +33,8 @@ pub fn set(covered: &[Covered], arguments: &CoverArgs) -> Result<bool, worker::E
 /// Those of one target.
 fn set_one(
     it: &Covered,
-    arguments: &CoverArgs,
+    settings: &RequestedSettings,
+    request: &CoverSettings,
     worker: &mut Worker,
 ) -> Result<bool, worker::Error> {
     if is_threaded(&it.cgroup) {
@@ -44,9 +52,9 @@ fn set_one(
         }
     };
     let job = Job {
-        settings: &arguments.settings,
-        selection: &SelectionArgs::default(),
-        is_dry_run: arguments.dry_run,
+        settings,
+        selection: &Selection::default(),
+        is_dry_run: request.is_dry_run,
         previous: it.previous,
         waits_for_answers: true,
     };
@@ -56,7 +64,7 @@ fn set_one(
         Step::Sockets(number) => progress.add(*number),
         Step::Socket(seen, outcome) => {
             progress.step();
-            if let (true, Some(words)) = (arguments.settings.debug, outcome.describe()) {
+            if let (true, Some(words)) = (request.is_debug, outcome.describe()) {
                 report_error(format!("{process}: fd {}: {words}", seen.fd));
             }
         }
@@ -81,14 +89,14 @@ fn set_one(
     let open = format!(
         "open now, in {}: {}",
         count(targets.len(), "process"),
-        total.describe(arguments.dry_run)
+        total.describe(request.is_dry_run)
     );
-    Ok(is_complete & said(&line(it, arguments, &open)))
+    Ok(is_complete & said(&line(it, request, &open)))
 }
 
 /// What is said of a target.
-fn line(covered: &Covered, arguments: &CoverArgs, open: &str) -> String {
-    let what = if arguments.dry_run {
+fn line(covered: &Covered, request: &CoverSettings, open: &str) -> String {
+    let what = if request.is_dry_run {
         "would be covered: every TCP connection that it opens or accepts from then on"
     } else {
         "covered: every TCP connection that it opens or accepts from now on"

@@ -10,7 +10,7 @@ mod tree;
 
 pub use cgroup::Cgroup;
 pub use error::Error;
-pub use selection::SelectionArgs;
+pub use selection::Selection;
 pub use spec::{Found, Target, find_all};
 pub use suggestion::Suggestion;
 pub use tree::with_descendants;

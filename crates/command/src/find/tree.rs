@@ -1,6 +1,6 @@
-//! Descendants. The kernel lists the children of each thread. To read these lists costs less than to
-//! read every process of the machine, unless there are many threads. While children end a list may
-//! leave out others (proc_tid_children(5)): these are found later, for they stay children.
+//! The descendants of processes. The kernel lists the children of each thread. Reading these lists
+//! costs less than reading every process of the machine, unless there are many threads. While
+//! children end, a list may leave out others (proc_tid_children(5)): the next look finds them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
@@ -13,8 +13,8 @@ use super::scan;
 use crate::process::{self, Proc, Process, has_ended, is_denied, is_gone};
 use crate::worker::is_own;
 
-/// Those of the roots that are still there, and all their descendants but the processes of this
-/// command, sorted by number.
+/// The roots that still run and all their descendants, sorted by number; without the processes of
+/// this command.
 pub fn with_descendants(roots: &[&Process]) -> Result<Vec<Process>, process::Error> {
     // A list takes half as long to read as a process (docs/speed.md).
     let listed = match number_of_processes() {
@@ -35,7 +35,7 @@ fn number_of_processes() -> Option<u64> {
     std::fs::metadata("/proc").ok().map(|directory| directory.nlink())
 }
 
-/// By the kernel's lists. None if the family has more threads than this.
+/// By the kernel's lists of children. None if the family has more threads than this.
 fn by_children(roots: &[&Process], threads_max: u64) -> io::Result<Option<Vec<Process>>> {
     let starts: HashMap<i32, u64> = roots.iter().map(|root| (root.pid, root.start)).collect();
     let (mut family, mut threads) = (BTreeMap::new(), 0);
@@ -100,10 +100,10 @@ fn by_parents(roots: &[&Process]) -> Result<Vec<Process>, process::Error> {
     Ok(all)
 }
 
-/// Those of `all`, given with their parents, that are among the roots or descend from one of them.
+/// The roots and their descendants. `all` has each process with its parent.
 fn descendants<T: Copy + Eq + Hash>(roots: impl Iterator<Item = T>, all: &[(T, T)]) -> HashSet<T> {
     let mut family: HashSet<T> = roots.collect();
-    // Numbers wrap, so a child's can be below its parent's: until nothing comes any more.
+    // Numbers wrap, so a child's can be below its parent's: repeat until nothing is added.
     loop {
         let before = family.len();
         for (process, parent) in all {
@@ -147,8 +147,8 @@ mod tests {
         let mut shell = command.spawn().expect("a shell");
         let said = BufReader::new(shell.stdout.take().expect("a pipe"));
         said.lines().next().expect("a line").expect("text");
-        let numbered = |pid| Process::from_pid(pid).expect("it runs");
-        let root = numbered(i32::try_from(shell.id()).expect("a number"));
+        let pid = i32::try_from(shell.id()).expect("a number");
+        let root = Process::from_pid(pid).expect("it runs");
         let other = Process { start: root.start + 1, ..root.clone() };
         // A name changes at execve(2).
         let alike = |(one, other): (&Process, &Process)| one.is_same(other);

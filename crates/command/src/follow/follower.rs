@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use options::Mode;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -155,7 +156,7 @@ impl<'a> Follower<'a> {
 
     /// Sets what is new. Whether it had not been seen.
     fn set(&mut self, targets: &[apply::ProcessSockets], tell: &mut impl FnMut(Event)) -> bool {
-        let (is_forced, mut is_news) = (self.job.settings.force, false);
+        let (is_forced, mut is_news) = (self.job.settings.mode == Mode::Force, false);
         let (members, changed) = (&mut self.members.all, &mut self.changed);
         let stop = Rc::clone(&self.signals);
         let stop = Some(stop.as_fd());
@@ -210,19 +211,10 @@ fn tell_once(told: &mut HashSet<String>, problem: Problem, tell: &mut impl FnMut
 mod tests {
     use std::net::{TcpListener, TcpStream};
 
-    use clap::Parser;
-
     use super::*;
-    use crate::find::SelectionArgs;
-    use crate::settings::SettingsArgs;
-
-    #[derive(Debug, Parser)]
-    struct Arguments {
-        #[command(flatten)]
-        settings: SettingsArgs,
-        #[command(flatten)]
-        selection: SelectionArgs,
-    }
+    use crate::find::Selection;
+    use crate::settings::RequestedSettings;
+    use crate::values::Values;
 
     /// This process's memory, in pages, and how many descriptors it has.
     fn footprint() -> (usize, usize) {
@@ -246,7 +238,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let follow = || {
-            let Arguments { settings, selection } = Arguments::parse_from(["x", "--idle", "60"]);
+            let values = Values { idle: Some(60), ..Values::default() };
+            let settings = RequestedSettings { values, mode: Mode::On };
+            let selection = Selection::default();
             let (members, _) = Members::new(&[parent]);
             let job = Job::to_follow(&settings, &selection);
             let mut follower = Follower::new(members, job, 60).expect("it runs");

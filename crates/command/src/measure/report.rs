@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use libkeepalive_measure::{Finding, How, Outcome, Recommended};
 
-use super::target::Target;
+use crate::request::Server;
 use crate::text::{count, error, printable, time};
 use crate::timeouts::{DATA, PACKETS, Place, SAFE, matching};
 
@@ -15,7 +15,7 @@ const _: () = assert!(libkeepalive_measure::SAFE_IDLE.as_secs() == SAFE as u64);
 
 /// What was measured, and where.
 pub struct Report<'a> {
-    pub target: &'a Target,
+    pub server: &'a Server,
     pub address: SocketAddr,
     pub outcome: Outcome,
 }
@@ -59,10 +59,10 @@ impl Report<'_> {
 
     fn place(&self) -> String {
         let address = self.address.to_string();
-        if self.target.text == address {
+        if self.server.text == address {
             format!("{address}: ")
         } else {
-            format!("{} ({address}): ", printable(&self.target.text))
+            format!("{} ({address}): ", printable(&self.server.text))
         }
     }
 

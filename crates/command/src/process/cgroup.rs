@@ -10,15 +10,15 @@ use super::Error;
 
 /// The units that can have processes (systemd.resource-control(5)).
 const UNITS: [&str; 6] = [".service", ".scope", ".slice", ".socket", ".mount", ".swap"];
-/// What stands before a container's id: Docker, Podman, containerd and CRI-O. Nothing does where
-/// they make the groups themselves: `/docker/ID`, `/kubepods/burstable/podUID/ID`.
+/// What comes before a container's id in the name: Docker, Podman, containerd and CRI-O. Nothing
+/// does where they make the cgroups themselves: `/docker/ID`, `/kubepods/burstable/podUID/ID`.
 const CONTAINERS: [&str; 5] = ["docker-", "libpod-", "cri-containerd-", "crio-", ""];
-/// The length of a container's id, and how much of it is enough.
+/// The length of a container's id, and how many digits of it suffice.
 const ID: usize = 64;
 const ID_MIN: usize = 12;
 
-/// Whether root has made a directory of the tree. An ordinary user to whom a part of the tree is
-/// delegated (a user's own systemd) can give whatever name to what is below it.
+/// Whether root made this directory of the tree. An ordinary user to whom a part of the tree is
+/// delegated (a user's own systemd) can name the directories below it at will.
 pub fn is_of_root(directory: &Path) -> bool {
     let above = directory.parent().and_then(|parent| parent.metadata().ok());
     above.is_some_and(|above| above.uid() == 0)
@@ -73,7 +73,7 @@ pub fn mounted_at() -> Result<PathBuf, Error> {
     mount_point(&mounts).ok_or(Error::NoCgroups)
 }
 
-/// Where, by the lines of mountinfo: not where something else is mounted on top of it.
+/// The same, from the lines of mountinfo: no mount that is hidden by another on top of it.
 fn mount_point(mountinfo: &str) -> Option<PathBuf> {
     let mounts = mountinfo.lines().filter_map(|line| {
         let (mount, file_system) = line.split_once(" - ")?;

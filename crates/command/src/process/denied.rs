@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::proc::Proc;
 use super::user::user_name;
-use super::{Error, Process};
+use super::{Error, Process, is_denied};
 
 /// What decides about access (kernel/ptrace.c, `__ptrace_may_access` with
 /// PTRACE_MODE_ATTACH_REALCREDS; security/commoncap.c; security/yama/yama_lsm.c).
@@ -23,13 +23,13 @@ struct Facts {
     may_search: bool,
     /// Whether this process is in another user namespace than the first.
     in_user_namespace: bool,
-    /// Whether all user and group identifiers of the target are this process's real ones.
+    /// Whether all user and group identifiers of the process are this process's real ones.
     same_user: bool,
-    /// The user that the target runs as.
+    /// The user that the process runs as.
     owner: u32,
-    /// Whether the target holds capabilities that this process does not.
+    /// Whether the process holds capabilities that this process does not.
     has_more_capabilities: bool,
-    /// Whether the target is dumpable, prctl(2).
+    /// Whether the process is dumpable, prctl(2).
     is_dumpable: bool,
     /// Whether this process may not even duplicate a descriptor of its own.
     filtered: bool,
@@ -45,7 +45,7 @@ pub enum Denied {
     /// It made itself, or the kernel made it, not dumpable.
     NotDumpable,
     /// The caller has CAP_SYS_PTRACE, but may not read another user's /proc/PID/fd.
-    Directory,
+    ListingDescriptors,
     /// It is outside of the caller's user namespace.
     UserNamespace,
     /// The Yama security module, at this level.
@@ -59,7 +59,7 @@ pub enum Denied {
 impl Denied {
     /// Why access to the process was refused.
     pub fn from_pid(pid: i32) -> Self {
-        match Proc::open(pid).and_then(|directory| facts(&directory)) {
+        match Proc::open(pid).and_then(|proc| facts(&proc)) {
             Ok(facts) => explain(&facts),
             Err(_) => Self::SecurityModule,
         }
@@ -79,7 +79,7 @@ fn explain(facts: &Facts) -> Denied {
     if facts.may_trace {
         let is_own = facts.same_user && facts.is_dumpable;
         if !(facts.may_search || is_own) {
-            return Denied::Directory;
+            return Denied::ListingDescriptors;
         }
         // The capability counts inside of its own user namespace.
         let refuser =
@@ -103,7 +103,7 @@ fn explain(facts: &Facts) -> Denied {
 
 impl Denied {
     /// The reason, and what to do instead.
-    fn words(&self) -> (String, String) {
+    fn reason_and_advice(&self) -> (String, String) {
         const AS_ROOT: &str = "do this as root (sudo keepalive ...)";
         let (reason, advice) = match self {
             Self::OtherUser(owner) => {
@@ -128,9 +128,9 @@ impl Denied {
                  secrets, programs that changed their user)",
                 AS_ROOT,
             ),
-            Self::Directory => (
+            Self::ListingDescriptors => (
                 "CAP_SYS_PTRACE alone does not let you list its descriptors",
-                "that takes CAP_DAC_READ_SEARCH too (setcap cap_sys_ptrace,cap_dac_read_search+ep)",
+                "this needs CAP_DAC_READ_SEARCH too (setcap cap_sys_ptrace,cap_dac_read_search+ep)",
             ),
             Self::UserNamespace => (
                 "it is outside of this user namespace",
@@ -173,7 +173,7 @@ impl std::error::Error for Denied {}
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (reason, advice) = self.words();
+        let (reason, advice) = self.reason_and_advice();
         write!(f, "{reason}: {advice}")
     }
 }
@@ -183,47 +183,47 @@ impl fmt::Display for Denied {
 pub struct NotFollowed {
     /// The reason, in words.
     pub reason: String,
-    /// What to do instead, if anything is left.
-    pub way: Option<&'static str>,
+    /// What to do instead, if anything can be done.
+    pub advice: Option<&'static str>,
 }
 
 impl NotFollowed {
-    /// What is left to other users.
-    pub const WAY: &str = "start it without this command, then: sudo keepalive attach --follow NAME (or, for all of \
-         its service or container: sudo keepalive cover)";
+    /// What other users can do.
+    pub const ADVICE: &str = "start it without this command, then: sudo keepalive attach --follow \
+                              NAME (or, for all of its service or container: sudo keepalive cover)";
 
-    /// For a reason that is not there when the program runs.
-    pub fn for_now(reason: impl fmt::Display) -> Self {
-        Self { reason: reason.to_string(), way: Some(Self::WAY) }
+    /// For a reason that no longer exists once the program runs.
+    pub fn new(reason: impl fmt::Display) -> Self {
+        Self { reason: reason.to_string(), advice: Some(Self::ADVICE) }
     }
 
-    /// After this error of a process with this one's rights, which tried to look into this one.
-    pub fn after(own: &Process, error: &io::Error) -> Self {
-        match error.raw_os_error() {
-            Some(libc::EPERM | libc::EACCES) => {
-                let facts = Proc::open(own.pid).and_then(|directory| facts(&directory));
+    /// For the error with which a process that has this one's rights tried to look into this one.
+    pub fn from_error(own: &Process, error: &io::Error) -> Self {
+        match Error::from(error) {
+            _ if is_denied(error) => {
+                let facts = Proc::open(own.pid).and_then(|proc| facts(&proc));
                 // It is not outside of its own user namespace.
                 let facts = facts.map(|facts| Facts { in_user_namespace: false, ..facts });
                 Self::denied(&facts.map_or(Denied::SecurityModule, |facts| explain(&facts)))
             }
-            Some(libc::ENOSYS) => Self { reason: Error::NoPidfdGetfd.to_string(), way: None },
-            _ => Self::for_now(Error::from(error)),
+            error @ Error::NoPidfdGetfd => Self { reason: error.to_string(), advice: None },
+            error => Self::new(error),
         }
     }
 
     fn denied(denied: &Denied) -> Self {
-        let way = match denied {
-            Denied::Yama(3) => Some(
+        let advice = match denied {
+            Denied::Yama(3) => {
                 "start it without this command, and cover its service: sudo keepalive cover \
-                 --new-only SERVICE",
-            ),
-            Denied::Filter => Some(
+                 --new-only SERVICE"
+            }
+            Denied::Filter => {
                 "give the container CAP_SYS_PTRACE, or start it without this command and follow \
-                 it from outside: sudo keepalive attach --follow NAME, or sudo keepalive cover ID",
-            ),
-            _ => Some(Self::WAY),
+                 it from outside: sudo keepalive attach --follow NAME, or sudo keepalive cover ID"
+            }
+            _ => Self::ADVICE,
         };
-        Self { reason: denied.words().0, way }
+        Self { reason: denied.reason_and_advice().0, advice: Some(advice) }
     }
 }
 
@@ -241,8 +241,8 @@ fn yama_level() -> Option<u8> {
     level.and_then(|level| level.trim().parse().ok())
 }
 
-fn facts(target: &Proc) -> io::Result<Facts> {
-    let status = target.status()?;
+fn facts(proc: &Proc) -> io::Result<Facts> {
+    let status = proc.status()?;
     let uid = rustix::process::getuid().as_raw();
     let gid = rustix::process::getgid().as_raw();
     let own = rustix::thread::capabilities(None)?;
@@ -260,7 +260,7 @@ fn facts(target: &Proc) -> io::Result<Facts> {
         owner: status.euid,
         has_more_capabilities: status.capprm & !effective != 0,
         // Otherwise root owns it (proc(5)).
-        is_dumpable: target.owner_of_descriptors()? == status.euid,
+        is_dumpable: proc.owner_of_descriptors()? == status.euid,
         filtered: !may_duplicate_own(),
     })
 }
@@ -305,8 +305,8 @@ mod tests {
             (Facts { yama: Some(3), same_user: false, ..PLAIN }, Denied::Yama(3)),
             (Facts { yama: Some(0), ..PLAIN }, Denied::SecurityModule),
             (Facts { yama: Some(2), may_trace: true, ..PLAIN }, Denied::SecurityModule),
-            (Facts { may_trace: true, same_user: false, ..PLAIN }, Denied::Directory),
-            (Facts { may_trace: true, is_dumpable: false, ..PLAIN }, Denied::Directory),
+            (Facts { may_trace: true, same_user: false, ..PLAIN }, Denied::ListingDescriptors),
+            (Facts { may_trace: true, is_dumpable: false, ..PLAIN }, Denied::ListingDescriptors),
             (Facts { filtered: true, may_trace: true, ..PLAIN }, Denied::Filter),
             (PLAIN, Denied::SecurityModule),
         ];
@@ -323,10 +323,12 @@ mod tests {
 
     #[test]
     fn what_is_left_where_a_program_cannot_be_followed() {
-        let way = |refusal| NotFollowed::denied(&refusal).way;
-        assert!(way(Denied::Yama(2)).is_some_and(|way| way.contains("sudo keepalive attach")));
-        assert!(way(Denied::Filter).is_some_and(|way| way.contains("CAP_SYS_PTRACE")));
-        assert!(way(Denied::Yama(3)).is_some_and(|way| way.contains("keepalive cover")));
+        let advice = |denied: Denied| NotFollowed::denied(&denied).advice;
+        assert!(
+            advice(Denied::Yama(2)).is_some_and(|advice| advice.contains("sudo keepalive attach"))
+        );
+        assert!(advice(Denied::Filter).is_some_and(|advice| advice.contains("CAP_SYS_PTRACE")));
+        assert!(advice(Denied::Yama(3)).is_some_and(|advice| advice.contains("keepalive cover")));
         let reason = NotFollowed::denied(&Denied::Yama(2)).reason;
         assert!(reason.ends_with("ptrace_scope is 2)"), "{reason}");
     }

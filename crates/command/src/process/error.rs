@@ -67,11 +67,7 @@ pub enum Error {
 impl Error {
     /// What an error that came while a process was looked into means.
     pub fn new(pid: i32, error: &io::Error) -> Self {
-        match error.raw_os_error() {
-            Some(libc::ENOSYS) => Self::NoPidfdGetfd,
-            _ if is_denied(error) => Denied::from_pid(pid).into(),
-            _ => error.into(),
-        }
+        if is_denied(error) { Denied::from_pid(pid).into() } else { error.into() }
     }
 
     /// Whether this process, or the machine, has run out of something.
@@ -84,6 +80,7 @@ impl From<&io::Error> for Error {
     fn from(error: &io::Error) -> Self {
         match error.raw_os_error() {
             _ if is_gone(error) => Self::Ended,
+            Some(libc::ENOSYS) => Self::NoPidfdGetfd,
             Some(libc::EMFILE) => Self::NoDescriptor,
             Some(libc::ENFILE) => Self::NoDescriptorOnMachine,
             Some(libc::ENOMEM) => Self::NoMemory,

@@ -2,7 +2,6 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,14 +14,13 @@ use super::command_line::CommandLine;
 use super::denied::Denied;
 use super::error::{Error, is_denied};
 use super::library::library_values;
-use super::namespace::{Namespace, Namespaces, copy};
+use super::namespace::{Namespace, Namespaces};
 use super::sock_diag::{Entry, Timer};
 use super::socket::{Duplicate, Info, Options, Protocol, State};
 use super::timer::{is_older_than_options, longest_pause};
 use super::user::user_name;
 use super::{OpenProcess, Process};
 use crate::kernel::Kernel;
-use crate::text::error::describe;
 use crate::values::Values;
 use crate::worker::{reading_memory, why_left_out};
 
@@ -71,27 +69,16 @@ pub struct Inspected {
 /// Whether the preload library is loaded in a process.
 #[derive(Serialize, Deserialize)]
 pub enum Library {
-    Loaded(PathBuf),
+    Loaded(String),
     NotLoaded,
     Unknown,
-}
-
-/// The sockets of a process.
-#[derive(Default)]
-struct Found {
-    sockets: Vec<Socket>,
-    /// The values of their network namespace.
-    kernel: Option<Kernel>,
-    /// Why something is missing.
-    trouble: Option<Error>,
 }
 
 /// Looks into processes, and remembers what they have in common.
 #[derive(Default)]
 pub struct Inspector {
     namespaces: Namespaces,
-    /// Whether nothing else is looked at where a process has no TCP sockets: most of those of a
-    /// host have none.
+    /// Whether nothing else is asked of a process without TCP sockets: most of a host's have none.
     is_for_sockets: bool,
     /// Where the cgroup v2 tree is mounted.
     cgroup_root: OnceCell<Option<PathBuf>>,
@@ -100,13 +87,13 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// `is_for_sockets`: processes without TCP sockets need not be told apart.
+    /// `is_for_sockets`: of a process without TCP sockets nothing else is asked.
     pub fn new(is_for_sockets: bool) -> Self {
         Self { is_for_sockets, ..Self::default() }
     }
 
-    /// Everything about a process; None if it has ended. An error is this command's own: it cannot
-    /// go on.
+    /// Everything about a process; None if it has ended. An error means that this command cannot go
+    /// on.
     pub fn inspect(&mut self, process: Process) -> Result<Option<Inspected>, Error> {
         let mut seen = Inspected {
             place: Place::default(),
@@ -122,16 +109,11 @@ impl Inspector {
             process: process.clone(),
         };
         let look = |opened: &OpenProcess| {
-            match self.sockets(&process, opened) {
+            match self.find_sockets(&mut seen, opened) {
                 Err(error) if is_denied(&error) => {
-                    seen.trouble = Some(Error::new(process.pid, &error));
-                    seen.sockets = None;
+                    (seen.sockets, seen.trouble) = (None, Some(Error::new(process.pid, &error)));
                 }
-                found => {
-                    let found = found?;
-                    (seen.trouble, seen.kernel) = (found.trouble, found.kernel);
-                    seen.sockets = Some(found.sockets);
-                }
+                result => result?,
             }
             if !self.is_for_sockets || seen.sockets.as_ref().is_none_or(|it| !it.is_empty()) {
                 self.identify(&mut seen, opened)?;
@@ -170,7 +152,7 @@ impl Inspector {
         seen.described = seen.command_line.describe(program.as_deref());
         seen.library = match library {
             // Bytes that are no text cannot be sent, nor shown.
-            Ok(Some(path)) => Library::Loaded(path.to_string_lossy().into_owned().into()),
+            Ok(Some(path)) => Library::Loaded(path.to_string_lossy().into_owned()),
             Ok(None) => Library::NotLoaded,
             Err(error) if is_denied(&error) => Library::Unknown,
             Err(error) => return Err(error),
@@ -182,102 +164,83 @@ impl Inspector {
         Ok(())
     }
 
-    fn sockets(&mut self, process: &Process, opened: &OpenProcess) -> io::Result<Found> {
+    /// Adds its sockets, and what is the same for all of them.
+    fn find_sockets(&mut self, seen: &mut Inspected, opened: &OpenProcess) -> io::Result<()> {
         let fds = opened.sockets()?;
+        (seen.sockets, seen.trouble) = (Some(Vec::new()), None);
         if fds.is_empty() {
-            return Ok(Found::default());
+            return Ok(());
         }
         let namespace = self.namespaces.get(opened)?;
-        let entries = match namespace.sockets() {
-            Err(error) if Error::from(error).is_exhaustion() => return Err(copy(error)),
-            entries => entries,
-        };
-        let mut trouble = entries.err().map(|error| match namespace.kernel {
-            Ok(_) => Error::NoTimers(describe(error)),
-            Err(_) => Error::NoNamespace(describe(error)),
-        });
-        let mut sockets: Vec<Option<Socket>> = Vec::new();
-        let mut by_inode: HashMap<u64, usize> = HashMap::new();
-        for (fd, inode) in fds {
-            if let Some(index) = by_inode.get(&inode) {
-                if let Some(socket) = &mut sockets[*index] {
-                    socket.fds.push(fd);
-                }
+        seen.kernel = namespace.kernel.as_ref().ok().copied();
+        let entries = namespace.sockets();
+        seen.trouble = entries.err().cloned();
+        if let Some(error) = seen.trouble.as_ref().filter(|error| error.is_exhaustion()) {
+            return Err(io::Error::other(error.clone()));
+        }
+        let entry = |inode| entries.ok().and_then(|entries| entries.get(&inode));
+        // By inode, since several descriptors can refer to one socket. None is no TCP socket.
+        let mut sockets: HashMap<u64, Option<Socket>> = HashMap::new();
+        for (fd, listed) in fds {
+            if let Some(known) = sockets.get_mut(&listed) {
+                known.iter_mut().for_each(|socket| socket.fds.push(fd));
                 continue;
             }
-            let entry = |inode| entries.ok().and_then(|entries| entries.get(&inode));
-            let (inode, socket) = match Duplicate::open(opened, fd, inode) {
+            let (inode, socket) = match Duplicate::open(opened, fd, listed) {
                 Ok(duplicate) => {
                     // The descriptor may have become another socket's.
                     let inode = duplicate.inode()?;
-                    let mut socket = look(&duplicate, fd, inode, entry(inode));
-                    socket.iter_mut().for_each(|socket| ask_again(socket, &namespace));
-                    (inode, socket)
+                    (inode, look(&duplicate, inode, entry(inode), &namespace))
                 }
                 Err(Errno::PERM | Errno::ACCESS) if entries.is_ok() => {
-                    trouble = Some(Error::OptionsDenied(Denied::from_pid(process.pid)));
-                    (inode, entry(inode).map(|entry| without_options(fd, inode, entry)))
+                    let denied = || Error::OptionsDenied(Denied::from_pid(seen.process.pid));
+                    seen.trouble.get_or_insert_with(denied);
+                    (listed, entry(listed).map(|entry| without_options(listed, entry)))
                 }
                 // Closed meanwhile.
                 Err(Errno::BADF) => continue,
                 Err(error) => return Err(error.into()),
             };
-            match by_inode.entry(inode) {
-                Vacant(entry) => {
-                    entry.insert(sockets.len());
-                    sockets.push(socket);
-                }
-                Occupied(entry) => {
-                    if let Some(known) = &mut sockets[*entry.get()] {
-                        known.fds.push(fd);
-                    }
-                }
+            if let Some(socket) = sockets.entry(inode).or_insert(socket) {
+                socket.fds.push(fd);
             }
         }
-        let kernel = namespace.kernel.as_ref().ok().copied();
-        Ok(Found { sockets: sockets.into_iter().flatten().collect(), kernel, trouble })
+        let mut sockets: Vec<_> = sockets.into_values().flatten().collect();
+        sockets.sort_by_key(|socket| socket.fds.first().copied());
+        seen.sockets = Some(sockets);
+        Ok(())
     }
 }
 
 /// What can be seen of a socket; None if it does not speak TCP.
-fn look(duplicate: &Duplicate, fd: i32, inode: u64, entry: Option<&Entry>) -> Option<Socket> {
+fn look(
+    duplicate: &Duplicate,
+    inode: u64,
+    entry: Option<&Entry>,
+    namespace: &Namespace,
+) -> Option<Socket> {
     let protocol = duplicate.protocol()?;
     let options = duplicate.options().ok();
     let info = duplicate.info().ok();
-    let state = entry
-        .map_or_else(|| info.map_or(State::CLOSED, |info: Info| info.state), |entry| entry.state);
-    let info = info.filter(|_| state.is_connection());
-    let timer = entry.and_then(|entry| entry.timer);
-    Some(Socket {
-        fds: vec![fd],
-        inode,
-        protocol,
-        state,
-        // Known without two more calls.
-        local: entry.map_or_else(|| duplicate.local(), |entry| Some(entry.local)),
-        remote: entry.map_or_else(|| duplicate.remote(), |entry| entry.remote),
-        options,
-        timer,
-        info,
-    })
-}
-
-/// Asks again for a timer that seems to be older than the options: the program may have set them
-/// after all timers were asked for.
-fn ask_again(socket: &mut Socket, namespace: &Namespace) {
-    let pause = socket.options.and_then(|options| longest_pause(&options.values));
-    let seems_old = |(timer, pause): (Timer, u32)| is_older_than_options(&timer, pause);
-    if socket.timer.zip(pause).is_some_and(seems_old) {
-        let addresses = socket.local.zip(socket.remote);
-        socket.timer =
-            addresses.and_then(|(local, remote)| namespace.timer(socket.inode, local, remote));
+    let state = entry.map(|entry| entry.state).or(info.map(|info| info.state));
+    let state = state.unwrap_or(State::CLOSED);
+    // Known without two more calls.
+    let local = entry.map_or_else(|| duplicate.local(), |entry| Some(entry.local));
+    let remote = entry.map_or_else(|| duplicate.remote(), |entry| entry.remote);
+    let mut timer = entry.and_then(|entry| entry.timer);
+    let pause = options.and_then(|options| longest_pause(&options.values));
+    // The program may have set the options after all timers were asked for.
+    if timer.zip(pause).is_some_and(|(timer, pause)| is_older_than_options(&timer, pause)) {
+        timer = local.zip(remote).and_then(|(local, remote)| namespace.timer(inode, local, remote));
     }
+    let info = info.filter(|_| state.is_connection());
+    Some(Socket { fds: Vec::new(), inode, protocol, state, local, remote, options, timer, info })
 }
 
 /// A socket as sock_diag alone shows it.
-fn without_options(fd: i32, inode: u64, entry: &Entry) -> Socket {
+fn without_options(inode: u64, entry: &Entry) -> Socket {
     Socket {
-        fds: vec![fd],
+        fds: Vec::new(),
         inode,
         protocol: Protocol::Tcp,
         state: entry.state,

@@ -27,7 +27,7 @@ const ATTEMPTS: usize = 3;
 
 impl Process {
     /// Opens the process and does the work on it. If the thread through which it was opened ends
-    /// meanwhile, but the process does not, the work is done again through another thread.
+    /// meanwhile but the process goes on, the work is repeated through another thread.
     pub fn with<T>(&self, mut work: impl FnMut(&OpenProcess) -> io::Result<T>) -> Result<T, Error> {
         let mut attempt = 1;
         loop {

@@ -227,7 +227,7 @@ fn find_library(mut maps: impl BufRead) -> io::Result<Option<PathBuf>> {
     }
 }
 
-/// The path behind the five fields of a line of maps, if there is one.
+/// The path after the five fields of a line of maps, if there is one.
 fn mapped_file(line: &[u8]) -> Option<&[u8]> {
     let mut rest = line;
     for _ in 0..5 {
@@ -321,7 +321,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
-        /// The kernel writes the path behind blanks, and a newline in it as `\012`.
+        /// The kernel writes the path after blanks, and a newline in it as `\012`.
         #[test]
         fn the_library_is_the_first_mapped_file_of_its_name(
             all in vec((any::<u32>(), any::<u64>(), mapped()), 0..9),

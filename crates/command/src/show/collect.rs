@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::ShowArgs;
 use crate::bpf::{Cover, covers};
 use crate::find::{self, Found, find_all};
 use crate::kernel::Counters;
 use crate::process::{
     self, Inspected, Inspector, Namespace, Process, check_others_visible, left_out,
 };
+use crate::request::Show;
 use crate::text::error;
 use crate::values::Values;
 use crate::worker::{End, Sender, Worker, is_put_off, is_unasked};
@@ -50,17 +50,17 @@ impl Collected {
     /// What the arguments ask for; None if `stop` can be read. An error is this command's own: it
     /// cannot go on.
     pub fn new(
-        arguments: &ShowArgs,
+        request: &Show,
         worker: &mut Worker,
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<Option<Self>, String> {
         let mut collected = Self { is_complete: true, ..Self::default() };
-        let processes = if arguments.is_overview() {
+        let processes = if request.is_overview() {
             let hidden = check_others_visible().err();
             collected.messages.extend(hidden.map(|error| error.to_string()));
             find::all().map_err(|error| error.to_string())?
         } else {
-            let found = find_all(worker, &arguments.processes, stop);
+            let found = find_all(worker, &request.targets, stop);
             let Some(Found { processes, failures }) = found.map_err(|error| error.to_string())?
             else {
                 return Ok(None);
@@ -69,10 +69,10 @@ impl Collected {
             collected.messages.extend(failures.iter().map(ToString::to_string));
             processes
         };
-        let is_overview = arguments.is_overview();
+        let is_overview = request.is_overview();
         let Some(looks) = look(&processes, is_overview, worker, stop)? else { return Ok(None) };
         for (process, look) in processes.iter().zip(looks) {
-            collected.add(process, look, arguments);
+            collected.add(process, look, request);
         }
         collected.messages.extend(left_out(worker));
         let cgroups = collected.processes.iter().filter_map(|process| process.cgroup.clone());
@@ -82,7 +82,7 @@ impl Collected {
             entry.or_insert_with_key(found);
         }
         collected.defaults = Namespace::own().kernel.ok().map(|kernel| kernel.defaults);
-        if arguments.openmetrics {
+        if request.openmetrics {
             collected.counters = Counters::new()
                 .map_err(|error| {
                     let message = format!("/proc/net: {}", error::describe(&error));
@@ -94,14 +94,14 @@ impl Collected {
     }
 
     /// Adds what is known of a process.
-    fn add(&mut self, process: &Process, look: Look, arguments: &ShowArgs) {
-        let is_named = !arguments.is_overview();
+    fn add(&mut self, process: &Process, look: Look, request: &Show) {
+        let is_named = !request.is_overview();
         match look {
             Look::Inspected(inspected) if is_named => {
                 if let Some(trouble) = &inspected.trouble {
                     self.is_complete = false;
                     // JSON has it in the document.
-                    if !arguments.json {
+                    if !request.json {
                         self.messages.push(format!("{process}: {trouble}"));
                     }
                 }

@@ -82,7 +82,7 @@ pub fn document(view: &View) -> String {
         container: process.place.container.as_deref(),
         covers: covers.map(|covers| covers.iter().map(Entry::from).collect()),
         library: match &process.library {
-            Library::Loaded(path) => Some(path.display().to_string()),
+            Library::Loaded(path) => Some(path.clone()),
             Library::NotLoaded | Library::Unknown => None,
         },
         library_known: !matches!(process.library, Library::Unknown),

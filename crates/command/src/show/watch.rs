@@ -1,17 +1,18 @@
 //! `show --watch`: looks again and again, and draws on the terminal or appends lines.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anstyle::Style;
 
 use super::collect::Collected;
 use super::marks::{Key, Marks, Seen, seen};
+use super::overview;
 use super::page::{Layout, group_findings, pages, warning};
 use super::table::list;
 use super::view::View;
-use super::{ShowArgs, overview};
+use crate::request::Show;
+use crate::sys::Status;
 use crate::text::screen::{self, Event, Events};
 use crate::text::{append, error, report_error, styled, time, wrap};
 use crate::worker::Worker;
@@ -32,16 +33,16 @@ struct Past {
 }
 
 /// Shows it until q is pressed, a signal comes, nobody reads it, or the processes have ended.
-pub fn watch(arguments: &ShowArgs, interval: Duration) -> ExitCode {
+pub fn watch(request: &Show, interval: Duration) -> Status {
     let is_drawn = screen::size().is_some();
     let mut events = match Events::new(is_drawn) {
         Ok(events) => events,
         Err(error) => {
             report_error(format!("signalfd(2): {}", error::describe(&error)));
-            return ExitCode::FAILURE;
+            return Status::Failure;
         }
     };
-    let end = look_until_end(arguments, interval, is_drawn, &mut events);
+    let end = look_until_end(request, interval, is_drawn, &mut events);
     // The terminal is as it was before anything else is said.
     drop(events);
     match end {
@@ -51,24 +52,23 @@ pub fn watch(arguments: &ShowArgs, interval: Duration) -> ExitCode {
         }
         Err(message) => {
             report_error(message);
-            ExitCode::FAILURE
+            Status::Failure
         }
     }
 }
 
 /// Looks until the end: the exit status, and what is to be said once the terminal is as it was.
 fn look_until_end(
-    arguments: &ShowArgs,
+    request: &Show,
     interval: Duration,
     is_drawn: bool,
     events: &mut Events,
-) -> Result<(ExitCode, Vec<String>), String> {
-    let end = Ok((ExitCode::SUCCESS, Vec::new()));
+) -> Result<(Status, Vec<String>), String> {
+    let end = Ok((Status::Success, Vec::new()));
     let mut worker = Worker::default();
     let mut past = Past::default();
     loop {
-        let Some(collected) = Collected::new(arguments, &mut worker, Some(events.signals()))?
-        else {
+        let Some(collected) = Collected::new(request, &mut worker, Some(events.signals()))? else {
             // A signal came meanwhile.
             if events.wait(Duration::ZERO) == Event::End {
                 return end;
@@ -76,7 +76,7 @@ fn look_until_end(
             continue;
         };
         worker.end_look();
-        let (text, now) = render(arguments, interval, is_drawn, &past, &collected);
+        let (text, now) = render(request, interval, is_drawn, &past, &collected);
         let is_read = if is_drawn {
             events.draw(&text).map(|()| true)
         } else {
@@ -88,11 +88,10 @@ fn look_until_end(
         if !is_read.map_err(|error| format!("stdout: {}", error::describe(&error)))? {
             return end;
         }
-        let are_numbers =
-            arguments.processes.iter().all(|it| it.bytes().all(|it| it.is_ascii_digit()));
-        if collected.processes.is_empty() && are_numbers && !arguments.is_overview() {
+        let are_numbers = request.targets.iter().all(|it| it.bytes().all(|it| it.is_ascii_digit()));
+        if collected.processes.is_empty() && are_numbers && !request.is_overview() {
             let were_there = past.seen.is_some();
-            let status = if were_there { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+            let status = if were_there { Status::Success } else { Status::Failure };
             return Ok((status, if is_drawn { now.messages } else { Vec::new() }));
         }
         past = now;
@@ -104,13 +103,13 @@ fn look_until_end(
 
 /// What is shown of a look, and what the next one is compared with.
 fn render(
-    arguments: &ShowArgs,
+    request: &Show,
     interval: Duration,
     is_drawn: bool,
     past: &Past,
     collected: &Collected,
 ) -> (String, Past) {
-    let view = View::new(arguments, collected);
+    let view = View::new(request, collected);
     let seen = seen(&view);
     let findings = findings(&view);
     let size = screen::size().filter(|_| is_drawn);
@@ -119,7 +118,7 @@ fn render(
             let before = past.seen.as_ref();
             let marks = Marks::new(before, &seen);
             let head = head(interval, before, &seen, &marks);
-            drawn(arguments, &view, &head, size, &marks, &findings, &collected.messages)
+            drawn(request, &view, &head, size, &marks, &findings, &collected.messages)
         }
         None => appended(&view.verdict(), &findings, &past.findings),
     };
@@ -164,7 +163,7 @@ fn head(interval: Duration, before: Option<&Seen>, now: &Seen, marks: &Marks) ->
 
 /// What is drawn on a screen of this size.
 fn drawn(
-    arguments: &ShowArgs,
+    request: &Show,
     view: &View,
     head: &str,
     (columns, lines): (usize, usize),
@@ -178,12 +177,12 @@ fn drawn(
         text += &(wrap(&format!("keepalive: {message}"), width) + "\n");
     }
     text += &(styled(&wrap(&view.verdict(), width), Style::new().bold()) + "\n");
-    if arguments.is_overview() {
+    if request.is_overview() {
         text += &format!("\n{}", overview::table(view, width, marks).join("\n"));
     } else {
         text.extend(findings.iter().map(|it| warning(&it.words, width)));
         let layout =
-            Layout { width, unfold: arguments.all, without_findings: true, marks: Some(marks) };
+            Layout { width, unfold: request.all, without_findings: true, marks: Some(marks) };
         text += &pages(view, &layout);
     }
     cut(&text, lines)
