@@ -122,6 +122,7 @@ fn is_followed(mut target: Target, follower: Follower) {
     drop(target);
     let (status, said, complained) = follower.end();
     assert_eq!((status, &*complained), (Some(0), ""), "{said}");
+    // What the listening socket accepts inherits it.
     assert!(said.starts_with("5 sockets of 1 process changed in "), "{said}");
 }
 
