@@ -1,4 +1,4 @@
-//! What is wanted, put on the sockets that are there.
+//! Sets options on open sockets of processes.
 
 mod job;
 pub mod namespaces;
@@ -145,8 +145,7 @@ impl<'a> Applier<'a> {
     }
 }
 
-/// Whether the idle time is as it is wanted, but the timer that runs is older: it was wound up for
-/// longer than what is wanted.
+/// Whether the idle time is set already, but the running timer still uses an older, longer time.
 fn has_old_timer(
     socket: &Duplicate,
     inode: u64,

@@ -39,12 +39,12 @@ pub fn follow(request: &Attach) -> Result<bool, String> {
             count(changed, "socket")
         )),
         Event::Socket(process, seen, outcome) => {
-            let words = outcome.describe().filter(|_| request.is_debug);
-            let words = words.or_else(|| match outcome {
+            let text = outcome.describe().filter(|_| request.is_debug);
+            let text = text.or_else(|| match outcome {
                 Outcome::Failed(refused) => Some(refused.to_string()),
                 _ => None,
             });
-            words.iter().for_each(|it| report_error(format!("{process}: fd {}: {it}", seen.fd)));
+            text.iter().for_each(|it| report_error(format!("{process}: fd {}: {it}", seen.fd)));
         }
         Event::Problem(problem) => report_error(problem),
     });

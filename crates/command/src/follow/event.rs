@@ -1,4 +1,4 @@
-//! What a follower tells.
+//! What a follower reports.
 
 use crate::apply::namespaces::InNamespace;
 use crate::apply::{Outcome, Seen};
