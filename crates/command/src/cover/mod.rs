@@ -131,7 +131,7 @@ pub fn cover(arguments: &CoverArgs) -> ExitCode {
     }
     let kernel = Kernel::new().unwrap_or_default();
     let settings = settings(arguments, &kernel);
-    let maker = match Maker::new(settings, arguments.foreground) {
+    let maker = match Maker::new(settings, arguments.settings.dead_after, arguments.foreground) {
         Ok(maker) => maker,
         Err(error) => {
             report_error(error);

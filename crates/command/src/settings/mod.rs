@@ -16,7 +16,7 @@ use crate::values::Values;
 /// The kernel's timer wheel lets a timer expire late by at most 8/63 of its time
 /// (kernel/time/timer.c: a level's granularity over the times it is used for): it takes at most
 /// 71/63 of it.
-const LATENESS: (u64, u64) = (71, 63);
+pub const LATENESS: (u64, u64) = (71, 63);
 
 /// The longest idle time where nothing is given, in seconds: it holds every path whose limit is
 /// known.
