@@ -33,16 +33,8 @@ impl From<&Cover> for Entry {
     fn from(cover: &Cover) -> Self {
         let Values { count, idle, interval, user_timeout, rto_max, syn_count } =
             cover.settings.values;
-        let Counters {
-            opened,
-            accepted,
-            left_alone,
-            replaced,
-            failed,
-            bounded,
-            answered,
-            ended,
-        } = cover.counters;
+        let Counters { opened, accepted, left_alone, replaced, failed, bounded, answered, ended } =
+            cover.counters;
         Self {
             cgroup: cover.cgroup.display().to_string(),
             mode: cover.mode(),

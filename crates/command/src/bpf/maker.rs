@@ -25,6 +25,7 @@ pub struct Maker {
     /// How long a peer may leave data in flight without an answer, in milliseconds.
     dead_after: Option<u32>,
     flight: Option<Flight>,
+    lacks_btf: bool,
     hz: u32,
 }
 
@@ -51,19 +52,25 @@ impl Maker {
             Some(Err(error)) if !is_force => return Err(error),
             found => found.and_then(Result::ok),
         };
+        let lacks_btf = dead_after.is_some() && found.is_none();
         let hz = jiffies().map_err(|error| Error::Other("clock_getres(2)", error))?;
         let foreground = is_foreground.then(std::process::id);
         let dead_after = dead_after.and_then(|time| u32::try_from(time.as_millis()).ok());
         let flight = found.zip(dead_after).and_then(|(fields, it)| Flight::new(fields, it, hz));
         let dead_after = dead_after.filter(|_| flight.is_some());
         let fields = found.filter(|_| !is_force);
-        Ok(Self { settings, foreground, fields, dead_after, flight, hz })
+        Ok(Self { settings, foreground, fields, dead_after, flight, lacks_btf, hz })
     }
 
     /// Within which time a silent peer is given up that leaves data in flight unacknowledged, in
     /// milliseconds; None if that is left to the kernel.
     pub fn dead_after(&self) -> Option<u32> {
         self.dead_after
+    }
+
+    /// Whether data in flight is left to the kernel because that has no BTF.
+    pub fn lacks_btf(&self) -> bool {
+        self.lacks_btf
     }
 
     /// Gives the programs to the kernel, which checks them.
@@ -142,7 +149,8 @@ mod tests {
         let fields = Some(*FIELDS).filter(|_| settings.mode != Mode::Force);
         let hz = 250;
         let flight = dead_after.and_then(|time| Flight::new(*FIELDS, time, hz));
-        let maker = Maker { settings, foreground: None, fields, dead_after, flight, hz };
+        let maker =
+            Maker { settings, foreground: None, fields, dead_after, flight, lacks_btf: false, hz };
         if let Err(error) = maker.load() {
             panic!("{settings:?}: {error}");
         }

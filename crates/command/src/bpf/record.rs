@@ -62,16 +62,8 @@ pub enum Counter {
 impl Record {
     /// As the map has it.
     pub fn encode(&self) -> RawRecord {
-        let Counters {
-            opened,
-            accepted,
-            left_alone,
-            replaced,
-            failed,
-            bounded,
-            answered,
-            ended,
-        } = self.counters;
+        let Counters { opened, accepted, left_alone, replaced, failed, bounded, answered, ended } =
+            self.counters;
         let Values { count, idle, interval, user_timeout, rto_max, syn_count } =
             self.settings.values.map(|_, value| value.map_or(0, |value| u64::from(value) + 1));
         [

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{Covered, said};
+use super::{Covered, open, said};
 use crate::sys::sd_notify;
 use crate::sys::signals::Signals;
 use crate::text::{error, report_error};
@@ -16,7 +16,7 @@ use crate::text::{error, report_error};
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Keeps the covers until SIGINT or SIGTERM, or until none of the control groups is there.
-pub fn stay(mut covered: Vec<Covered>, is_complete: bool) -> ExitCode {
+pub fn stay(mut covered: Vec<Covered>, mut is_complete: bool) -> ExitCode {
     let signals = match Signals::block([Signal::SIGINT, Signal::SIGTERM]) {
         Ok(signals) => signals,
         Err(error) => {
@@ -35,6 +35,10 @@ pub fn stay(mut covered: Vec<Covered>, is_complete: bool) -> ExitCode {
     loop {
         let mut fds = [PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
         if poll(&mut fds, pause.as_ref()).is_ok_and(|ready| ready > 0) {
+            for it in &mut covered {
+                drop(it.links.take());
+                is_complete &= open::release(&it.cgroup);
+            }
             return if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
         covered.retain(|it| {

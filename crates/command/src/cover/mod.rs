@@ -152,7 +152,15 @@ pub fn cover(arguments: &CoverArgs) -> ExitCode {
     if covered.is_empty() {
         return ExitCode::FAILURE;
     }
-    complete &= said(&format!("Settings: {}\n", settings.held().describe(&kernel)));
+    let dead_after = maker.dead_after();
+    if maker.lacks_btf() {
+        report_error(
+            "--dead-after: data in flight is left to the kernel: without its BTF \
+             (CONFIG_DEBUG_INFO_BTF) nobody can tell how long a peer has been silent",
+        );
+    }
+    let held = settings.held().describe_covered(&kernel, dead_after);
+    complete &= said(&format!("Settings: {held}\n"));
     complete &= open::set(&mut covered, arguments);
     if arguments.foreground {
         return foreground::stay(covered, complete);
@@ -188,14 +196,18 @@ fn cover_one<'a>(
     let cover = || -> Result<(Option<Links>, Option<Settings>), bpf::Error> {
         let new = maker.load()?;
         let locked = lock(target, &cgroup)?;
-        let previous = locked.cover()?.map(|cover| cover.settings);
+        let previous = locked.cover()?;
         let mut links = None;
         if arguments.foreground {
             links = Some(locked.link(&new)?);
         } else if !arguments.dry_run {
             locked.attach(&new)?;
+            let had_bound = previous.as_ref().is_some_and(|cover| cover.dead_after.is_some());
+            if had_bound && maker.dead_after().is_none() {
+                open::release(&cgroup);
+            }
         }
-        Ok((links, previous))
+        Ok((links, previous.map(|cover| cover.settings)))
     };
     let (links, previous) = cover().map_err(|error| error.to_string())?;
     Ok(Covered { target, cgroup, links, previous })
@@ -219,15 +231,18 @@ fn remove(targets: &[Target]) -> bool {
     for target in targets {
         let removed = target.find().and_then(|cgroup| {
             let removed = lock(target, &cgroup).and_then(|cgroup| cgroup.remove());
-            removed.map_err(|error| error.to_string())
+            removed.map(|cover| (cgroup, cover)).map_err(|error| error.to_string())
         });
         match removed {
-            Ok(true) => {
+            Ok((cgroup, Some(cover))) => {
+                if cover.dead_after.is_some() {
+                    complete &= open::release(&cgroup);
+                }
                 complete &= said(&format!(
                     "{target}: no longer covered; connections that are open keep their settings\n"
                 ));
             }
-            Ok(false) => {
+            Ok((_, None)) => {
                 let others = match target.argument() {
                     Some(_) => format!(" {target}` lists those above and below it"),
                     None => "` lists those below it".into(),

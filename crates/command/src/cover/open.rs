@@ -1,12 +1,19 @@
 //! The sockets that are open when a cover begins: set as by `attach`.
 
 use std::cell::RefCell;
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
+
+use options::{RTO_MAX, USER_TIMEOUT};
 
 use super::{CoverArgs, Covered, said};
 use crate::apply::{Applier, Outcome, Seen, Tally, wait_for_answers};
+use crate::bpf;
 use crate::find::{SelectionArgs, Wanted};
-use crate::process::{Group, Process, is_threaded, vanished, why};
+use crate::process::{
+    self, Duplicate, Group, Networks, Options, Process, is_threaded, vanished, why,
+};
 use crate::text::{Progress, count, report_error};
 use crate::worker;
 
@@ -84,12 +91,52 @@ fn set_all(covered: &[Covered], arguments: &CoverArgs) -> bool {
     complete
 }
 
+/// Takes back what a cover that is gone has set on connections whose peers are silent now. Whether
+/// all was done.
+pub fn release(cgroup: &Path) -> bool {
+    let status = worker::in_child(|| {
+        let mut complete = true;
+        let mut networks = Networks::default();
+        let found = Wanted::Group(Group::Directory(cgroup.to_owned())).find();
+        for process in found.unwrap_or_default() {
+            match process.with(|target| release_process(&mut networks, target)) {
+                Err(error) if !vanished(&error) => {
+                    report_error(format!("{process}: {}", why(&process, &error)));
+                    complete = false;
+                }
+                _ => {}
+            }
+        }
+        u8::from(!complete)
+    });
+    status == ExitCode::SUCCESS
+}
+
+fn release_process(networks: &mut Networks, target: &process::Target) -> io::Result<()> {
+    for (fd, inode) in target.sockets()? {
+        // Closed meanwhile.
+        let Ok(socket) = Duplicate::of(target, fd, inode) else { continue };
+        let Ok(Options { values, .. }) = socket.options() else { continue };
+        if values.user_timeout.is_some_and(bpf::is_user_timeout) {
+            socket.set(&USER_TIMEOUT, 0)?;
+        }
+        if values.rto_max.is_some_and(bpf::is_pace) {
+            let default = match &networks.of(target)?.kernel {
+                Ok(kernel) => kernel.defaults.rto_max,
+                Err(_) => RTO_MAX.max,
+            };
+            socket.set(&RTO_MAX, default)?;
+        }
+    }
+    Ok(())
+}
+
 fn set_process(
     applier: &mut Applier,
     process: &Process,
     arguments: &CoverArgs,
     progress: &mut Progress,
-) -> std::io::Result<Tally> {
+) -> io::Result<Tally> {
     process.with(|target| {
         let sockets = target.sockets()?;
         progress.add(sockets.len());

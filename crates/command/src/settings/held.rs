@@ -51,6 +51,12 @@ impl fmt::Display for Source {
 impl Held {
     /// In words: which values, where they come from, in which mode.
     pub fn describe(&self, kernel: &Kernel) -> String {
+        self.describe_covered(kernel, None)
+    }
+
+    /// The same for a cover, which may give up a silent peer that leaves data in flight
+    /// unacknowledged, after so many milliseconds.
+    pub fn describe_covered(&self, kernel: &Kernel, dead_after: Option<u32>) -> String {
         let Values { count, idle, interval, .. } = self.values;
         let mut parts = Vec::new();
         let mode = self.mode;
@@ -77,7 +83,7 @@ impl Held {
                 _ => format!("dead after {value} unanswered{source}"),
             });
         }
-        parts.push(self.describe_in_flight(kernel));
+        parts.push(self.describe_in_flight(kernel, dead_after));
         if let Some(Setting { value, source: source @ (Source::Argument | Source::Variable(_)) }) =
             self.values.syn_count
         {
@@ -87,7 +93,7 @@ impl Held {
     }
 
     /// What becomes of data that nobody acknowledges.
-    fn describe_in_flight(&self, kernel: &Kernel) -> String {
+    fn describe_in_flight(&self, kernel: &Kernel, dead_after: Option<u32>) -> String {
         match self.values.user_timeout {
             Some(Setting { value, source }) if value > 0 => {
                 return format!(
@@ -96,6 +102,13 @@ impl Held {
                 );
             }
             _ => {}
+        }
+        if let Some(limit) = dead_after {
+            return format!(
+                "data in flight given up within {} while the peer is silent (connections opened \
+                 under the cover)",
+                time::format_milliseconds(limit)
+            );
         }
         let is_wanted = |setting: &Setting<u32>| setting.source != Source::Kernel;
         let bound = self.values.rto_max.filter(is_wanted);

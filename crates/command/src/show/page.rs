@@ -88,7 +88,8 @@ fn page(shown: &Shown, view: &View, layout: &Layout) -> String {
 /// A line about a cover of the process.
 fn covered(cover: &Cover, kernel: Option<Kernel>) -> String {
     let cgroup = cover.cgroup.to_string_lossy();
-    let settings = cover.settings.held().describe(&kernel.unwrap_or_default());
+    let kernel = kernel.unwrap_or_default();
+    let settings = cover.settings.held().describe_covered(&kernel, cover.dead_after);
     format!("covered by {}: {settings}", printable(&cgroup))
 }
 

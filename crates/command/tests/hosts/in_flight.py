@@ -146,7 +146,7 @@ if case in ["vanished", "accepted", "own", "off"]:
     lose()
     tcp.send(b"x" * 100)
     say("ended", error(tcp, 16))
-    say("options", options(tcp))
+    say("user timeout", option(tcp, USER_TIMEOUT))
 elif case == "outage":
     tcp, peer = connect()
     say("before", options(tcp))
