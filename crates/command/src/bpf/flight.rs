@@ -196,11 +196,18 @@ impl Flight {
         self.milliseconds(code, R4);
         code.load(Word, R5, Stack, SERIES);
         code.jump_if_register(R3, If::Above, R5, silent);
-        // It answered since, without progress. The first question after that came one pause later
-        // at most.
+        // It was heard since, without progress: the first question after that counts. The last one
+        // was a pause ago, those before half a pause earlier, a quarter, and so on.
         code.jump_if_register(R4, If::Above, R3, end);
-        code.copy(R5, R3);
-        code.subtract(R5, R4);
+        code.copy(R5, R4);
+        code.copy(R1, R4);
+        for _ in 0..3 {
+            code.divide(R1, 2);
+            code.copy(R2, R5);
+            code.add_register(R2, R1);
+            code.jump_if_register(R2, If::Above, R3, silent);
+            code.copy(R5, R2);
+        }
         code.place(silent);
         code.multiply(R4, 2);
         code.add_register(R4, R5);

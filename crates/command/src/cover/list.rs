@@ -97,6 +97,9 @@ const LOST: [&str; 12] = [
     "IN FLIGHT",
 ];
 
+/// The columns about data in flight, for covers with --dead-after.
+const IN_FLIGHT: [&str; 4] = ["IN FLIGHT", "BOUNDED", "ANSWERED", "ENDED"];
+
 /// One line for each cover.
 fn table(covers: &[Cover]) -> Vec<String> {
     let mut table = Table::default();
@@ -127,6 +130,7 @@ fn table(covers: &[Cover]) -> Vec<String> {
     add("BOUNDED", &|it| bounded(it, it.counters.bounded));
     add("ANSWERED", &|it| bounded(it, it.counters.answered));
     add("ENDED", &|it| bounded(it, it.counters.ended));
+    table.drop_empty(&IN_FLIGHT);
     table.fit(text::width(), &LOST);
     table.lines()
 }

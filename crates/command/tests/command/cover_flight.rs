@@ -150,7 +150,7 @@ fn a_silent_peer_is_given_up_in_time_and_a_living_one_never() {
         ("vanished", DEAD_AFTER, false, &vanished, [1, 0, 1]),
         ("vanished", force, true, &vanished, [1, 0, 1]),
         ("accepted", DEAD_AFTER, true, &vanished, [1, 0, 1]),
-        ("answered without progress", DEAD_AFTER, true, &vanished, [1, 0, 1]),
+        ("last words", DEAD_AFTER, true, &vanished, [1, 0, 1]),
         // The program has chosen.
         ("own", DEAD_AFTER, true, &[("ended", "none"), ("user timeout", "60000")], [0; 3]),
         ("own", force, true, &left_to_the_kernel, [0; 3]),
