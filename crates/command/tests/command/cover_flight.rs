@@ -80,13 +80,16 @@ impl Case {
     }
 }
 
+/// What a program says, and the value of it.
+type Expected<'a> = &'a [(&'a str, &'a str)];
+
 /// Runs a case. `expected` has its lines; "bounded" is a pair of options that only a cover sets,
 /// "unbounded" what they are without it, and "in time" an end from 10 to 12 s after the data.
 fn is_as_expected(
     name: &str,
     cover: &str,
     has_timestamps: bool,
-    expected: &[(&str, &str)],
+    expected: Expected,
     counts: [u64; 3],
 ) {
     let (lines, counted) = Case::start(name, cover, has_timestamps).finish();
@@ -145,7 +148,7 @@ fn a_silent_peer_is_given_up_in_time_and_a_living_one_never() {
     ];
     let force = &format!("{DEAD_AFTER} --force")[..];
     let skip = &format!("{DEAD_AFTER} --skip")[..];
-    let cases: &[(&str, &str, bool, &[(&str, &str)], [u64; 3])] = &[
+    let cases: &[(&str, &str, bool, Expected, [u64; 3])] = &[
         ("vanished", DEAD_AFTER, true, &vanished, [1, 0, 1]),
         ("vanished", DEAD_AFTER, false, &vanished, [1, 0, 1]),
         ("vanished", force, true, &vanished, [1, 0, 1]),
