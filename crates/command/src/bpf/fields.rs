@@ -16,6 +16,9 @@ pub struct Fields {
     pub values: Values<Option<Field>>,
     /// None where the kernel has no `TCP_RTO_MAX_MS`.
     pub bound: Option<BoundFields>,
+    /// The number of `TCP_BPF_SOCK_OPS_CB_FLAGS`, by which a connection that is open already gets
+    /// callbacks; None before Linux 6.12.
+    pub callbacks: Option<u32>,
     /// What tells how long a peer has been silent.
     pub silence: SilenceFields,
 }
@@ -86,6 +89,7 @@ impl Fields {
                 (Ok(network), Ok(default)) => Some(BoundFields { network, default }),
                 _ => None,
             },
+            callbacks: btf.enumerator("TCP_BPF_SOCK_OPS_CB_FLAGS"),
             silence,
         })
     }

@@ -11,11 +11,11 @@ use options::RTO_MAX;
 
 use super::assembler::Register::{R0, R1, R2, R3, R4, R5, Stack};
 use super::assembler::Size::{Double, Word};
-use super::assembler::{Assembler, If, Label, Register};
+use super::assembler::{Assembler, If, Instruction, Label, Register};
 use super::fields::{Fields, SilenceFields};
 use super::programs::{
     CONTEXT, EVENT, RECORD, SOCKET, SYNCHRONIZED, call_with_option, event, function, set_option,
-    skip_unless_default, sock_ops,
+    skip_unless_default, sock_ops, sockopt,
 };
 use super::record::Counter;
 use crate::settings::LATENESS;
@@ -56,6 +56,10 @@ mod flag {
     pub const SHARED: i32 = RECEIVED_UNKNOWN;
 }
 
+/// An option that the kernel does not know. setsockopt(2) of it takes an open connection over,
+/// while [`Flight::taking_over`] is attached.
+pub const TAKE_OVER: i32 = 0x6b65_6570;
+
 /// Whether a user timeout, in milliseconds, is a cover's.
 pub fn is_user_timeout(milliseconds: u32) -> bool {
     milliseconds > MODULUS && milliseconds % MODULUS == MARK
@@ -91,6 +95,30 @@ impl Flight {
         code.load(Word, R2, CONTEXT, sock_ops::FLAGS);
         code.or(R2, flag::TIMER);
         set_flags(code);
+    }
+
+    /// The program for setsockopt(2) that does the same for connections that are open already; None
+    /// if the kernel has no way.
+    pub fn taking_over(&self) -> Option<Vec<Instruction>> {
+        let option = self.fields.callbacks? as i32;
+        let mut code = Assembler::default();
+        let end = code.label();
+        code.copy(CONTEXT, R1);
+        code.load(Word, R1, CONTEXT, sockopt::LEVEL);
+        code.jump_if(R1, If::NotEqual, IPPROTO_TCP, end);
+        code.load(Word, R1, CONTEXT, sockopt::NAME);
+        code.jump_if(R1, If::NotEqual, TAKE_OVER, end);
+        code.load(Double, CONTEXT, CONTEXT, sockopt::SOCKET);
+        code.store(Stack, -4, 0);
+        call_with_option(&mut code, function::GETSOCKOPT, IPPROTO_TCP, option);
+        code.jump_if(R0, If::NotEqual, 0, end);
+        code.load(Word, R1, Stack, -4);
+        code.or(R1, flag::TIMER);
+        code.store_register(Stack, -4, R1);
+        call_with_option(&mut code, function::SETSOCKOPT, IPPROTO_TCP, option);
+        code.place(end);
+        code.exit(1);
+        Some(code.finish())
     }
 
     /// What is done at any other event than those of a new connection.

@@ -1,7 +1,8 @@
 //! New covers: the programs for some settings, given to the kernel.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 use std::time::Duration;
 
 use options::Mode;
@@ -13,8 +14,8 @@ use super::fields::Fields;
 use super::flight::Flight;
 use super::programs::Plan;
 use super::record::{Counters, Record};
-use super::syscall::{Kind, Map, Program};
-use super::{BTF, Error, kinds};
+use super::syscall::{self, Kind, Map, Program};
+use super::{BTF, Directory, Error, kinds};
 use crate::settings::Settings;
 
 /// What a new cover needs of the kernel, found once.
@@ -71,6 +72,15 @@ impl Maker {
     /// Whether data in flight is left to the kernel because that has no BTF.
     pub fn lacks_btf(&self) -> bool {
         self.lacks_btf
+    }
+
+    /// Has setsockopt(2) of [`super::TAKE_OVER`] take open connections over, as long as the link is
+    /// open; None if the kernel has no way.
+    pub fn taking_over(&self, cgroup: &Path) -> Option<OwnedFd> {
+        let code = self.flight?.taking_over()?;
+        let program = Program::load(Kind::Setsockopt, &code, &mut []).ok()?;
+        let directory = Directory::open(cgroup).ok()??;
+        syscall::link(directory.file.as_fd(), Kind::Setsockopt, &program).ok()
     }
 
     /// Gives the programs to the kernel, which checks them.
@@ -166,6 +176,15 @@ mod tests {
             }
             let settings = Settings { values: values(usize::MAX, |option| option.max), mode };
             is_taken(settings, Some(1_000_000));
+        }
+    }
+
+    #[test]
+    #[ignore = "needs root: loads BPF programs"]
+    fn taking_over_passes_the_verifier() {
+        let flight = Flight::new(fields().expect("BTF"), 12_000, 250).expect("the kernel is later");
+        if let Some(code) = flight.taking_over() {
+            Program::load(Kind::Setsockopt, &code, &mut []).expect("it passes");
         }
     }
 

@@ -27,7 +27,7 @@ use rustix::io::Errno;
 pub use cgroup::{Cgroup, Links, PATIENCE};
 pub use entry::Entry;
 pub use error::{Error, check_rights};
-pub use flight::{is_pace, is_user_timeout};
+pub use flight::{TAKE_OVER, is_pace, is_user_timeout};
 pub use maker::Maker;
 pub use record::Counters;
 

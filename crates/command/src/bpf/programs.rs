@@ -53,7 +53,7 @@ pub mod sock_ops {
 }
 
 /// Offsets in `struct bpf_sockopt`.
-mod sockopt {
+pub mod sockopt {
     pub const SOCKET: i16 = 0;
     pub const VALUE: i16 = 8;
     pub const VALUE_END: i16 = 16;

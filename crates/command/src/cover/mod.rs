@@ -161,7 +161,7 @@ pub fn cover(arguments: &CoverArgs) -> ExitCode {
     }
     let held = settings.held().describe_covered(&kernel, dead_after);
     complete &= said(&format!("Settings: {held}\n"));
-    complete &= open::set(&mut covered, arguments);
+    complete &= open::set(&mut covered, &maker, arguments);
     if arguments.foreground {
         return foreground::stay(covered, complete);
     }

@@ -9,7 +9,7 @@ use options::{RTO_MAX, USER_TIMEOUT};
 
 use super::{CoverArgs, Covered, said};
 use crate::apply::{Applier, Outcome, Seen, Tally, wait_for_answers};
-use crate::bpf;
+use crate::bpf::{self, Maker};
 use crate::find::{SelectionArgs, Wanted};
 use crate::process::{
     self, Duplicate, Group, Networks, Options, Process, is_threaded, vanished, why,
@@ -19,7 +19,7 @@ use crate::worker;
 
 /// Sets the open sockets of what is covered by now, and says so of each target. Whether all was
 /// done.
-pub fn set(covered: &mut [Covered], arguments: &CoverArgs) -> bool {
+pub fn set(covered: &mut [Covered], maker: &Maker, arguments: &CoverArgs) -> bool {
     if arguments.new_only {
         return covered
             .iter()
@@ -30,7 +30,12 @@ pub fn set(covered: &mut [Covered], arguments: &CoverArgs) -> bool {
     let status = worker::in_child(|| {
         let mut covered = covered.borrow_mut();
         covered.iter_mut().for_each(|it| drop(it.links.take()));
-        u8::from(!set_all(&covered, arguments))
+        let mut complete = set_all(&covered, arguments);
+        if maker.dead_after().is_some() && !arguments.dry_run {
+            complete &=
+                covered.iter().map(|it| take_over(it, maker)).fold(true, |all, it| all & it);
+        }
+        u8::from(!complete)
     });
     status == ExitCode::SUCCESS
 }
@@ -95,40 +100,67 @@ fn set_all(covered: &[Covered], arguments: &CoverArgs) -> bool {
 /// all was done.
 pub fn release(cgroup: &Path) -> bool {
     let status = worker::in_child(|| {
-        let mut complete = true;
         let mut networks = Networks::default();
-        let found = Wanted::Group(Group::Directory(cgroup.to_owned())).find();
-        for process in found.unwrap_or_default() {
-            match process.with(|target| release_process(&mut networks, target)) {
-                Err(error) if !vanished(&error) => {
-                    report_error(format!("{process}: {}", why(&process, &error)));
-                    complete = false;
-                }
-                _ => {}
+        let complete = each_socket(cgroup, |target, socket| {
+            let Ok(Options { values, .. }) = socket.options() else { return Ok(()) };
+            if values.user_timeout.is_some_and(bpf::is_user_timeout) {
+                socket.set(&USER_TIMEOUT, 0)?;
             }
-        }
+            if values.rto_max.is_some_and(bpf::is_pace) {
+                let default = match &networks.of(target)?.kernel {
+                    Ok(kernel) => kernel.defaults.rto_max,
+                    Err(_) => RTO_MAX.max,
+                };
+                socket.set(&RTO_MAX, default)?;
+            }
+            Ok(())
+        });
         u8::from(!complete)
     });
     status == ExitCode::SUCCESS
 }
 
-fn release_process(networks: &mut Networks, target: &process::Target) -> io::Result<()> {
-    for (fd, inode) in target.sockets()? {
-        // Closed meanwhile.
-        let Ok(socket) = Duplicate::of(target, fd, inode) else { continue };
-        let Ok(Options { values, .. }) = socket.options() else { continue };
-        if values.user_timeout.is_some_and(bpf::is_user_timeout) {
-            socket.set(&USER_TIMEOUT, 0)?;
-        }
-        if values.rto_max.is_some_and(bpf::is_pace) {
-            let default = match &networks.of(target)?.kernel {
-                Ok(kernel) => kernel.defaults.rto_max,
-                Err(_) => RTO_MAX.max,
-            };
-            socket.set(&RTO_MAX, default)?;
+/// Has the cover bound data in flight on connections that are open already. Whether all was done.
+fn take_over(covered: &Covered, maker: &Maker) -> bool {
+    let Some(_link) = maker.taking_over(&covered.cgroup) else {
+        return said(&format!(
+            "{}: on connections that are open now, data in flight is left to the kernel (Linux 6.12 \
+             and later can change that)\n",
+            covered.target
+        ));
+    };
+    each_socket(&covered.cgroup, |_, socket| {
+        // The program has done its work by the time the kernel refuses the option.
+        let _ = socket.set_number(bpf::TAKE_OVER, 0);
+        Ok(())
+    })
+}
+
+/// Does something with each socket of a cgroup's processes. Whether all was done.
+fn each_socket(
+    cgroup: &Path,
+    mut work: impl FnMut(&process::Target, &Duplicate) -> io::Result<()>,
+) -> bool {
+    let mut complete = true;
+    let processes = Wanted::Group(Group::Directory(cgroup.to_owned())).find();
+    for process in processes.unwrap_or_default() {
+        let done = process.with(|target| {
+            for (fd, inode) in target.sockets()? {
+                // Otherwise it was closed meanwhile.
+                if let Ok(socket) = Duplicate::of(target, fd, inode) {
+                    work(target, &socket)?;
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = done
+            && !vanished(&error)
+        {
+            report_error(format!("{process}: {}", why(&process, &error)));
+            complete = false;
         }
     }
-    Ok(())
+    complete
 }
 
 fn set_process(

@@ -105,8 +105,7 @@ impl Held {
         }
         if let Some(limit) = dead_after {
             return format!(
-                "data in flight given up within {} while the peer is silent (connections opened \
-                 under the cover)",
+                "data in flight given up within {} while the peer is silent",
                 time::format_milliseconds(limit)
             );
         }

@@ -197,16 +197,37 @@ fn what_was_set_for_a_silent_peer_goes_with_the_cover() {
     });
 }
 
+/// From Linux 6.12; before, it is said that they are not.
+#[test]
+#[ignore = "needs root: network namespaces, cgroups and BPF programs"]
+fn open_connections_are_taken_over() {
+    std::thread::scope(|scope| {
+        for (arguments, is_reached) in [("", true), ("--new-only", false)] {
+            scope.spawn(move || {
+                let mut case = Case::start("open already", "--idle 50", true);
+                assert_eq!(case.line().expect("a line").0, "connected");
+                let cover = format!("cover {DEAD_AFTER} {arguments}");
+                let said = stdout(&mut case.covered.keepalive(&cover));
+                writeln!(case.program.stdin.take().expect("a pipe")).expect("it reads");
+                let (lines, counted) = case.finish();
+                if is_reached && !said.contains("is left to the kernel") {
+                    assert!(is_in_time(&lines["ended"]), "{lines:?}");
+                    assert_eq!(counted, [1, 0, 1].map(Some));
+                } else {
+                    assert_eq!(lines["ended"], "none", "{said}");
+                }
+            });
+        }
+    });
+}
+
 #[test]
 #[ignore = "needs root: cgroups and BPF programs"]
 fn the_cover_says_what_becomes_of_data_in_flight() {
     let covered = Covered::new("flight-words", "--idle 50");
     let said = stdout(&mut covered.keepalive("cover --dead-after 2m"));
     assert!(
-        said.contains(
-            "data in flight given up within 2m while the peer is silent (connections opened under \
-             the cover)\n"
-        ),
+        said.contains("data in flight given up within 2m while the peer is silent\n"),
         "{said}"
     );
     let entry = covered.entry();

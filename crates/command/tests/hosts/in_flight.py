@@ -220,6 +220,15 @@ elif case == "last words":
     peer.send(b"y")
     lose("output")
     say("ended", error(tcp, 30))
+elif case == "open already":
+    tcp, peer = connect()
+    say("connected", option(tcp, USER_TIMEOUT))
+    sys.stdin.readline()
+    # The peer gets the settings too, as a socket of this process: nobody hears its reset.
+    lose()
+    lose("output")
+    tcp.send(b"x" * 100)
+    say("ended", error(tcp, 16))
 elif case == "removed":
     tcp, peer = connect()
     lose()
