@@ -174,7 +174,7 @@ unsafe fn cancellable(
     unsafe { pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &raw mut old) };
     // SAFETY: the caller's promise.
     let result = unsafe { syscall(number, fd, address, length, flags) };
-    // SAFETY: a null pointer says that the type of before is not wanted.
+    // SAFETY: a null pointer says that nobody asks for the type of before.
     unsafe { pthread_setcanceltype(old, core::ptr::null_mut()) };
     result
 }

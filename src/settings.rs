@@ -45,7 +45,7 @@ impl Settings {
     }
 
     /// The settings. Until they have been loaded, while the constructors run that come before
-    /// ours, each call reads the environment anew, since there may not be one yet: glibc makes
+    /// ours, each call reads the environment again, since there may not be one yet: glibc makes
     /// it after it has called what a program put into its `DT_PREINIT_ARRAY`.
     pub fn get() -> Self {
         Self(STATE.get().unwrap_or_else(|| read(false)).get())

@@ -5,12 +5,14 @@ set -euo pipefail
 cd "$(dirname "$0")/../crates/command/src"
 
 layers=(
+    'cli'
     'run show attach cover measure'
     'follow'
     'apply bpf'
     'judge'
+    'request'
     'find'
-    'process settings usage'
+    'process settings'
     'worker'
     'kernel'
     'text values timeouts'

@@ -35,6 +35,8 @@ fn blocks(text: &str) -> (Vec<Block>, Vec<String>) {
         let number = index + 1;
         match (language, line.trim_start().strip_prefix("```")) {
             (None, Some(opened)) => {
+                // Behind a comma rustdoc is told what to do with an example.
+                let opened = opened.split(',').next().unwrap_or_default();
                 language = Some(opened);
                 let mark = before.trim().to_owned();
                 blocks.push(Block { line: number, mark, ..Block::default() });

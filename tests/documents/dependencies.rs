@@ -9,8 +9,9 @@ fn dependencies(manifest: &str) -> Vec<String> {
     let sections = manifest.split("\n[").filter(|section| {
         ["dependencies]", "dev-dependencies]"].iter().any(|name| section.starts_with(name))
     });
-    let lines = sections.flat_map(str::lines).filter(|line| !line.contains("path = "));
-    lines.filter_map(|line| Some(line.split_once([' ', '.'])?.0.to_owned())).collect()
+    let lines = sections.flat_map(str::lines);
+    let others = lines.filter(|line| !line.starts_with('#') && !line.contains("path = "));
+    others.filter_map(|line| Some(line.split_once([' ', '.'])?.0.to_owned())).collect()
 }
 
 #[test]

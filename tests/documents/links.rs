@@ -34,7 +34,7 @@ pub fn is_test(name: &str) -> bool {
 }
 
 /// How GitHub and rustdoc call a heading.
-pub fn anchor(heading: &str) -> String {
+fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter(|it| it.is_alphanumeric() || " -_".contains(*it));
     kept.flat_map(char::to_lowercase).map(|it| if it == ' ' { '-' } else { it }).collect()
 }
@@ -102,20 +102,6 @@ fn lost_names(document: &str, text: &str) -> Vec<String> {
     lost.collect()
 }
 
-/// The suites and tests of which a document speaks as "test `NAME`", and which are not there.
-fn lost_tests(text: &str) -> Vec<String> {
-    let is_there = |name: &str| {
-        let suites = [format!("tests/{name}"), format!("crates/command/tests/command/{name}.rs")];
-        suites.iter().any(|it| root().join(it).exists()) || is_test(name) || is_unit_test(name)
-    };
-    let named = prose(text).flat_map(|(number, line)| {
-        let names = ["test `", "tests `"].into_iter().flat_map(|word| line.split(word).skip(1));
-        names.filter_map(move |rest| Some((number, rest.split_once('`')?.0)))
-    });
-    let lost = named.filter(|(_, name)| !is_there(name));
-    lost.map(|(line, name)| format!("{line}: there is no test {name}")).collect()
-}
-
 /// Whether a test in any module has this name.
 fn is_unit_test(name: &str) -> bool {
     TESTS.iter().any(|test| test.split_once("::").is_some_and(|(_, test)| test == name))
@@ -129,7 +115,6 @@ fn every_link_leads_somewhere() {
 #[test]
 fn every_path_and_test_is_there() {
     nothing_is_wrong(lost_names);
-    nothing_is_wrong(|_, text| lost_tests(text));
 }
 
 /// The documentation of a crate, as docs.rs shows it.
@@ -210,6 +195,4 @@ fn what_leads_nowhere_is_seen() {
     let lost = |text: &str| lost_names("docs/command.md", text).len();
     assert_eq!(lost("`src/lost.rs`, `src/lib.rs`, `std::fs::read` and `links::lost`"), 3);
     assert_eq!(lost("`links::what_leads_nowhere_is_seen`, `tests/breaks.sh one`"), 0);
-    assert_eq!(lost_tests("(test `lost`)"), ["1: there is no test lost"]);
-    assert_eq!(lost_tests("(tests `firewall`, `x`; test `what_leads_nowhere_is_seen`)"), [""; 0]);
 }

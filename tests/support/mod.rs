@@ -296,7 +296,7 @@ pub fn is_root() -> bool {
 
 /// Lets every process of its user look into the program. Where Yama's level is 1, as on Ubuntu, only
 /// its ancestors may. It lasts beyond execve(2), but children are asked themselves.
-pub fn may_be_looked_into(command: &mut Command) -> &mut Command {
+pub fn allow_inspection(command: &mut Command) -> &mut Command {
     let allow = || {
         // SAFETY: takes numbers. Without Yama it fails, and nobody is refused.
         unsafe { libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY, 0, 0, 0) };

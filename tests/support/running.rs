@@ -16,7 +16,7 @@ impl Running {
     /// Starts it.
     #[track_caller]
     pub fn start(command: &mut Command) -> Self {
-        let mut child = super::may_be_looked_into(command)
+        let mut child = super::allow_inspection(command)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

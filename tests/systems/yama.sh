@@ -47,7 +47,7 @@ cp /bin/busybox "$root/bin/"
 cp "$command" "$root/bin/keepalive"
 cp tests/systems/yama/init "$root/init"
 for program in target leaderless; do
-    gcc -static -pthread -DONLY_ANCESTORS_LOOK -o "$root/bin/$program" "crates/command/tests/hosts/$program.c"
+    gcc -static -pthread -DNO_PTRACER -o "$root/bin/$program" "crates/command/tests/hosts/$program.c"
 done
 for user in root:x:0 user::1000; do
     printf '%s:%s::/:/bin/sh\n' "$user" "${user##*:}" >>"$root/etc/passwd"

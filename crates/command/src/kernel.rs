@@ -4,11 +4,12 @@
 use std::io;
 
 use options::RTO_MAX;
+use serde::{Deserialize, Serialize};
 
 use crate::values::Values;
 
 /// The kernel's own values in a network namespace.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Kernel {
     /// The values that options have where nobody set them.
     pub defaults: Values<u32>,

@@ -7,12 +7,14 @@
 //! The modules are in layers. Each uses only those of the layers below its own, so no verb uses
 //! another (`tests/layers.sh`):
 //!
+//! - `cli`: the command line
 //! - `run`, `show`, `attach`, `cover`, `measure`: the verbs
 //! - `follow`: looks again and again
 //! - `apply`: sets options on open sockets; `bpf`: on those that are opened later
 //! - `judge`: what follows from what is there
+//! - `request`: what the operator asked for
 //! - `find`: from what an argument names to processes
-//! - `process`: what is there; `settings`: what is wanted; `usage`: mistakes in the arguments
+//! - `process`: what is there; `settings`: what is set
 //! - `worker`: the child process that does what may hang
 //! - `kernel`: the kernel's own values
 //! - `text`: how it is said; `timeouts`: how long paths remember
@@ -25,6 +27,7 @@
 mod apply;
 mod attach;
 mod bpf;
+mod cli;
 mod cover;
 mod find;
 mod follow;
@@ -32,132 +35,53 @@ mod judge;
 mod kernel;
 mod measure;
 mod process;
+mod request;
 mod run;
 mod settings;
 mod show;
 mod sys;
 mod text;
 mod timeouts;
-mod usage;
 mod values;
 mod worker;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser};
 
+pub use crate::cli::Cli;
+use crate::cli::explain;
+use crate::request::Request;
+use crate::sys::Status;
 use crate::text::{error, print, print_stderr, report_error};
-
-/// TCP keepalive for programs whose source nobody can change
-///
-/// A TCP connection that carries no data can die without anyone noticing: a firewall forgets it,
-/// or the peer loses power. The kernel prevents both, but only for sockets on which the program
-/// turned keepalive on, and by default only after two hours. `keepalive COMMAND --help` has each
-/// command's options and exit statuses.
-#[derive(Debug, Parser)]
-#[command(
-    name = "keepalive",
-    version,
-    after_help = "\
-Examples:
-  keepalive run --dead-after 2m some-program      start it with keepalive on
-  keepalive show some-program                     what its sockets have now
-  keepalive attach --dead-after 2m some-program   set it on its open sockets
-  keepalive attach --follow some-program          and on those it opens later
-  keepalive cover --dead-after 2m kafka.service   a whole service, in the kernel
-  keepalive measure example.com:443               how long the path remembers"
-)]
-pub struct Cli {
-    /// What to do.
-    #[command(subcommand)]
-    command: Command,
-}
-
-/// The commands.
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Start a program with keepalive on every TCP socket it opens
-    ///
-    /// Sets the variables of libkeepalive, puts the library in front of LD_PRELOAD (what is there
-    /// stays) and turns into PROGRAM: the same process, so that signals, job control and the exit
-    /// status are PROGRAM's own. Where no preload can work in PROGRAM (statically linked, Go), a
-    /// second process follows it and sets its sockets from outside. Values that are not given stay
-    /// as the environment has them, or else the kernel's. TIME is written 90, 90s, 5m or 1h.
-    Run(run::RunArgs),
-    /// Show the TCP sockets of running processes and their keepalive
-    ///
-    /// For each process: whether libkeepalive is loaded in it; for each of its TCP sockets: state,
-    /// addresses, keepalive and its times, how long the peer has been silent, the timer that runs
-    /// and when it fires; and in words what is wrong. Without arguments: the kernel's defaults, and
-    /// one line for each process that may be looked into. The processes are neither stopped nor
-    /// changed. Needs the rights of ptrace(2): one's own processes, or root.
-    Show(show::ShowArgs),
-    /// Set keepalive on the open TCP sockets of running processes
-    ///
-    /// The options are set on a duplicate of each socket, pidfd_getfd(2): the process is neither
-    /// restarted nor stopped, and does not notice. Listening sockets are set too: what they accept afterwards
-    /// inherits it. Connections that a process opens later are covered by --follow only. Sockets
-    /// for which the program chose times of its own stay as they are, unless --force is given.
-    /// Needs the rights of ptrace(2): one's own processes, or root. TIME is written 90, 90s, 5m or
-    /// 1h.
-    Attach(attach::AttachArgs),
-    /// Set keepalive on all TCP connections of a service, container or host
-    ///
-    /// Two eBPF programs on the control group set the options of every connection that its
-    /// processes open or accept from now on, whatever they are written in: static programs, Go,
-    /// setuid programs, io_uring. The kernel sets them before the SYN is sent and before accept(2)
-    /// returns; no process stays behind. Then the sockets that are open are set, as by `attach`.
-    /// What a program chooses itself stands, unless --force is given. A cover lasts as long as its
-    /// control group: that of a service is a new one after each start. Needs root, and Linux 5.10.
-    /// TIME is written 90, 90s, 5m or 1h.
-    Cover(cover::CoverArgs),
-    /// Measure after how much idle time a path forgets a TCP connection
-    ///
-    /// Opens connections to HOST:PORT, leaves each idle for another time, and then asks the kernel
-    /// at the other end by a keepalive probe: 22 connections or some more, asked as seldom as can
-    /// be, for one to three times as long as the path remembers, longer where much is lost. The
-    /// server needs to know nothing of it and is told nothing; at the end all of them are closed,
-    /// those that the path has forgotten too. Needs no root. Not for a server that is not yours and
-    /// counts connections. TIME is written 90, 90s, 5m or 1h.
-    Measure(measure::MeasureArgs),
-}
 
 /// The command, from the arguments to the exit status.
 pub fn main() -> ExitCode {
-    match Cli::try_parse() {
-        Ok(Cli { command: Command::Run(arguments) }) => run::run(&arguments),
-        Ok(Cli { command: Command::Show(arguments) }) => show::show(&arguments),
-        Ok(Cli { command: Command::Attach(arguments) }) => attach::attach(&arguments),
-        Ok(Cli { command: Command::Cover(arguments) }) => cover::cover(&arguments),
-        Ok(Cli { command: Command::Measure(arguments) }) => measure::measure(&arguments),
+    let status = match Cli::try_parse().map(Request::from) {
+        Ok(Request::Run(request)) => run::run(&request),
+        Ok(Request::Show(request)) => show::show(&request),
+        Ok(Request::Attach(request)) => attach::attach(&request),
+        Ok(Request::Cover(request)) => cover::cover(&request),
+        Ok(Request::Measure(request)) => measure::measure(&request),
         Err(error) => answer(error),
-    }
+    };
+    ExitCode::from(status as u8)
 }
 
 /// Prints the help that was asked for, or what is wrong with the arguments.
-fn answer(error: clap::Error) -> ExitCode {
+fn answer(error: clap::Error) -> Status {
     let failed = if error.use_stderr() {
         let arguments: Vec<_> = std::env::args_os().collect();
-        let error = usage::mended(error, &Cli::command(), &arguments);
+        let error = explain(error, &Cli::command(), &arguments);
         print_stderr(&error.render().ansi().to_string());
-        2
+        Status::Mistake
     } else if let Err(error) = print(&error.render().ansi().to_string()) {
         report_error(format!("stdout: {}", error::describe(&error)));
-        1
+        Status::Failure
     } else {
-        return ExitCode::SUCCESS;
+        return Status::Success;
     };
-    // These could be the program's own.
+    // The others could be the program's own.
     let is_run = std::env::args_os().nth(1).is_some_and(|argument| argument == "run");
-    ExitCode::from(if is_run { run::FAILED } else { failed })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_definitions_are_consistent() {
-        Cli::command().debug_assert();
-    }
+    if is_run { Status::RunFailed } else { failed }
 }

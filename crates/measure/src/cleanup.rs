@@ -6,12 +6,11 @@
 //! established, the old one is gone.
 
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
 
 use rustix::io::Errno;
 
-use crate::clock::{Clock, wait};
-use crate::connection::{Connection, Seen};
+use crate::clock::Clock;
+use crate::connection::{Connection, Seen, wait};
 use crate::timing::{BETWEEN_RESETS, CLOSING, LOOK, REOPENING, REOPENING_FOR_EACH};
 
 /// Ends connections.
@@ -40,9 +39,9 @@ impl Cleanup<'_> {
     fn wait<'b>(
         &mut self,
         time: f64,
-        fds: impl Iterator<Item = (&'b dyn AsFd, bool)>,
+        connections: impl Iterator<Item = &'b Connection>,
     ) -> Option<()> {
-        wait(time, fds);
+        wait(time, connections);
         (self.goes_on)().then_some(())
     }
 
@@ -52,7 +51,7 @@ impl Cleanup<'_> {
         connections.iter().for_each(Connection::close);
         let until = self.clock.now() + CLOSING;
         while !connections.is_empty() && self.clock.now() < until {
-            self.wait(LOOK, connections.iter().map(|it| (it as &dyn AsFd, false)))?;
+            self.wait(LOOK, connections.iter())?;
             connections
                 .retain_mut(|connection| !matches!(connection.look(), Seen::Closed | Seen::Reset));
         }
@@ -67,24 +66,24 @@ impl Cleanup<'_> {
         let (mut opening, mut established, mut left) = (Vec::new(), Vec::new(), Vec::new());
         for local in locals {
             match Connection::open(self.server, Some(local)) {
-                Ok(connection) => opening.push((local, connection)),
+                Ok(connection) => opening.push(connection),
                 Err(_) => left.push(local),
             }
         }
         let until = self.clock.now() + REOPENING.max(REOPENING_FOR_EACH * self.resets as f64);
         while !opening.is_empty() && self.clock.now() < until {
-            self.wait(LOOK, opening.iter().map(|(_, it)| (it as &dyn AsFd, true)))?;
-            for (local, mut connection) in std::mem::take(&mut opening) {
-                match connection.opened() {
-                    None => opening.push((local, connection)),
-                    Some(Ok(())) => established.push(connection),
+            self.wait(LOOK, opening.iter())?;
+            for mut connection in std::mem::take(&mut opening) {
+                match connection.look() {
+                    Seen::Nothing => opening.push(connection),
+                    Seen::Opened => established.push(connection),
                     // Nobody listens any more. What answers that knows nothing of the old one.
-                    Some(Err(Errno::CONNREFUSED)) => {}
-                    Some(Err(_)) => left.push(local),
+                    Seen::Failed(Errno::CONNREFUSED) => {}
+                    _ => left.extend(connection.local),
                 }
             }
         }
-        left.extend(opening.into_iter().map(|(local, _)| local));
+        left.extend(opening.into_iter().filter_map(|connection| connection.local));
         Some((established, left))
     }
 

@@ -1,10 +1,6 @@
-//! The time, and waiting. Times are in seconds.
+//! The time, in seconds.
 
 use std::io;
-use std::os::fd::AsFd;
-use std::time::Duration;
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Counts from its start, and while the machine sleeps, too: a path forgets then as well.
 pub struct Clock {
@@ -34,22 +30,9 @@ impl Clock {
     }
 }
 
-/// Waits for so long, or until one of these can be read, has an error, or takes data (where that is
-/// asked for).
-pub fn wait<'a>(seconds: f64, fds: impl Iterator<Item = (&'a dyn AsFd, bool)>) {
-    let mut polled: Vec<_> = fds
-        .map(|(fd, takes_data)| {
-            let flags = if takes_data { PollFlags::OUT } else { PollFlags::IN };
-            PollFd::from_borrowed_fd(fd.as_fd(), flags)
-        })
-        .collect();
-    let time = Timespec::try_from(Duration::from_secs_f64(seconds.clamp(0.001, 60.0))).ok();
-    // An error is EINTR: the caller waits again.
-    let _ = poll(&mut polled, time.as_ref());
-}
-
 fn read(clock: libc::clockid_t) -> io::Result<f64> {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a structure of integers, for which zeros are a value.
+    let mut time: libc::timespec = unsafe { std::mem::zeroed() };
     // SAFETY: the kernel writes a structure that lives until then.
     match unsafe { libc::clock_gettime(clock, &raw mut time) } {
         0 => Ok(time.tv_sec as f64 + time.tv_nsec as f64 / 1e9),

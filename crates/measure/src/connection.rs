@@ -1,28 +1,35 @@
 //! One TCP connection of our own: opened without waiting, left alone, probed, looked at, closed.
 
+use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
     self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, sockopt,
 };
 
-use crate::timing::{AT_ONCE, NEVER, PROBE_COUNT, PROBE_INTERVAL};
+use crate::timing::{AT_ONCE, MAX_READS, NEVER, PROBE_COUNT, PROBE_INTERVAL};
 
-/// TCP_ESTABLISHED (include/net/tcp_states.h).
-const ESTABLISHED: u8 = 1;
-/// TCP_CLOSE.
+// States of include/net/tcp_states.h.
+const SYN_SENT: u8 = 2;
+const SYN_RECV: u8 = 3;
 const CLOSED: u8 = 7;
 
 /// What a look at a connection shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
     Nothing,
-    /// Segments came: so long ago, and with data or without.
-    Segments {
-        ago: Duration,
+    /// It is established.
+    Opened,
+    /// It cannot be established.
+    Failed(Errno),
+    /// Something came after a probe, so long ago.
+    Answered(Duration),
+    /// Something came unasked, with data or without.
+    Heard {
         has_data: bool,
     },
     /// The other end has closed it.
@@ -36,6 +43,10 @@ pub struct Connection {
     socket: OwnedFd,
     segments: u32,
     bytes: u64,
+    /// Whether it was established.
+    pub is_open: bool,
+    /// Whether it was probed, and nothing has come since.
+    is_probed: bool,
     /// Our own address, once it is established.
     pub local: Option<SocketAddr>,
 }
@@ -53,51 +64,48 @@ impl Connection {
             net::bind(&socket, &local)?;
         }
         match net::connect(&socket, &address) {
-            Ok(()) | Err(Errno::INPROGRESS) => Ok(Self { socket, segments: 0, bytes: 0, local }),
+            Ok(()) | Err(Errno::INPROGRESS) => {
+                let (is_open, is_probed) = (false, false);
+                Ok(Self { socket, segments: 0, bytes: 0, is_open, is_probed, local })
+            }
             Err(error) => Err(error),
         }
     }
 
-    /// Whether it is established by now; None while that is not known.
-    pub fn opened(&mut self) -> Option<Result<(), Errno>> {
-        match sockopt::socket_error(&self.socket) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) | Err(error) => return Some(Err(error)),
+    /// What has come since the last look.
+    pub fn look(&mut self) -> Seen {
+        if self.is_open {
+            return self.received();
         }
-        let info = self.info().ok()?;
-        if info.tcpi_state != ESTABLISHED {
-            return if info.tcpi_state == CLOSED { Some(Err(Errno::CONNREFUSED)) } else { None };
+        match self.opened() {
+            Ok(true) => Seen::Opened,
+            Ok(false) => Seen::Nothing,
+            Err(error) => Seen::Failed(error),
+        }
+    }
+
+    /// Whether it is established by now.
+    fn opened(&mut self) -> Result<bool, Errno> {
+        sockopt::socket_error(&self.socket)??;
+        let info = self.info()?;
+        match info.tcpi_state {
+            SYN_SENT | SYN_RECV => return Ok(false),
+            CLOSED => return Err(Errno::CONNREFUSED),
+            // The other end may have closed it already.
+            _ => {}
         }
         // Whatever a preload or a cover did: it is to be idle.
-        let idle = sockopt::set_socket_keepalive(&self.socket, false);
+        self.stop_probing()?;
         self.local = net::getsockname(&self.socket).ok().and_then(|name| name.try_into().ok());
         (self.segments, self.bytes) = (info.tcpi_segs_in, info.tcpi_bytes_received);
-        Some(idle)
+        self.is_open = true;
+        Ok(true)
     }
 
-    /// Sends data, as far as the kernel takes it at once.
-    pub fn send(&self, data: &[u8]) -> Result<(), Errno> {
-        net::send(&self.socket, data, SendFlags::NOSIGNAL).map(|_| ())
-    }
-
-    /// Has the kernel send a keepalive probe at once: the timer starts again when the idle time is
-    /// set on a socket that has keepalive (tcp_sock_set_keepidle in net/ipv4/tcp.c).
-    pub fn probe(&self) -> Result<(), Errno> {
-        self.stop_probing()?;
-        sockopt::set_tcp_keepidle(&self.socket, NEVER)?;
-        sockopt::set_socket_keepalive(&self.socket, true)?;
-        sockopt::set_tcp_keepidle(&self.socket, AT_ONCE)
-    }
-
-    /// Sends no more probes.
-    pub fn stop_probing(&self) -> Result<(), Errno> {
-        sockopt::set_socket_keepalive(&self.socket, false)
-    }
-
-    /// What has come since the last look. Data is thrown away.
-    pub fn look(&mut self) -> Seen {
+    /// What has come. Data is thrown away.
+    fn received(&mut self) -> Seen {
         let mut buffer = [0; 4096];
-        loop {
+        for _ in 0..MAX_READS {
             match net::recv(&self.socket, &mut buffer[..], RecvFlags::DONTWAIT) {
                 Ok((0, _)) => return Seen::Closed,
                 Ok(_) | Err(Errno::INTR) => {}
@@ -111,9 +119,38 @@ impl Connection {
         }
         let has_data = info.tcpi_bytes_received != self.bytes;
         (self.segments, self.bytes) = (info.tcpi_segs_in, info.tcpi_bytes_received);
+        // Also unasked: `keepalive attach` or `cover` may have turned keepalive on.
+        let _ = self.stop_probing();
+        if !std::mem::take(&mut self.is_probed) {
+            return Seen::Heard { has_data };
+        }
         // A segment out of the window is counted only.
         let ago = info.tcpi_last_ack_recv.min(info.tcpi_last_data_recv);
-        Seen::Segments { ago: Duration::from_millis(ago.into()), has_data }
+        Seen::Answered(Duration::from_millis(ago.into()))
+    }
+
+    /// Whether something is to come soon.
+    pub fn is_pending(&self) -> bool {
+        !self.is_open || self.is_probed
+    }
+
+    /// Sends data, as far as the kernel takes it at once.
+    pub fn send(&self, data: &[u8]) -> Result<(), Errno> {
+        net::send(&self.socket, data, SendFlags::NOSIGNAL).map(|_| ())
+    }
+
+    /// Has the kernel send a keepalive probe at once: the timer starts again when the idle time is
+    /// set on a socket that has keepalive (tcp_sock_set_keepidle in net/ipv4/tcp.c).
+    pub fn probe(&mut self) -> Result<(), Errno> {
+        self.is_probed = true;
+        self.stop_probing()?;
+        sockopt::set_tcp_keepidle(&self.socket, NEVER)?;
+        sockopt::set_socket_keepalive(&self.socket, true)?;
+        sockopt::set_tcp_keepidle(&self.socket, AT_ONCE)
+    }
+
+    fn stop_probing(&self) -> Result<(), Errno> {
+        sockopt::set_socket_keepalive(&self.socket, false)
     }
 
     /// Ends it in an orderly way: whatever is lost is sent again.
@@ -129,29 +166,42 @@ impl Connection {
     }
 
     fn info(&self) -> Result<libc::tcp_info, Errno> {
+        let (socket, level, name) = (self.socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO);
         // SAFETY: a structure of integers, for which zeros are a value.
         let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
         let mut length = size_of_val(&info) as libc::socklen_t;
+        let pointer = (&raw mut info).cast();
         // SAFETY: the kernel writes at most `length` bytes of integers (older ones know fewer).
-        let result = unsafe {
-            libc::getsockopt(
-                self.socket.as_raw_fd(),
-                libc::IPPROTO_TCP,
-                libc::TCP_INFO,
-                (&raw mut info).cast(),
-                &raw mut length,
-            )
-        };
-        if result == 0 {
-            return Ok(info);
+        match unsafe { libc::getsockopt(socket, level, name, pointer, &raw mut length) } {
+            0 => Ok(info),
+            _ => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)),
         }
-        let error = std::io::Error::last_os_error();
-        Err(Errno::from_io_error(&error).unwrap_or(Errno::INVAL))
     }
 }
 
-impl AsFd for Connection {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+/// Waits for so many seconds, or until something happens on one of these.
+pub fn wait<'a>(seconds: f64, connections: impl Iterator<Item = &'a Connection>) {
+    let mut polled: Vec<_> = connections
+        .map(|it| PollFd::new(&it.socket, if it.is_open { PollFlags::IN } else { PollFlags::OUT }))
+        .collect();
+    let time = Timespec::try_from(Duration::from_secs_f64(seconds.clamp(0.001, 60.0))).ok();
+    // An error is EINTR: the caller waits again.
+    let _ = poll(&mut polled, time.as_ref());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_closes_at_once_was_reached() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let mut connection = Connection::open(address, None).expect("a connection");
+        drop(listener.accept());
+        std::thread::sleep(Duration::from_millis(50));
+        assert_eq!([connection.look(), connection.look()], [Seen::Opened, Seen::Closed]);
     }
 }

@@ -1,26 +1,20 @@
 //! Does what the search decides, on real connections, and tells it what comes.
 
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
 
 use rustix::io::Errno;
 
 use crate::Error;
 use crate::cleanup::Cleanup;
-use crate::clock::{Clock, wait};
-use crate::connection::{Connection, Seen};
+use crate::clock::Clock;
+use crate::connection::{Connection, Seen, wait};
 use crate::outcome::{Finding, Next, Progress};
 use crate::search::{Action, Event, Id, Search};
 use crate::timing::{LOOK, LOOK_FOR_ANSWER, SLEEP};
 
-/// One connection of the search.
-enum Slot {
-    Opening(Connection),
-    /// Whether it was probed and has not been answered.
-    Open(Connection, bool),
-    /// Not open any more at this end: our address there, if the server may still have it.
-    Gone(Option<SocketAddr>),
-}
+/// One connection of the search; or, if it is not open any more at this end, our address there, if
+/// the server may still have it.
+type Slot = Result<Connection, Option<SocketAddr>>;
 
 /// The measurement.
 pub struct Engine<'a> {
@@ -78,14 +72,9 @@ impl<'a> Engine<'a> {
     }
 
     fn wait(&self, time: f64) {
-        let is_pending = |slot: &Slot| matches!(slot, Slot::Opening(_) | Slot::Open(_, true));
-        let look = if self.slots.iter().any(is_pending) { LOOK_FOR_ANSWER } else { LOOK };
-        let fds = self.slots.iter().filter_map(|slot| match slot {
-            Slot::Opening(connection) => Some((connection as &dyn AsFd, true)),
-            Slot::Open(connection, _) => Some((connection as &dyn AsFd, false)),
-            Slot::Gone(_) => None,
-        });
-        wait(time.min(look), fds);
+        let connections = || self.slots.iter().filter_map(|slot| slot.as_ref().ok());
+        let is_pending = connections().any(Connection::is_pending);
+        wait(time.min(if is_pending { LOOK_FOR_ANSWER } else { LOOK }), connections());
     }
 
     /// Whether the machine has slept: then it is over.
@@ -101,30 +90,27 @@ impl<'a> Engine<'a> {
     fn act(&mut self, action: Action) -> Result<Option<Event>, Error> {
         match action {
             Action::Open(id) => {
-                self.slots.resize_with(self.slots.len().max(id + 1), || Slot::Gone(None));
-                match Connection::open(self.server, None) {
-                    Ok(connection) => self.slots[id] = Slot::Opening(connection),
-                    Err(error) => {
-                        self.error = Some(error);
-                        return Ok(Some(Event::Failed(id)));
-                    }
-                }
+                self.slots.resize_with(self.slots.len().max(id + 1), || Err(None));
+                self.slots[id] = Connection::open(self.server, None).map_err(|error| {
+                    self.error = Some(error);
+                    None
+                });
+                return Ok(self.slots[id].is_err().then_some(Event::Failed(id)));
             }
             Action::Probe(id) => {
-                if let Slot::Open(connection, is_pending) = &mut self.slots[id] {
-                    *is_pending = true;
+                if let Ok(connection) = &mut self.slots[id] {
                     connection.probe().map_err(|error| Error::Probe(error.into()))?;
                 }
             }
-            Action::Close(id) => match std::mem::replace(&mut self.slots[id], Slot::Gone(None)) {
-                Slot::Open(connection, _) => {
+            Action::Close(id) => {
+                // Of one that is not open nothing is left here; what the server may have sent is
+                // answered with a reset.
+                let connection = std::mem::replace(&mut self.slots[id], Err(None)).ok();
+                if let Some(connection) = connection.filter(|it| it.is_open) {
                     connection.close();
                     self.closing.push(connection);
                 }
-                // Nothing of it is left here; what the server may have sent is answered with a
-                // reset.
-                Slot::Opening(_) | Slot::Gone(_) => {}
-            },
+            }
         }
         Ok(None)
     }
@@ -141,43 +127,38 @@ impl<'a> Engine<'a> {
     }
 
     fn look_at(&mut self, id: Id, now: f64) -> Option<(f64, Event)> {
-        let slot = std::mem::replace(&mut self.slots[id], Slot::Gone(None));
-        let (slot, event) = match slot {
-            Slot::Opening(mut connection) => match connection.opened() {
-                None => (Slot::Opening(connection), None),
-                Some(Ok(())) => {
-                    if !self.greeting.is_empty() {
-                        // Whether it arrives is seen by what comes.
-                        let _ = connection.send(self.greeting);
-                    }
-                    (Slot::Open(connection, false), Some((now, Event::Connected(id))))
+        let Ok(connection) = &mut self.slots[id] else { return None };
+        let event = match connection.look() {
+            Seen::Nothing => return None,
+            Seen::Opened => {
+                if !self.greeting.is_empty() {
+                    // Whether it arrives is seen by what comes.
+                    let _ = connection.send(self.greeting);
                 }
-                Some(Err(error)) => {
-                    self.error = Some(error);
-                    (Slot::Gone(None), Some((now, Event::Failed(id))))
-                }
-            },
-            Slot::Open(mut connection, is_pending) => match connection.look() {
-                Seen::Nothing => (Slot::Open(connection, is_pending), None),
-                Seen::Segments { ago, has_data } => {
-                    // Also unasked: `keepalive attach` or `cover` may have turned keepalive on.
-                    let _ = connection.stop_probing();
-                    let event = if is_pending {
-                        (now - ago.as_secs_f64().min(LOOK_FOR_ANSWER), Event::Answered(id))
-                    } else {
-                        (now, Event::Heard(id, has_data))
-                    };
-                    (Slot::Open(connection, false), Some(event))
-                }
-                // The other end has closed it: closing it here ends it.
-                Seen::Closed => (Slot::Gone(None), Some((now, Event::Ended(id, false)))),
+                Event::Connected(id)
+            }
+            Seen::Failed(error) => {
+                self.error = Some(error);
+                self.slots[id] = Err(None);
+                Event::Failed(id)
+            }
+            Seen::Answered(ago) => {
+                let time = now - ago.as_secs_f64().min(LOOK_FOR_ANSWER);
+                return Some((time, Event::Answered(id)));
+            }
+            Seen::Heard { has_data } => Event::Heard(id, has_data),
+            Seen::Closed => {
+                // Closing it here ends it.
+                self.slots[id] = Err(None);
+                Event::Ended(id, false)
+            }
+            Seen::Reset => {
                 // Who sent the reset is not known: the server may still have it.
-                Seen::Reset => (Slot::Gone(connection.local), Some((now, Event::Ended(id, true)))),
-            },
-            gone => (gone, None),
+                self.slots[id] = Err(connection.local);
+                Event::Ended(id, true)
+            }
         };
-        self.slots[id] = slot;
-        event
+        Some((now, event))
     }
 
     /// Closes everything. How many connections may be left at the server; None if the observer
@@ -188,15 +169,15 @@ impl<'a> Engine<'a> {
         let is_over = matches!(search.finding(), Some(Finding::EndsIdle(_)));
         for (id, slot) in self.slots.into_iter().enumerate() {
             match slot {
-                Slot::Open(connection, _) if search.may_be_forgotten(id, now) => {
+                // Nobody has accepted it yet.
+                Ok(connection) if !connection.is_open => {}
+                Ok(connection) if search.may_be_forgotten(id, now) => {
                     forgotten.extend(connection.local);
                     connection.reset();
                 }
-                Slot::Open(connection, _) => living.push(connection),
+                Ok(connection) => living.push(connection),
                 // Who ends idle connections has ended it.
-                Slot::Gone(local) if !is_over => forgotten.extend(local),
-                // Nobody has accepted it yet.
-                Slot::Gone(_) | Slot::Opening(_) => {}
+                Err(local) => forgotten.extend(local.filter(|_| !is_over)),
             }
         }
         let mut goes_on = || observe(&search.progress(self.clock.now())) != Next::Abandon;

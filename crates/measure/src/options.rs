@@ -61,10 +61,10 @@ pub enum Error {
         range: &'static str,
     },
     /// There is no clock that goes on while the machine sleeps.
-    #[error("clock_gettime(2): {0}")]
+    #[error("no clock goes on while the machine sleeps: clock_gettime(2)")]
     Clock(#[source] io::Error),
     /// The kernel refuses to send keepalive probes: a seccomp filter, for example.
-    #[error("setsockopt(2), keepalive: {0}")]
+    #[error("the kernel refuses to send keepalive probes: setsockopt(2)")]
     Probe(#[source] io::Error),
 }
 

@@ -21,7 +21,7 @@ pub enum Finding {
     DespiteKeepalive,
     /// The server sends keepalive probes or data of its own this far apart, so no connection is idle.
     NotIdle(Duration),
-    /// No connection was left to go on with: none could be opened ([`Outcome::error`]), or the
+    /// No connection was left to continue with: none could be opened ([`Outcome::error`]), or the
     /// server ended all of them again and again.
     Incomplete,
     /// The server could not be reached at the start ([`Outcome::error`]).

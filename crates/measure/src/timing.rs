@@ -125,6 +125,8 @@ pub const SAFE_IDLE: u32 = 200;
 /// How often to look for what comes unasked, and for an answer.
 pub const LOOK: f64 = 0.25;
 pub const LOOK_FOR_ANSWER: f64 = 0.05;
+/// So much of what a server sends is read at a look, in buffers: it may send without end.
+pub const MAX_READS: usize = 16;
 /// A sleep of the machine that is too short to change anything.
 pub const SLEEP: f64 = 1.0;
 /// The largest values that there are (tcp(7)): the kernel itself sends no second probe, and gives

@@ -1,32 +1,33 @@
 //! What is wanted, put on the sockets that are there.
 
+mod job;
 mod plan;
 mod silent;
 mod tally;
 
-use std::collections::HashSet;
 use std::io;
 use std::time::Duration;
 
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
-pub use plan::LeftAlone;
-pub use silent::wait_for_answers;
+pub use job::{Applied, Job, ProcessSockets, Step, apply};
+pub use plan::{LeftAlone, Refused};
 pub use tally::{Outcome, Tally};
 
-use crate::find::SelectionArgs;
 use crate::kernel::Kernel;
-use crate::process::{Duplicate, Info, Network, Networks, Options, State, Target};
-use crate::process::{is_older_than_options, longest_pause};
-use crate::settings::{Settings, SettingsArgs};
-use crate::text::error;
+use crate::process::{
+    Duplicate, Info, Namespace, Namespaces, OpenProcess, Options, State, is_older_than_options,
+    longest_pause,
+};
+use crate::settings::Settings;
 use crate::values::Values;
-use plan::{Plan, is_met, lacking, plan, refusal};
+use plan::{Plan, is_met, lacking, plan};
 use silent::Silent;
 use tally::Change;
 
 /// A socket, when it was looked at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Seen {
     /// Its descriptor in the process.
     pub fd: i32,
@@ -35,72 +36,60 @@ pub struct Seen {
 }
 
 /// Puts the settings on the sockets of processes.
-pub struct Applier<'a> {
-    settings: &'a SettingsArgs,
-    selection: &'a SelectionArgs,
-    is_dry_run: bool,
-    networks: Networks,
-    /// What was set here before: values of these are not the program's own.
-    previous: Option<Settings>,
+struct Applier<'a> {
+    job: &'a Job<'a>,
+    namespaces: Namespaces,
 }
 
 impl<'a> Applier<'a> {
-    /// For the sockets that are selected. In a dry run none of them is changed.
-    pub fn new(settings: &'a SettingsArgs, selection: &'a SelectionArgs, is_dry_run: bool) -> Self {
-        Self { settings, selection, is_dry_run, networks: Networks::default(), previous: None }
+    fn new(job: &'a Job) -> Self {
+        Self { job, namespaces: Namespaces::default() }
     }
 
-    /// From now on, sockets that have these values do not have them from their program.
-    pub fn take_for_ours(&mut self, previous: Option<Settings>) {
-        self.previous = previous;
-    }
-
-    /// These sockets of a process, given by descriptor and inode. `each` gets the outcome for each
-    /// of them.
-    pub fn process(
+    /// These sockets of a process, given by descriptor and inode, but for those that are done.
+    /// `step` gets the outcome for each of them.
+    fn process(
         &mut self,
-        target: &Target,
+        process: &OpenProcess,
         sockets: &[(i32, u64)],
-        mut each: impl FnMut(Seen, &Outcome),
-    ) -> io::Result<Tally> {
-        let mut tally = Tally::default();
+        applied: &mut Applied,
+        step: impl Fn(&mut Applied, Step),
+    ) -> io::Result<()> {
         if sockets.is_empty() {
-            return Ok(tally);
+            return Ok(());
         }
-        let network = self.networks.of(target)?;
-        let kernel = match &network.kernel {
+        let namespace = self.namespaces.get(process)?;
+        let kernel = match &namespace.kernel {
             Ok(kernel) => *kernel,
             // A namespace that may not be entered most likely has this one's values, which are not
             // in every /proc (subset=pid).
-            Err(_) => Network::own().kernel.unwrap_or_default(),
+            Err(_) => Namespace::own().kernel.unwrap_or_default(),
         };
-        let settings = Settings::new(self.settings).or_default(&kernel);
-        let mut seen = HashSet::new();
+        let settings = self.job.settings.resolve(&kernel);
         for &(fd, inode) in sockets {
-            if seen.contains(&inode) {
+            if applied.done.contains(&inode) {
                 continue;
             }
-            match Duplicate::of(target, fd, inode) {
+            match Duplicate::open(process, fd, inode) {
                 Ok(socket) => {
                     // The descriptor may have become another socket's.
                     let inode = socket.inode()?;
-                    if !seen.insert(inode) {
+                    if applied.done.contains(&inode) {
                         continue;
                     }
                     let info = socket.info().ok();
                     let state = info.map_or(State::CLOSED, |info| info.state);
-                    let socket_seen = Seen { fd, inode, state };
-                    let outcome =
-                        self.socket(&socket, socket_seen, info, &settings, &kernel, &network);
-                    each(socket_seen, &outcome);
-                    tally.add(fd, outcome);
+                    let seen = Seen { fd, inode, state };
+                    let outcome = self.socket(&socket, seen, info, &settings, &kernel, &namespace);
+                    // Before the duplicate is closed, which may take for ever.
+                    step(applied, Step::Socket(seen, outcome));
                 }
                 // Closed meanwhile.
                 Err(Errno::BADF) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(tally)
+        Ok(())
     }
 
     /// One socket.
@@ -111,26 +100,23 @@ impl<'a> Applier<'a> {
         info: Option<Info>,
         settings: &Settings,
         kernel: &Kernel,
-        network: &Network,
+        namespace: &Namespace,
     ) -> Outcome {
         if socket.protocol().is_none() {
             return Outcome::NotTcp;
         }
-        let is_chosen = self.selection.is_everything()
-            || self.selection.contains(socket.local(), socket.remote());
+        let is_chosen = self.job.selection.is_everything()
+            || self.job.selection.contains(socket.local(), socket.remote());
         if !is_chosen {
             return Outcome::NotChosen;
         }
         let now = match socket.options() {
             Ok(now) => now,
             Err(error) => {
-                return Outcome::Failed(format!(
-                    "getsockopt(2): {}",
-                    error::describe(&error.into())
-                ));
+                return Outcome::Failed(Refused::Get(error.raw_os_error()));
             }
         };
-        let seen = match &self.previous {
+        let seen = match &self.job.previous {
             Some(previous) => without(&now, previous, &kernel.defaults),
             None => now,
         };
@@ -139,7 +125,7 @@ impl<'a> Applier<'a> {
             Err(LeftAlone::SetAlready) => Plan::default(),
             Err(reason) => return Outcome::LeftAlone(reason),
         };
-        if plan.values.idle.is_none() && has_old_timer(socket, inode, &now, settings, network) {
+        if plan.values.idle.is_none() && has_old_timer(socket, inode, &now, settings, namespace) {
             // Set again, it winds up the timer anew.
             plan.values.idle = now.values.idle;
         }
@@ -152,13 +138,13 @@ impl<'a> Applier<'a> {
         let is_silent = state.is_connection() && info.is_some_and(|info| info.silent_for >= idle);
         let postponed = plan.values.user_timeout.filter(|limit| *limit > 0 && is_silent);
         let mut silent = None;
-        if !self.is_dry_run {
+        if !self.job.is_dry_run {
             silent = postponed.map(|user_timeout| Silent { fd, inode, idle, user_timeout });
-            if let Err((what, error)) = plan.carry_out(socket, postponed.is_none()) {
-                return Outcome::Failed(refusal(&what, error));
+            if let Err(refused) = plan.carry_out(socket, postponed.is_none()) {
+                return Outcome::Failed(refused);
             }
         }
-        let lacking = lacking(&now, state, settings).collect();
+        let lacking = lacking(&now, state, settings);
         Outcome::Changed(Change { plan, state, lacking, silent })
     }
 }
@@ -170,7 +156,7 @@ fn has_old_timer(
     inode: u64,
     now: &Options,
     settings: &Settings,
-    network: &Network,
+    namespace: &Namespace,
 ) -> bool {
     let Values { idle, interval, .. } = settings.values;
     if !now.keepalive || idle.is_none() || idle != now.values.idle {
@@ -179,7 +165,7 @@ fn has_old_timer(
     let interval = interval.or(now.values.interval);
     let pause = longest_pause(&Values { idle, interval, ..Values::default() });
     let addresses = socket.local().zip(socket.remote());
-    let timer = addresses.and_then(|(local, remote)| network.timer(inode, local, remote));
+    let timer = addresses.and_then(|(local, remote)| namespace.timer(inode, local, remote));
     timer.zip(pause).is_some_and(|(timer, pause)| is_older_than_options(&timer, pause))
 }
 

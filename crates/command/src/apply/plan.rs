@@ -1,7 +1,10 @@
 //! What is to be set on one socket: decided without a system call, and then carried out.
 
+use std::io;
+
 use options::{KEEPCNT, KEEPIDLE, KEEPINTVL, Mode, RTO_MAX, SYNCNT, TcpOption, USER_TIMEOUT};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use crate::process::{Duplicate, Options, State, does_not_exist};
 use crate::settings::Settings;
@@ -9,7 +12,7 @@ use crate::text::error;
 use crate::values::Values;
 
 /// What is to be set on one socket.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Whether keepalive is to be turned on.
     pub keepalive: bool,
@@ -18,7 +21,7 @@ pub struct Plan {
 }
 
 /// Why a socket stays as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LeftAlone {
     /// It has all of it.
     SetAlready,
@@ -75,14 +78,10 @@ fn suited(wanted: &Settings, state: State) -> Values<Option<u32>> {
     }
 }
 
-/// The options that are wanted on a socket in this state, but that it does not have.
-pub fn lacking(
-    now: &Options,
-    state: State,
-    wanted: &Settings,
-) -> impl Iterator<Item = &'static TcpOption> {
-    let both = now.values.zip(suited(wanted, state)).iter();
-    both.filter(|(_, (now, wanted))| now.is_none() && wanted.is_some()).map(|(option, _)| option)
+/// Which options are wanted on a socket in this state, but are not there.
+pub fn lacking(now: &Options, state: State, wanted: &Settings) -> Values<bool> {
+    let both = now.values.zip(suited(wanted, state));
+    both.map(|_, (now, wanted)| now.is_none() && wanted.is_some())
 }
 
 /// Whether an option has the value that is wanted. The kernel rounds a bound on the pauses between
@@ -95,14 +94,10 @@ pub fn is_met(option: &TcpOption, now: u32, wanted: Option<u32>) -> bool {
 impl Plan {
     /// Carries it out, with the user timeout or without; returns what was refused. Keepalive and
     /// its idle time come last: from then on probes are sent.
-    pub fn carry_out(
-        &self,
-        socket: &Duplicate,
-        with_user_timeout: bool,
-    ) -> Result<(), (String, Errno)> {
+    pub fn carry_out(&self, socket: &Duplicate, with_user_timeout: bool) -> Result<(), Refused> {
         let set = |option: &TcpOption, value: Option<u32>| match value {
             Some(value) => match socket.set(option, value) {
-                Err(error) if !does_not_exist(error) => Err((assignment(option, value), error)),
+                Err(error) if !does_not_exist(error) => Err(Refused::set(option, value, error)),
                 _ => Ok(()),
             },
             None => Ok(()),
@@ -114,28 +109,47 @@ impl Plan {
         set(&RTO_MAX, rto_max)?;
         set(&SYNCNT, syn_count)?;
         if self.keepalive {
-            socket.set_keepalive().map_err(|error| ("SO_KEEPALIVE=1".into(), error))?;
+            let set = socket.set_keepalive();
+            let assignment = KEEPALIVE.into();
+            set.map_err(|error| Refused::Set { assignment, errno: error.raw_os_error() })?;
         }
         set(&KEEPIDLE, idle)
     }
 
     /// As the library's own report has it: `SO_KEEPALIVE=1 TCP_KEEPCNT=5`.
     pub fn describe(&self) -> String {
-        let keepalive = self.keepalive.then(|| "SO_KEEPALIVE=1".to_owned());
+        let keepalive = self.keepalive.then(|| KEEPALIVE.to_owned());
         let values = self.values.iter();
         let values = values.filter_map(|(option, value)| Some(assignment(option, value?)));
         keepalive.into_iter().chain(values).collect::<Vec<_>>().join(" ")
     }
 }
 
+const KEEPALIVE: &str = "SO_KEEPALIVE=1";
+
 /// `TCP_KEEPCNT=5`.
-pub fn assignment(option: &TcpOption, value: u32) -> String {
+fn assignment(option: &TcpOption, value: u32) -> String {
     format!("{}={value}", option.name.to_string_lossy())
 }
 
-/// What the kernel refused, and why.
-pub fn refusal(assignment: &str, error: Errno) -> String {
-    format!("setsockopt(2), {assignment}: {}", error::describe(&error.into()))
+/// A call that the kernel refused, with the number of its error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refused {
+    #[error("getsockopt(2): {}", describe(*.0))]
+    Get(i32),
+    /// `TCP_KEEPCNT=5` and the like.
+    #[error("setsockopt(2), {assignment}: {}", describe(*.errno))]
+    Set { assignment: String, errno: i32 },
+}
+
+impl Refused {
+    pub fn set(option: &TcpOption, value: u32, error: Errno) -> Self {
+        Self::Set { assignment: assignment(option, value), errno: error.raw_os_error() }
+    }
+}
+
+fn describe(errno: i32) -> String {
+    error::describe(&io::Error::from_raw_os_error(errno))
 }
 
 #[cfg(test)]
@@ -231,9 +245,8 @@ mod tests {
         let mut wanted = wanted(Mode::On);
         wanted.values.user_timeout = Some(1000);
         assert_eq!(plan(&now, &wanted), Err(LeftAlone::SetAlready));
-        let lacking: Vec<_> =
-            lacking(&now, State::ESTABLISHED, &wanted).map(|it| it.name).collect();
-        assert_eq!(lacking, [c"TCP_USER_TIMEOUT"]);
+        let lacking = lacking(&now, State::ESTABLISHED, &wanted);
+        assert_eq!(lacking, Values { user_timeout: true, ..Values::default() });
     }
 
     #[test]

@@ -4,19 +4,16 @@
 //! probe would end a living connection: it is set only once the peer has answered the probe that
 //! keepalive sends at once.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use options::USER_TIMEOUT;
-use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
-use super::plan::{assignment, refusal};
-use super::tally::Tally;
-use crate::process::{Duplicate, Process, Target, vanished};
-
-/// How long living peers are given to answer.
-const ANSWER_TIME: Duration = Duration::from_secs(1);
+use super::plan::Refused;
+use crate::process::{Duplicate, OpenProcess};
 
 /// A socket whose peer has been silent for longer than the idle time.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Silent {
     /// Its descriptor in the process.
     pub fd: i32,
@@ -30,41 +27,17 @@ pub struct Silent {
 
 impl Silent {
     /// Sets the user timeout if the peer was heard. False while it was not.
-    fn set_if_heard(&self, target: &Target) -> Result<bool, Errno> {
-        let Ok(socket) = Duplicate::of(target, self.fd, self.inode) else { return Ok(true) };
+    pub fn set_if_heard(&self, process: &OpenProcess) -> Result<bool, Refused> {
+        let Ok(socket) = Duplicate::open(process, self.fd, self.inode) else { return Ok(true) };
         if socket.inode().ok() != Some(self.inode) {
             // Closed meanwhile.
             return Ok(true);
         }
         let is_heard = socket.info().is_ok_and(|info| info.silent_for < self.idle);
         if is_heard {
-            socket.set(&USER_TIMEOUT, self.user_timeout)?;
+            let set = socket.set(&USER_TIMEOUT, self.user_timeout);
+            set.map_err(|error| Refused::set(&USER_TIMEOUT, self.user_timeout, error))?;
         }
         Ok(is_heard)
-    }
-}
-
-/// Sets the user timeouts that wait, on the sockets whose peers answer in time. The others are left.
-pub fn wait_for_answers(waiting: &mut [(&Process, &mut Tally)]) {
-    let end = Instant::now() + ANSWER_TIME;
-    while waiting.iter().any(|(_, tally)| !tally.silent.is_empty()) && Instant::now() < end {
-        std::thread::sleep(ANSWER_TIME / 10);
-        for (process, tally) in waiting.iter_mut().filter(|(_, tally)| !tally.silent.is_empty()) {
-            let asked = process.with(|target| {
-                let Tally { silent, failures, .. } = &mut **tally;
-                silent.retain(|socket| match socket.set_if_heard(target) {
-                    Ok(is_heard) => !is_heard,
-                    Err(error) => {
-                        let what = refusal(&assignment(&USER_TIMEOUT, socket.user_timeout), error);
-                        failures.push(format!("fd {}: {what}", socket.fd));
-                        false
-                    }
-                });
-                Ok(())
-            });
-            if asked.is_err_and(|error| vanished(&error)) {
-                tally.silent.clear();
-            }
-        }
     }
 }

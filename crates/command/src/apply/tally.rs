@@ -1,16 +1,16 @@
 //! The outcome for each socket, and the count of the outcomes of a process, in words.
 
-use std::collections::BTreeMap;
-use std::ffi::CStr;
 use std::fmt::Write as _;
 
-use options::TcpOption;
+use serde::{Deserialize, Serialize};
 
-use super::plan::{LeftAlone, Plan};
+use super::plan::{LeftAlone, Plan, Refused};
 use super::silent::Silent;
 use crate::process::State;
+use crate::values::Values;
 
 /// The outcome for one socket.
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Outcome {
     /// It does not speak TCP.
     NotTcp,
@@ -21,23 +21,24 @@ pub enum Outcome {
     /// It has been changed, or would be.
     Changed(Change),
     /// The kernel refused a call.
-    Failed(String),
+    Failed(Refused),
 }
 
 /// A socket that has been changed, or would be.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Change {
     /// What was set, or will be once the peer answers.
     pub plan: Plan,
     /// The state of the connection.
     pub state: State,
-    /// What is wanted, but the socket does not have.
-    pub lacking: Vec<&'static TcpOption>,
+    /// Which options are wanted, but the socket does not have.
+    pub lacking: Values<bool>,
     /// Set if the user timeout waits for an answer of the peer.
     pub silent: Option<Silent>,
 }
 
 impl Outcome {
-    /// In words, for `--debug`; failures are reported at the end.
+    /// In words, for `--debug`; what was refused is reported at the end.
     pub fn describe(&self) -> Option<String> {
         match self {
             Self::NotTcp | Self::Failed(_) => None,
@@ -60,12 +61,12 @@ pub struct Tally {
     set_already: usize,
     own_times: usize,
     not_chosen: usize,
-    /// How many of those that have been changed lack an option, by its name.
-    lacking: BTreeMap<&'static CStr, usize>,
+    /// How many of those that have been changed lack an option.
+    lacking: Values<usize>,
     /// Those whose user timeout waits for an answer of the peer.
     pub silent: Vec<Silent>,
     /// What the kernel refused, with the descriptor.
-    pub failures: Vec<String>,
+    pub refused: Vec<(i32, Refused)>,
 }
 
 impl Tally {
@@ -76,19 +77,25 @@ impl Tally {
             Outcome::NotChosen => self.not_chosen += 1,
             Outcome::LeftAlone(LeftAlone::SetAlready) => self.set_already += 1,
             Outcome::LeftAlone(LeftAlone::OwnTimes) => self.own_times += 1,
-            Outcome::Failed(what) => self.failures.push(format!("fd {fd}: {what}")),
+            Outcome::Failed(refused) => self.refused.push((fd, refused)),
             Outcome::Changed(change) => {
                 match change.state {
                     State::LISTEN => self.listening += 1,
                     State::CLOSED => self.unconnected += 1,
                     _ => self.connections += 1,
                 }
-                for option in change.lacking {
-                    *self.lacking.entry(option.name).or_default() += 1;
-                }
+                let both = self.lacking.zip(change.lacking);
+                self.lacking = both.map(|_, (number, lacks)| number + usize::from(lacks));
                 self.silent.extend(change.silent);
             }
         }
+    }
+
+    /// The peer of a socket, known by its inode, was heard.
+    pub fn answered(&mut self, inode: u64, refused: Option<Refused>) {
+        let index = self.silent.iter().position(|silent| silent.inode == inode);
+        let Some(silent) = index.map(|index| self.silent.swap_remove(index)) else { return };
+        self.refused.extend(refused.map(|refused| (silent.fd, refused)));
     }
 
     /// Adds the outcomes for another process.
@@ -99,11 +106,15 @@ impl Tally {
         self.set_already += other.set_already;
         self.own_times += other.own_times;
         self.not_chosen += other.not_chosen;
-        for (option, number) in other.lacking {
-            *self.lacking.entry(option).or_default() += number;
-        }
+        self.lacking = self.lacking.zip(other.lacking).map(|_, (own, others)| own + others);
         self.silent.extend(other.silent);
-        self.failures.extend(other.failures);
+        self.refused.extend(other.refused);
+    }
+
+    /// Whether there was no socket.
+    pub fn is_empty(&self) -> bool {
+        let alone = self.set_already + self.own_times + self.not_chosen;
+        self.changed() + alone + self.refused.len() == 0
     }
 
     /// How many sockets have been changed.
@@ -126,7 +137,7 @@ impl Tally {
             ),
             (self.not_chosen, "not chosen by --port or --remote"),
         ]);
-        if self.changed() == 0 && left.is_empty() && self.failures.is_empty() {
+        if self.is_empty() {
             return "no TCP sockets".into();
         }
         let kinds = listed(&[
@@ -143,14 +154,14 @@ impl Tally {
         if !left.is_empty() {
             let _ = write!(text, "; left alone: {left}");
         }
-        if !self.failures.is_empty() {
-            let _ = write!(text, "; refused: {}", self.failures.len());
+        if !self.refused.is_empty() {
+            let _ = write!(text, "; refused: {}", self.refused.len());
         }
-        for (option, number) in &self.lacking {
+        for (option, number) in self.lacking.iter().filter(|(_, number)| *number > 0) {
             let _ = write!(
                 text,
                 "; without {}, which Multipath TCP and older kernels do not have: {number}",
-                option.to_string_lossy()
+                option.name.to_string_lossy()
             );
         }
         if !self.silent.is_empty() {

@@ -1,32 +1,31 @@
 //! `--foreground`: stays until a signal comes.
 
 use std::os::fd::AsFd;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{Covered, open, said};
-use crate::sys::sd_notify;
+use super::{Covered, in_flight, said};
 use crate::sys::signals::Signals;
+use crate::sys::{Status, sd_notify};
 use crate::text::{error, report_error};
 
 /// How often it is checked that the control groups are still there.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Keeps the covers until SIGINT or SIGTERM, or until none of the control groups is there.
-pub fn stay(mut covered: Vec<Covered>, mut is_complete: bool) -> ExitCode {
+pub fn stay(mut covered: Vec<Covered>, mut is_complete: bool) -> Status {
     let signals = match Signals::block([Signal::SIGINT, Signal::SIGTERM]) {
         Ok(signals) => signals,
         Err(error) => {
             report_error(format!("signalfd(2): {}", error::describe(&error)));
-            return ExitCode::FAILURE;
+            return Status::Failure;
         }
     };
     let process = std::process::id();
     if !said(&format!("Until this process, {process}, ends.\n")) {
-        return ExitCode::FAILURE;
+        return Status::Failure;
     }
     if let Err(error) = sd_notify::ready() {
         report_error(format!("NOTIFY_SOCKET: {}", error::describe(&error)));
@@ -37,9 +36,9 @@ pub fn stay(mut covered: Vec<Covered>, mut is_complete: bool) -> ExitCode {
         if poll(&mut fds, pause.as_ref()).is_ok_and(|ready| ready > 0) {
             for it in &mut covered {
                 drop(it.links.take());
-                is_complete &= open::release(&it.cgroup);
+                is_complete &= in_flight::release(&it.cgroup);
             }
-            return if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+            return Status::from_complete(is_complete);
         }
         covered.retain(|it| {
             let is_alive = it.links.as_ref().is_some_and(|links| links.is_alive());
@@ -49,7 +48,7 @@ pub fn stay(mut covered: Vec<Covered>, mut is_complete: bool) -> ExitCode {
             is_alive
         });
         if covered.is_empty() {
-            return ExitCode::FAILURE;
+            return Status::Failure;
         }
     }
 }

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::target::Target;
+use super::find::find;
 use crate::bpf::{self, Cover, CoverState, Entry, cover_on};
 use crate::process::{all_below, mounted_at};
+use crate::request::CoverTarget;
 use crate::text::table::Table;
 use crate::text::{self, error, print, print_json, printable, report_error, time};
 
 /// Lists the covers on the targets, above and below them; without targets all. Whether all was
 /// listed.
-pub fn list(targets: &[Target], is_json: bool) -> bool {
+pub fn list(targets: &[CoverTarget], is_json: bool) -> bool {
     let root = match mounted_at() {
         Ok(root) => root,
         Err(message) => {
@@ -22,9 +23,9 @@ pub fn list(targets: &[Target], is_json: bool) -> bool {
     };
     let mut complete = true;
     let mut cgroups = Vec::new();
-    let everything = [Target::all()];
+    let everything = [CoverTarget::all()];
     for target in if targets.is_empty() { &everything } else { targets } {
-        match target.find() {
+        match find(target) {
             Ok(cgroup) => {
                 cgroups.extend(cgroup.ancestors().skip(1).map(PathBuf::from));
                 cgroups.extend(all_below(&cgroup));

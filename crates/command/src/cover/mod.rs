@@ -1,147 +1,66 @@
 //! `keepalive cover`: the settings onto every TCP connection of control groups, in the kernel.
 
+mod find;
 mod foreground;
+mod in_flight;
 mod list;
 mod open;
-mod target;
 mod words;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use clap::Args;
 use options::RTO_MAX;
 
 use crate::bpf::{self, Cgroup, Links, Maker, PATIENCE};
-use crate::judge::too_late;
+use crate::judge::warnings;
 use crate::kernel::Kernel;
-use crate::settings::{Settings, SettingsArgs};
+use crate::request::{Cover, CoverSettings, CoverTarget};
+use crate::settings::{EffectiveSettings, Settings};
+use crate::sys::Status;
 use crate::text::{error, print, report_error};
-use target::Target;
-
-/// Arguments of `cover`.
-#[derive(Debug, Args)]
-#[command(after_long_help = "\
-Exit status:
-  0  All was done; with --foreground: SIGINT or SIGTERM came
-  1  A target is not there or cannot be covered, a socket refused an option,
-     or stdout cannot be written
-  2  A mistake in the arguments
-
-Examples:
-  keepalive cover --dead-after 2m kafka.service
-     Every connection of a service, until it is stopped or restarted
-  keepalive cover --dead-after 2m system.slice
-     Every system service, also those that are started later
-  keepalive cover --force --idle 60 4c01db0b339c
-     A container, with the last word over what the program sets itself
-  keepalive cover --all
-     The whole system
-  keepalive cover --list
-     What is covered, by which settings, and how many connections that were
-  keepalive cover --remove kafka.service
-     Connections to come are left to the program again")]
-pub struct CoverArgs {
-    /// What to set.
-    #[command(flatten)]
-    settings: SettingsArgs,
-
-    /// Leave the sockets that are open as they are
-    #[arg(long, conflicts_with_all = ["list", "remove"])]
-    new_only: bool,
-
-    /// Stay, and take the cover away at the end
-    ///
-    /// However this command ends. Ends on SIGINT and SIGTERM with 0, and with 1 once none of the
-    /// control groups is there any more. Tells systemd that it is ready (Type=notify).
-    #[arg(long, conflicts_with_all = ["list", "remove", "dry_run"])]
-    foreground: bool,
-
-    /// Change nothing, say what would be
-    ///
-    /// The kernel's verifier checks the programs all the same.
-    #[arg(short = 'n', long, conflicts_with_all = ["list", "remove"])]
-    dry_run: bool,
-
-    /// List the covers that there are
-    ///
-    /// With TARGETs: those on them, above and below.
-    #[arg(short, long, conflicts_with_all = SETTINGS, conflicts_with = "remove")]
-    list: bool,
-
-    /// JSON, described in keepalive-cover(1)
-    #[arg(long, requires = "list", hide_short_help = true)]
-    json: bool,
-
-    /// Take the cover away
-    ///
-    /// Connections that are open keep their settings.
-    #[arg(long, conflicts_with_all = SETTINGS)]
-    remove: bool,
-
-    /// The whole system: every control group
-    #[arg(long, conflicts_with = "targets")]
-    all: bool,
-
-    /// Units, containers and control groups
-    ///
-    /// A name that ends as systemd's do (kafka.service, system.slice) is a unit; 12 hexadecimal
-    /// digits or more are the id of a container of Docker, Podman, containerd or CRI-O; what begins
-    /// with a slash is a directory of the cgroup v2 tree. A process by itself cannot be covered:
-    /// `attach --follow` is for that.
-    #[arg(value_name = "TARGET", value_parser = target::parse, required_unless_present_any = ["all", "list"])]
-    targets: Vec<Target>,
-}
-
-/// What says what to set: for nothing else.
-const SETTINGS: [&str; 9] = [
-    "dead_after",
-    "idle",
-    "interval",
-    "count",
-    "rto_max",
-    "syn_count",
-    "user_timeout",
-    "force",
-    "skip",
-];
+use find::find;
 
 /// What is covered now, or would be.
 struct Covered<'a> {
-    target: &'a Target,
+    target: &'a CoverTarget,
     cgroup: PathBuf,
     links: Option<Links>,
     /// What the cover set that was there before.
     previous: Option<Settings>,
 }
 
-/// Covers everything that was asked for, or does what else was asked for.
-pub fn cover(arguments: &CoverArgs) -> ExitCode {
-    let all = [Target::all()];
-    let targets = if arguments.all { &all } else { &arguments.targets[..] };
-    if arguments.list {
-        return status(list::list(targets, arguments.json));
+/// Covers what was asked for, lists covers, or takes them away.
+pub fn cover(request: &Cover) -> Status {
+    if let Cover::List { targets, is_json } = request {
+        return Status::from_complete(list::list(targets, *is_json));
     }
     if let Err(error) = bpf::check_rights() {
         report_error(error);
-        return ExitCode::FAILURE;
+        return Status::Failure;
     }
-    if arguments.remove {
-        return status(remove(targets));
+    match request {
+        Cover::List { .. } => unreachable!("done already"),
+        Cover::Remove(targets) => Status::from_complete(remove(targets)),
+        Cover::Set(request) => set(request),
     }
+}
+
+/// Covers everything that was asked for.
+fn set(request: &CoverSettings) -> Status {
+    warnings(&request.settings).for_each(report_error);
     let kernel = Kernel::new().unwrap_or_default();
-    let settings = settings(arguments, &kernel);
-    let maker = match Maker::new(settings, arguments.settings.dead_after, arguments.foreground) {
+    let settings = settings(request, &kernel);
+    let maker = match Maker::new(settings, request.dead_after, request.is_foreground) {
         Ok(maker) => maker,
         Err(error) => {
             report_error(error);
-            return ExitCode::FAILURE;
+            return Status::Failure;
         }
     };
     let mut complete = true;
     let mut covered = Vec::new();
-    for target in targets {
-        match cover_one(target, &maker, arguments) {
+    for target in &request.targets {
+        match cover_one(target, &maker, request) {
             Ok(done) => covered.push(done),
             Err(message) => {
                 report_error(format!("{target}: {message}"));
@@ -150,7 +69,7 @@ pub fn cover(arguments: &CoverArgs) -> ExitCode {
         }
     }
     if covered.is_empty() {
-        return ExitCode::FAILURE;
+        return Status::Failure;
     }
     let dead_after = maker.dead_after();
     if maker.lacks_btf() {
@@ -159,23 +78,29 @@ pub fn cover(arguments: &CoverArgs) -> ExitCode {
              (CONFIG_DEBUG_INFO_BTF) nobody can tell how long a peer has been silent",
         );
     }
-    let held = settings.held().describe_covered(&kernel, dead_after);
-    complete &= said(&format!("Settings: {held}\n"));
-    complete &= open::set(&mut covered, &maker, arguments);
-    if arguments.foreground {
+    let effective = EffectiveSettings::from(settings);
+    complete &= said(&format!("Settings: {}\n", effective.describe_covered(&kernel, dead_after)));
+    complete &= open::set(&covered, settings, request).unwrap_or_else(|error| {
+        report_error(error);
+        false
+    });
+    if dead_after.is_some() && !request.is_new_only && !request.is_dry_run {
+        for it in &covered {
+            complete &= in_flight::take_over(it, &maker);
+        }
+    }
+    if request.is_foreground {
         return foreground::stay(covered, complete);
     }
-    if !arguments.dry_run {
-        complete &= said(&words::how_long(&covered, &arguments.settings));
+    if !request.is_dry_run {
+        complete &= said(&words::how_long(&covered, &request.arguments));
     }
-    status(complete)
+    Status::from_complete(complete)
 }
 
-/// What is wanted, as far as the kernel has it.
-fn settings(arguments: &CoverArgs, kernel: &Kernel) -> Settings {
-    let mut settings = Settings::new(&arguments.settings).or_default(kernel);
-    arguments.settings.remark().iter().for_each(report_error);
-    too_late(settings.values).iter().for_each(report_error);
+/// What is set, as far as the kernel has it.
+fn settings(request: &CoverSettings, kernel: &Kernel) -> Settings {
+    let mut settings = request.settings.resolve(kernel);
     if settings.values.rto_max.is_some() && !kernel.has_rto_max {
         report_error(format!(
             "--rto-max: this kernel has no {} (Linux 6.15 has): left out",
@@ -188,23 +113,23 @@ fn settings(arguments: &CoverArgs, kernel: &Kernel) -> Settings {
 
 /// Covers one target.
 fn cover_one<'a>(
-    target: &'a Target,
+    target: &'a CoverTarget,
     maker: &Maker,
-    arguments: &CoverArgs,
+    request: &CoverSettings,
 ) -> Result<Covered<'a>, String> {
-    let cgroup = target.find()?;
+    let cgroup = find(target)?;
     let cover = || -> Result<(Option<Links>, Option<Settings>), bpf::Error> {
         let new = maker.load()?;
         let locked = lock(target, &cgroup)?;
         let previous = locked.cover()?;
         let mut links = None;
-        if arguments.foreground {
+        if request.is_foreground {
             links = Some(locked.link(&new)?);
-        } else if !arguments.dry_run {
+        } else if !request.is_dry_run {
             locked.attach(&new)?;
             let had_bound = previous.as_ref().is_some_and(|cover| cover.dead_after.is_some());
             if had_bound && maker.dead_after().is_none() {
-                open::release(&cgroup);
+                in_flight::release(&cgroup);
             }
         }
         Ok((links, previous.map(|cover| cover.settings)))
@@ -214,7 +139,7 @@ fn cover_one<'a>(
 }
 
 /// Locks a cgroup, or says that another process holds the lock.
-fn lock(target: &Target, cgroup: &Path) -> Result<Cgroup, bpf::Error> {
+fn lock(target: &CoverTarget, cgroup: &Path) -> Result<Cgroup, bpf::Error> {
     let cgroup = Cgroup::lock(cgroup)?;
     if cgroup.is_locked_by_other {
         report_error(format!(
@@ -226,17 +151,17 @@ fn lock(target: &Target, cgroup: &Path) -> Result<Cgroup, bpf::Error> {
 }
 
 /// Takes covers away. Whether all was done.
-fn remove(targets: &[Target]) -> bool {
+fn remove(targets: &[CoverTarget]) -> bool {
     let mut complete = true;
     for target in targets {
-        let removed = target.find().and_then(|cgroup| {
+        let removed = find(target).and_then(|cgroup| {
             let removed = lock(target, &cgroup).and_then(|cgroup| cgroup.remove());
             removed.map(|cover| (cgroup, cover)).map_err(|error| error.to_string())
         });
         match removed {
             Ok((cgroup, Some(cover))) => {
                 if cover.dead_after.is_some() {
-                    complete &= open::release(&cgroup);
+                    complete &= in_flight::release(&cgroup);
                 }
                 complete &= said(&format!(
                     "{target}: no longer covered; connections that are open keep their settings\n"
@@ -268,8 +193,4 @@ fn said(text: &str) -> bool {
         report_error(format!("stdout: {}", error::describe(error)));
     }
     printed.is_ok()
-}
-
-fn status(is_complete: bool) -> ExitCode {
-    if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,189 +1,102 @@
 //! The sockets that are open when a cover begins: set as by `attach`.
 
-use std::cell::RefCell;
-use std::io;
-use std::path::Path;
-use std::process::ExitCode;
-
-use options::{RTO_MAX, USER_TIMEOUT};
-
-use super::{CoverArgs, Covered, said};
-use crate::apply::{Applier, Outcome, Seen, Tally, wait_for_answers};
-use crate::bpf::{self, Maker};
-use crate::find::{SelectionArgs, Wanted};
-use crate::process::{
-    self, Duplicate, Group, Networks, Options, Process, is_threaded, vanished, why,
-};
+use super::{Covered, said};
+use crate::apply::{Applied, Job, Step, Tally, apply};
+use crate::find::{Cgroup, Selection, Target};
+use crate::process::{self, is_threaded, left_out};
+use crate::request::CoverSettings;
+use crate::settings::{RequestedSettings, Settings};
 use crate::text::{Progress, count, report_error};
-use crate::worker;
+use crate::worker::{self, Worker};
 
 /// Sets the open sockets of what is covered by now, and says so of each target. Whether all was
 /// done.
-pub fn set(covered: &mut [Covered], maker: &Maker, arguments: &CoverArgs) -> bool {
-    if arguments.new_only {
-        return covered
-            .iter()
-            .all(|it| said(&line(it, arguments, "open sockets left as they are")));
-    }
-    // The child must not keep what this process holds: a cover in the foreground ends with it.
-    let covered = RefCell::new(covered);
-    let status = worker::in_child(|| {
-        let mut covered = covered.borrow_mut();
-        covered.iter_mut().for_each(|it| drop(it.links.take()));
-        let mut complete = set_all(&covered, arguments);
-        if maker.dead_after().is_some() && !arguments.dry_run {
-            complete &=
-                covered.iter().map(|it| take_over(it, maker)).fold(true, |all, it| all & it);
-        }
-        u8::from(!complete)
-    });
-    status == ExitCode::SUCCESS
-}
-
-fn set_all(covered: &[Covered], arguments: &CoverArgs) -> bool {
-    let mut complete = true;
-    let selection = SelectionArgs::default();
-    let mut applier = Applier::new(&arguments.settings, &selection, arguments.dry_run);
+pub fn set(
+    covered: &[Covered],
+    settings: Settings,
+    request: &CoverSettings,
+) -> Result<bool, worker::Error> {
+    let settings = RequestedSettings::from(settings);
+    let mut worker = Worker::default();
+    let mut is_complete = true;
     for it in covered {
-        if is_threaded(&it.cgroup) {
-            report_error(format!(
-                "{}: a threaded cgroup: what is open belongs to the processes of the one above and \
-                 is left as it is; cover that one to set it",
-                it.target
-            ));
-        }
-        let processes = match Wanted::Group(Group::Directory(it.cgroup.clone())).find() {
-            Ok(processes) => processes,
-            Err(message) => {
-                report_error(format!("{}: {message}", it.target));
-                complete = false;
-                continue;
-            }
+        is_complete &= if request.is_new_only {
+            said(&line(it, request, "open sockets left as they are"))
+        } else {
+            set_one(it, &settings, request, &mut worker)?
         };
-        applier.take_for_ours(it.previous);
-        let mut total = Tally::default();
-        let mut results = Vec::new();
-        let mut progress = Progress::new();
-        for process in &processes {
-            let result = set_process(&mut applier, process, arguments, &mut progress);
-            match result {
-                Ok(tally) => results.push((process, tally)),
-                Err(error) if vanished(&error) => {}
-                Err(error) => {
-                    report_error(format!("{process}: {}", why(process, &error)));
-                    complete = false;
-                }
-            }
-        }
-        progress.finish();
-        let mut waiting: Vec<_> =
-            results.iter_mut().map(|(process, tally)| (*process, tally)).collect();
-        wait_for_answers(&mut waiting);
-        for (process, tally) in results {
-            for failure in &tally.failures {
-                report_error(format!("{process}: {failure}"));
-            }
-            complete &= tally.failures.is_empty();
-            total.add_all(tally);
-        }
-        let open = format!(
-            "open now, in {}: {}",
-            count(processes.len(), "process"),
-            total.describe(arguments.dry_run)
-        );
-        complete &= said(&line(it, arguments, &open));
     }
-    complete
+    left_out(&worker).iter().for_each(report_error);
+    Ok(is_complete && worker.unasked().is_empty())
 }
 
-/// Takes back what a cover that is gone has set on connections whose peers are silent now. Whether
-/// all was done.
-pub fn release(cgroup: &Path) -> bool {
-    let status = worker::in_child(|| {
-        let mut networks = Networks::default();
-        let complete = each_socket(cgroup, |target, socket| {
-            let Ok(Options { values, .. }) = socket.options() else { return Ok(()) };
-            if values.user_timeout.is_some_and(bpf::is_user_timeout) {
-                socket.set(&USER_TIMEOUT, 0)?;
-            }
-            if values.rto_max.is_some_and(bpf::is_pace) {
-                let default = match &networks.of(target)?.kernel {
-                    Ok(kernel) => kernel.defaults.rto_max,
-                    Err(_) => RTO_MAX.max,
-                };
-                socket.set(&RTO_MAX, default)?;
-            }
-            Ok(())
-        });
-        u8::from(!complete)
-    });
-    status == ExitCode::SUCCESS
-}
-
-/// Has the cover bound data in flight on connections that are open already. Whether all was done.
-fn take_over(covered: &Covered, maker: &Maker) -> bool {
-    let Some(_link) = maker.taking_over(&covered.cgroup) else {
-        return said(&format!(
-            "{}: on connections that are open now, data in flight is left to the kernel (Linux 6.12 \
-             and later can change that)\n",
-            covered.target
+/// Those of one target.
+fn set_one(
+    it: &Covered,
+    settings: &RequestedSettings,
+    request: &CoverSettings,
+    worker: &mut Worker,
+) -> Result<bool, worker::Error> {
+    if is_threaded(&it.cgroup) {
+        report_error(format!(
+            "{}: a threaded cgroup: what is open belongs to the processes of the one above and is \
+             left as it is; cover that one to set it",
+            it.target
         ));
-    };
-    each_socket(&covered.cgroup, |_, socket| {
-        // The program has done its work by the time the kernel refuses the option.
-        let _ = socket.set_number(bpf::TAKE_OVER, 0);
-        Ok(())
-    })
-}
-
-/// Does something with each socket of a cgroup's processes. Whether all was done.
-fn each_socket(
-    cgroup: &Path,
-    mut work: impl FnMut(&process::Target, &Duplicate) -> io::Result<()>,
-) -> bool {
-    let mut complete = true;
-    let processes = Wanted::Group(Group::Directory(cgroup.to_owned())).find();
-    for process in processes.unwrap_or_default() {
-        let done = process.with(|target| {
-            for (fd, inode) in target.sockets()? {
-                // Otherwise it was closed meanwhile.
-                if let Ok(socket) = Duplicate::of(target, fd, inode) {
-                    work(target, &socket)?;
-                }
-            }
-            Ok(())
-        });
-        if let Err(error) = done
-            && !vanished(&error)
-        {
-            report_error(format!("{process}: {}", why(&process, &error)));
-            complete = false;
-        }
     }
-    complete
-}
-
-fn set_process(
-    applier: &mut Applier,
-    process: &Process,
-    arguments: &CoverArgs,
-    progress: &mut Progress,
-) -> io::Result<Tally> {
-    process.with(|target| {
-        let sockets = target.sockets()?;
-        progress.add(sockets.len());
-        applier.process(target, &sockets, |seen: Seen, outcome: &Outcome| {
+    let processes = match Target::Cgroup(Cgroup::Path(it.cgroup.clone())).find() {
+        Ok(processes) => processes,
+        Err(message) => {
+            report_error(format!("{}: {message}", it.target));
+            return Ok(false);
+        }
+    };
+    let job = Job {
+        settings,
+        selection: &Selection::default(),
+        is_dry_run: request.is_dry_run,
+        previous: it.previous,
+        waits_for_answers: true,
+    };
+    let targets: Vec<_> = processes.into_iter().map(|process| (process, None)).collect();
+    let mut progress = Progress::new();
+    let applied = apply(worker, &job, &targets, None, |process, step| match step {
+        Step::Sockets(number) => progress.add(*number),
+        Step::Socket(seen, outcome) => {
             progress.step();
-            if let (true, Some(said)) = (arguments.settings.debug, outcome.describe()) {
-                report_error(format!("{process}: fd {}: {said}", seen.fd));
+            if let (true, Some(words)) = (request.is_debug, outcome.describe()) {
+                report_error(format!("{process}: fd {}: {words}", seen.fd));
             }
-        })
-    })
+        }
+        Step::Answered(..) | Step::End(_) => {}
+    })?;
+    progress.finish();
+
+    let (mut is_complete, mut total) = (true, Tally::default());
+    for ((process, _), Applied { tally, end, .. }) in targets.iter().zip(applied) {
+        if let Some(Err(error)) = end
+            && error != process::Error::Ended
+        {
+            report_error(format!("{process}: {error}"));
+            is_complete = false;
+        }
+        for (fd, refused) in &tally.refused {
+            report_error(format!("{process}: fd {fd}: {refused}"));
+        }
+        is_complete &= tally.refused.is_empty();
+        total.add_all(tally);
+    }
+    let open = format!(
+        "open now, in {}: {}",
+        count(targets.len(), "process"),
+        total.describe(request.is_dry_run)
+    );
+    Ok(is_complete & said(&line(it, request, &open)))
 }
 
 /// What is said of a target.
-fn line(covered: &Covered, arguments: &CoverArgs, open: &str) -> String {
-    let what = if arguments.dry_run {
+fn line(covered: &Covered, request: &CoverSettings, open: &str) -> String {
+    let what = if request.is_dry_run {
         "would be covered: every TCP connection that it opens or accepts from then on"
     } else {
         "covered: every TCP connection that it opens or accepts from now on"

@@ -1,20 +1,18 @@
 //! How long a cover lasts, and how to have it for good, in words.
 
 use super::Covered;
-use super::target::{Lifetime, Target};
-use crate::settings::SettingsArgs;
+use crate::request::{CoverTarget, Lifetime};
 use crate::text::printable;
 
-/// How long each cover lasts, and the lines that keep it.
-pub fn how_long(covered: &[Covered], settings: &SettingsArgs) -> String {
-    let mut words = settings.words();
-    words.insert(0, String::new());
-    let settings = words.join(" ");
+/// How long each cover lasts, and the lines that keep it, with the settings as arguments.
+pub fn how_long(covered: &[Covered], settings: &str) -> String {
+    let blank = if settings.is_empty() { "" } else { " " };
+    let settings = format!("{blank}{settings}");
     covered.iter().map(|covered| about(covered.target, &settings)).collect()
 }
 
 /// About one target; `settings` begins with a blank, unless it is empty.
-fn about(target: &Target, settings: &str) -> String {
+fn about(target: &CoverTarget, settings: &str) -> String {
     let name = target.argument().unwrap_or("-.slice");
     match target.lifetime() {
         Lifetime::Unit if !name.ends_with(".service") && !name.ends_with(".socket") => {
@@ -58,12 +56,13 @@ fn about(target: &Target, settings: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::target::parse;
     use super::*;
 
     #[test]
     fn the_lines_can_be_copied() {
-        let about = |target: &str, settings: &str| about(&parse(target).expect(target), settings);
+        let about = |target: &str, settings: &str| {
+            about(&CoverTarget::parse(target).expect(target), settings)
+        };
         assert_eq!(
             about("kafka.service", " --dead-after 2m"),
             "kafka.service: until it is stopped or restarted. For good, in a drop-in (systemctl \
@@ -83,7 +82,7 @@ mod tests {
         assert!(slice.ends_with("enable keepalive-cover@system.slice.service\n"), "{slice}");
         let slice = about("system.slice", " --idle 60s --force");
         assert!(slice.ends_with("\n  Environment=\"OPTIONS=--idle 60s --force\"\n"), "{slice}");
-        assert!(super::about(&Target::all(), "").contains("keepalive-cover@-.slice.service"));
+        assert!(super::about(&CoverTarget::all(), "").contains("keepalive-cover@-.slice.service"));
         let container = about("0123456789ab", "");
         assert!(container.contains("`keepalive cover 0123456789ab` run"), "{container}");
     }

@@ -1,6 +1,6 @@
-//! Descendants. The kernel lists the children of each thread. To read these lists costs less than to
-//! read every process of the machine, unless there are many threads. While children end a list may
-//! leave out others (proc_tid_children(5)): these are found later, for they stay children.
+//! The descendants of processes. The kernel lists the children of each thread. Reading these lists
+//! costs less than reading every process of the machine, unless there are many threads. While
+//! children end, a list may leave out others (proc_tid_children(5)): the next look finds them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
@@ -9,13 +9,13 @@ use std::os::unix::fs::MetadataExt;
 
 use procfs::process::Stat;
 
-use super::processes;
-use crate::process::{Directory, Process, is_over, is_refused, own_trouble, vanished};
+use super::scan;
+use crate::process::{self, Proc, Process, has_ended, is_denied, is_gone};
 use crate::worker::is_own;
 
-/// Those of the roots that are still there, and all their descendants but the processes of this
-/// command, sorted by number.
-pub fn with_descendants(roots: &[&Process]) -> Result<Vec<Process>, String> {
+/// The roots that still run and all their descendants, sorted by number; without the processes of
+/// this command.
+pub fn with_descendants(roots: &[&Process]) -> Result<Vec<Process>, process::Error> {
     // A list takes half as long to read as a process (docs/speed.md).
     let listed = match number_of_processes() {
         // CONFIG_PROC_CHILDREN of the kernel.
@@ -24,8 +24,10 @@ pub fn with_descendants(roots: &[&Process]) -> Result<Vec<Process>, String> {
         }
         _ => Ok(None),
     };
-    let family = listed.and_then(|family| family.map_or_else(|| among_all(roots), Ok));
-    family.map_err(|error| own_trouble(&error))
+    Ok(match listed? {
+        Some(family) => family,
+        None => by_parents(roots)?,
+    })
 }
 
 /// How many processes this machine has (fs/proc/root.c, `proc_root_getattr`).
@@ -33,7 +35,7 @@ fn number_of_processes() -> Option<u64> {
     std::fs::metadata("/proc").ok().map(|directory| directory.nlink())
 }
 
-/// By the kernel's lists. None if the family has more threads than this.
+/// By the kernel's lists of children. None if the family has more threads than this.
 fn by_children(roots: &[&Process], threads_max: u64) -> io::Result<Option<Vec<Process>>> {
     let starts: HashMap<i32, u64> = roots.iter().map(|root| (root.pid, root.start)).collect();
     let (mut family, mut threads) = (BTreeMap::new(), 0);
@@ -44,53 +46,53 @@ fn by_children(roots: &[&Process], threads_max: u64) -> io::Result<Option<Vec<Pr
             continue;
         }
         // The number may be another process's by now.
-        let is_wanted = |stat: &Stat| {
-            let is_wanted = match parent {
+        let matches = |stat: &Stat| {
+            let matches = match parent {
                 None => starts.get(&pid) == Some(&stat.starttime),
                 Some(parent) => stat.ppid == parent,
             };
-            threads += if is_wanted { stat.num_threads.unsigned_abs() } else { 0 };
-            is_wanted && threads <= threads_max
+            threads += if matches { stat.num_threads.unsigned_abs() } else { 0 };
+            matches && threads <= threads_max
         };
-        match with_children(pid, is_wanted) {
+        match with_children(pid, matches) {
             _ if threads > threads_max => return Ok(None),
             Ok(Some((process, children))) => {
                 family.insert(pid, process);
                 rest.extend(children.into_iter().map(|child| (child, Some(pid))));
             }
             Ok(None) => {}
-            Err(error) if vanished(&error) || is_refused(&error) => {}
+            Err(error) if is_gone(&error) || is_denied(&error) => {}
             Err(error) => return Err(error),
         }
     }
     Ok(Some(family.into_values().collect()))
 }
 
-/// A process that has not ended, if it is wanted, and the numbers of its children.
+/// A process that has not ended, if it matches, and the numbers of its children.
 fn with_children(
     pid: i32,
-    mut is_wanted: impl FnMut(&Stat) -> bool,
+    mut matches: impl FnMut(&Stat) -> bool,
 ) -> io::Result<Option<(Process, Vec<i32>)>> {
-    let directory = Directory::of(pid)?;
-    let stat = directory.stat()?;
-    let has_ended = || Ok::<_, io::Error>(is_over(&stat) && directory.living_thread()?.is_none());
-    if !is_wanted(&stat) || is_own(pid) || has_ended()? {
+    let proc = Proc::open(pid)?;
+    let stat = proc.stat()?;
+    let has_ended = || Ok::<_, io::Error>(has_ended(&stat) && proc.live_thread()?.is_none());
+    if !matches(&stat) || is_own(pid) || has_ended()? {
         return Ok(None);
     }
-    let children = directory.children()?;
+    let children = proc.children()?;
     Ok(Some((stat.into(), children)))
 }
 
 /// By the parents of all processes.
-fn among_all(roots: &[&Process]) -> io::Result<Vec<Process>> {
+fn by_parents(roots: &[&Process]) -> Result<Vec<Process>, process::Error> {
     let mut parents = Vec::new();
-    let mut all = processes(|_, stat| {
+    let mut all = scan(|_, stat| {
         parents.push((stat.pid, stat.ppid));
         Ok(true)
     })?;
     let is_there = |root: &&&Process| {
         let index = all.binary_search_by_key(&root.pid, |process| process.pid);
-        index.is_ok_and(|index| all[index].is(root))
+        index.is_ok_and(|index| all[index].is_same(root))
     };
     let roots: Vec<i32> = roots.iter().filter(is_there).map(|root| root.pid).collect();
     let family = descendants(roots.into_iter(), &parents);
@@ -98,10 +100,10 @@ fn among_all(roots: &[&Process]) -> io::Result<Vec<Process>> {
     Ok(all)
 }
 
-/// Those of `all`, given with their parents, that are among the roots or descend from one of them.
+/// The roots and their descendants. `all` has each process with its parent.
 fn descendants<T: Copy + Eq + Hash>(roots: impl Iterator<Item = T>, all: &[(T, T)]) -> HashSet<T> {
     let mut family: HashSet<T> = roots.collect();
-    // Numbers wrap, so a child's can be below its parent's: until nothing comes any more.
+    // Numbers wrap, so a child's can be below its parent's: repeat until nothing is added.
     loop {
         let before = family.len();
         for (process, parent) in all {
@@ -145,19 +147,19 @@ mod tests {
         let mut shell = command.spawn().expect("a shell");
         let said = BufReader::new(shell.stdout.take().expect("a pipe"));
         said.lines().next().expect("a line").expect("text");
-        let numbered = |pid| Process::from_pid(pid).expect("it runs");
-        let root = numbered(i32::try_from(shell.id()).expect("a number"));
+        let pid = i32::try_from(shell.id()).expect("a number");
+        let root = Process::from_pid(pid).expect("it runs");
         let other = Process { start: root.start + 1, ..root.clone() };
         // A name changes at execve(2).
-        let alike = |(one, other): (&Process, &Process)| one.is(other);
+        let alike = |(one, other): (&Process, &Process)| one.is_same(other);
         let listed = |root| by_children(&[root], 4).expect("/proc");
         let all = listed(&root).expect("four threads");
         assert_eq!(by_children(&[&root], 3).expect("/proc"), None, "more than three threads");
-        let the_same = among_all(&[&root]).expect("/proc");
+        let the_same = by_parents(&[&root]).expect("/proc");
         assert!(all.iter().zip(&the_same).all(alike), "{all:?} {the_same:?}");
         assert_eq!((all.len(), the_same.len()), (4, 4));
         // Another process of this number.
-        assert_eq!(among_all(&[&other]).expect("/proc"), []);
+        assert_eq!(by_parents(&[&other]).expect("/proc"), []);
         assert_eq!(listed(&other), Some(Vec::new()));
         for process in &all {
             let pid = nix::unistd::Pid::from_raw(process.pid);

@@ -1,33 +1,34 @@
 //! The follower itself: look, set what is new, sleep, until the end.
 
 use std::collections::HashSet;
+use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use options::Mode;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::known::Knowledge;
+use super::event::{Event, Problem};
+use super::known::knowledge;
 use super::members::Members;
-use super::pace::{self, Look, Pace};
-use super::set::{set, word};
-use crate::find::SelectionArgs;
-use crate::process::{Process, vanished, why};
-use crate::settings::SettingsArgs;
+use super::pace::{self, Pace};
+use crate::apply::{self, Job, Outcome, Seen, Step};
 use crate::sys::signals::Signals;
-use crate::text::{clear_status, count, error, report_error, show_status};
-use crate::worker::{self, End, Word};
+use crate::worker::{Hang, Worker, processor_time};
 
 /// What is followed, and the outcome so far.
 pub struct Follower<'a> {
-    settings: &'a SettingsArgs,
-    selection: &'a SelectionArgs,
+    job: Job<'a>,
     /// The idle time, which says how often to look.
     idle: Duration,
     members: Members,
-    /// Failures that concern no process and have been told.
+    worker: Worker,
+    /// What hangs, and has been told.
+    hangs: Vec<Hang>,
+    /// Problems that concern no process of their own, and have been told.
     told: HashSet<String>,
     signals: Rc<Signals>,
     pace: Pace,
@@ -36,24 +37,17 @@ pub struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    /// A follower of these, which has not looked yet. `idle` is the idle time in seconds.
-    pub fn of(
-        members: Members,
-        settings: &'a SettingsArgs,
-        selection: &'a SelectionArgs,
-        idle: u32,
-    ) -> Result<Self, String> {
-        let signals = Signals::block([Signal::SIGINT, Signal::SIGTERM]);
-        worker::forget_children();
+    /// A follower of these, which has not looked yet. `idle` is the idle time in seconds. From here
+    /// on SIGINT and SIGTERM are for the follower.
+    pub fn new(members: Members, job: Job<'a>, idle: u32) -> io::Result<Self> {
         Ok(Self {
-            settings,
-            selection,
+            job,
             idle: Duration::from_secs(idle.into()),
             members,
+            worker: Worker::default(),
+            hangs: Vec::new(),
             told: HashSet::new(),
-            signals: signals
-                .map(Rc::new)
-                .map_err(|error| format!("signalfd(2): {}", error::describe(&error)))?,
+            signals: Rc::new(Signals::block([Signal::SIGINT, Signal::SIGTERM])?),
             pace: Pace::default(),
             changed: 0,
         })
@@ -69,31 +63,27 @@ impl<'a> Follower<'a> {
         self.changed
     }
 
-    /// Looks until the end; calls `is_ready` after the first look into a process. False if none may
-    /// be looked into.
-    pub fn run(&mut self, is_ready: impl FnOnce()) -> bool {
-        let mut is_ready = Some(is_ready);
+    /// Looks until the end, and tells of what happens. False if no process may be looked into.
+    pub fn run(&mut self, mut tell: impl FnMut(Event)) -> bool {
+        let mut is_ready = false;
         loop {
-            let begin = worker::processor_time();
-            let look = self.look();
-            let took = worker::processor_time().saturating_sub(begin) + look.childs_time;
-            if is_ready.is_some() && self.members.all_are_refused() {
+            let time = |worker: &Worker| processor_time() + worker.time;
+            let before = time(&self.worker);
+            let is_news = self.look(&mut tell);
+            let took = time(&self.worker).saturating_sub(before);
+            if !is_ready && self.members.all_are_refused() {
                 return false;
             }
-            if let Some(is_ready) = is_ready.take_if(|_| self.members.has_any()) {
-                is_ready();
+            if !is_ready && self.members.has_any() {
+                is_ready = true;
+                tell(Event::Ready);
             }
-            show_status(&format!(
-                "following {}: {} changed",
-                count(self.members.all.len(), "process"),
-                count(self.changed, "socket")
-            ));
-            let mut pause = self.pace.pause(look.is_news, took, self.idle);
+            tell(Event::Looked { processes: self.members.all.len(), changed: self.changed });
+            let mut pause = self.pace.pause(is_news, took, self.idle);
             if self.members.has_doubts() {
                 pause = pause.min(pace::soon(took));
             }
             if self.rest(pause) {
-                clear_status();
                 return true;
             }
         }
@@ -135,13 +125,14 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// One look at everything.
-    fn look(&mut self) -> Look {
-        let mut look = Look::default();
-        if let Err(message) = self.members.find(self.signals.as_fd(), &mut look) {
-            self.tell(message);
-        }
-        let mut work = Vec::new();
+    /// One look at everything. Whether there was a process or a socket that had not been seen.
+    fn look(&mut self, tell: &mut impl FnMut(Event)) -> bool {
+        let (told, stop) = (&mut self.told, self.signals.as_fd());
+        let mut is_news = self.members.find(&mut self.worker, stop, |problem| match problem {
+            Problem::NotYet(_) | Problem::NotFound { .. } => tell(Event::Problem(problem)),
+            problem => tell_once(told, problem, tell),
+        });
+        let mut targets = Vec::new();
         for member in self.members.all.values_mut() {
             match member.process.with(|target| target.sockets()) {
                 Ok(sockets) => {
@@ -149,90 +140,70 @@ impl<'a> Follower<'a> {
                     if fresh.is_empty() {
                         member.is_open();
                     } else {
-                        work.push((member.process.clone(), fresh));
+                        targets.push((member.process.clone(), Some(fresh)));
                     }
                 }
-                Err(error) if vanished(&error) => {}
-                Err(error) => {
-                    let is_told = member.is_long_refused();
-                    if is_told {
-                        report_error(format!(
-                            "{}: {}",
-                            member.process,
-                            why(&member.process, &error)
-                        ));
+                Err(error) => member.is_refused(error, tell),
+            }
+        }
+        if !targets.is_empty() {
+            is_news |= self.set(&targets, tell);
+        }
+        self.tell_left_out(tell);
+        self.worker.end_look();
+        is_news
+    }
+
+    /// Sets what is new. Whether it had not been seen.
+    fn set(&mut self, targets: &[apply::ProcessSockets], tell: &mut impl FnMut(Event)) -> bool {
+        let (is_forced, mut is_news) = (self.job.settings.mode == Mode::Force, false);
+        let (members, changed) = (&mut self.members.all, &mut self.changed);
+        let stop = Rc::clone(&self.signals);
+        let stop = Some(stop.as_fd());
+        let applied = apply::apply(&mut self.worker, &self.job, targets, stop, |process, step| {
+            let Step::Socket(seen @ Seen { inode, state, .. }, outcome) = step else { return };
+            tell(Event::Socket(process, *seen, outcome));
+            let Some(member) = members.get_mut(&process.pid) else { return };
+            member.is_open();
+            let is_new = member.known.learn(*inode, knowledge(outcome, *state, is_forced));
+            is_news |= is_new;
+            if let Outcome::Changed(change) = outcome {
+                // One that waits for its user timeout has been counted.
+                *changed += usize::from(is_new || change.silent.is_none());
+            }
+        });
+        match applied {
+            Ok(applied) => {
+                for ((process, _), applied) in targets.iter().zip(applied) {
+                    let hangs = self.worker.left_out().any(|hang| hang.process == process.id());
+                    let member = self.members.all.get_mut(&process.pid).filter(|_| !hangs);
+                    if let (Some(member), Some(Err(error))) = (member, applied.end) {
+                        member.is_refused(error, tell);
                     }
-                    member.is_refused(is_told);
                 }
             }
+            Err(error) => tell_once(&mut self.told, error.into(), tell),
         }
-        if !work.is_empty() {
-            self.carry_out(&work, &mut look);
-        }
-        look
+        is_news
     }
 
-    /// Lets a child set what is new.
-    fn carry_out(&mut self, work: &[(Process, Vec<(i32, u64)>)], look: &mut Look) {
-        let (settings, selection) = (self.settings, self.selection);
-        let members = self.members.all.values();
-        let long_refused: HashSet<i32> =
-            members.filter(|it| it.is_long_refused()).map(|it| it.process.pid).collect();
-        let mut current = 0;
-        let signals = Rc::clone(&self.signals);
-        let end = worker::run_child(
-            |sender| set(work, &long_refused, settings, selection, sender),
-            |word| self.receive(word, &mut current, &long_refused, look),
-            Some(signals.as_fd()),
-        );
-        match end {
-            Ok(End::Done(time)) => look.childs_time += time,
-            Ok(End::Stuck(hang)) => {
-                if let Some(member) = self.members.all.get_mut(&hang.pid) {
-                    report_error(format!("{}: left out: {hang}", member.process));
-                    member.known.learn(hang.inode, Knowledge::Settled);
-                }
-            }
-            // By a signal, which ends the pause as well.
-            Ok(End::Stopped) => {}
-            Ok(End::Died(_)) => self.tell("a child of this command was killed".into()),
-            Err(error) => self.tell(format!("fork(2): {} (ulimit -u)", error::describe(&error))),
+    /// Tells what is left out, and was not before.
+    fn tell_left_out(&mut self, tell: &mut impl FnMut(Event)) {
+        let hangs: Vec<_> = self.worker.left_out().collect();
+        for hang in hangs.iter().filter(|hang| !self.hangs.contains(hang)) {
+            tell(Event::Problem(Problem::Hangs(*hang)));
+        }
+        self.hangs = hangs;
+        for (user, _) in self.worker.unasked() {
+            tell_once(&mut self.told, Problem::User(user), tell);
         }
     }
+}
 
-    /// Something that the child says. It tells the refusal of those that are long refused.
-    fn receive(
-        &mut self,
-        (number, kind): Word,
-        current: &mut i32,
-        long_refused: &HashSet<i32>,
-        look: &mut Look,
-    ) {
-        if kind == word::PROCESS {
-            *current = i32::try_from(number).unwrap_or(0);
-            return;
-        }
-        let Some(member) = self.members.all.get_mut(current) else { return };
-        if kind == word::REFUSED {
-            member.is_refused(long_refused.contains(current));
-            return;
-        }
-        member.is_open();
-        let is_settled = kind & word::SETTLED != 0;
-        let knowledge = if is_settled { Knowledge::Settled } else { Knowledge::Again };
-        let is_new = member.known.learn(number, knowledge);
-        look.is_news |= is_new;
-        // One that waits for its user timeout has been counted.
-        let is_changed = kind & word::CHANGED != 0 && (is_new || kind & word::WAITS == 0);
-        self.changed += usize::from(is_changed);
-    }
-
-    /// Tells something that concerns no process, once.
-    fn tell(&mut self, message: String) {
-        if !self.told.contains(&message) {
-            report_error(&message);
-            self.told.insert(message);
-        }
+/// Tells something that concerns no process of its own, unless it was told before.
+fn tell_once(told: &mut HashSet<String>, problem: Problem, tell: &mut impl FnMut(Event)) {
+    if told.insert(problem.to_string()) {
+        tell(Event::Problem(problem));
     }
 }
 
@@ -240,17 +211,10 @@ impl<'a> Follower<'a> {
 mod tests {
     use std::net::{TcpListener, TcpStream};
 
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Arguments {
-        #[command(flatten)]
-        settings: SettingsArgs,
-        #[command(flatten)]
-        selection: SelectionArgs,
-    }
+    use crate::find::Selection;
+    use crate::settings::RequestedSettings;
+    use crate::values::Values;
 
     /// This process's memory, in pages, and how many descriptors it has.
     fn footprint() -> (usize, usize) {
@@ -274,13 +238,15 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let follow = || {
-            let arguments = Arguments::parse_from(["x", "--idle", "60"]);
-            let (members, _) = Members::of(&[parent]);
-            let mut follower = Follower::of(members, &arguments.settings, &arguments.selection, 60)
-                .expect("it runs");
+            let values = Values { idle: Some(60), ..Values::default() };
+            let settings = RequestedSettings { values, mode: Mode::On };
+            let selection = Selection::default();
+            let (members, _) = Members::new(&[parent]);
+            let job = Job::to_follow(&settings, &selection);
+            let mut follower = Follower::new(members, job, 60).expect("it runs");
             let mut before = (0, 0);
             for look in 0..looks {
-                follower.look();
+                follower.look(&mut |_| ());
                 if look == WARM {
                     before = footprint();
                 }

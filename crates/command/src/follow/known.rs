@@ -67,6 +67,7 @@ pub fn knowledge(outcome: &Outcome, state: State, is_forced: bool) -> Knowledge 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apply::Refused;
 
     #[test]
     fn a_socket_is_looked_at_until_it_is_settled() {
@@ -116,6 +117,6 @@ mod tests {
         assert_eq!(set(State::LISTEN), Settled);
         assert_eq!(set(State::CLOSED), Again);
         assert_eq!(set(State::SYN_SENT), Again);
-        assert_eq!(knowledge(&Outcome::Failed("x".into()), State::CLOSED, true), Settled);
+        assert_eq!(knowledge(&Outcome::Failed(Refused::Get(1)), State::CLOSED, true), Settled);
     }
 }

@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use super::event::{Event, Problem};
 use super::known::Known;
-use super::names::Names;
-use super::pace::Look;
-use crate::find::{self, Wanted};
-use crate::process::Process;
-use crate::text::{printable, report_error};
+use crate::find::{self, Target};
+use crate::process::{self, Process};
+use crate::worker::Worker;
 
 /// A refusal counts when it has lasted for so long. A program that changes its user may not be
 /// looked into from then until its execve(2).
@@ -22,7 +21,6 @@ pub struct Members {
     family: HashMap<i32, Relative>,
     /// What is followed by a name.
     waited_for: Vec<WaitedFor>,
-    names: Names,
     /// The processes that are looked into, by number.
     pub all: HashMap<i32, Member>,
     /// How many processes have been looked into.
@@ -39,10 +37,10 @@ struct Relative {
 /// What is waited for, also after all of its processes have ended.
 struct WaitedFor {
     argument: String,
-    wanted: Wanted,
+    target: Target,
     /// Whether there has been one. Before, it may be a mistake.
     was_there: bool,
-    /// Why it cannot be found, as was told.
+    /// What was told last.
     told: Option<String>,
 }
 
@@ -65,25 +63,25 @@ enum Access {
 
 impl Members {
     /// What the arguments name, and what is wrong with some of them.
-    pub fn of(targets: &[String]) -> (Self, Vec<String>) {
-        let (mut members, mut failures) = (Self::default(), Vec::new());
+    pub fn new(targets: &[String]) -> (Self, Vec<Problem>) {
+        let (mut members, mut problems) = (Self::default(), Vec::new());
         for argument in targets {
-            let (argument, wanted) = (argument.clone(), Wanted::of(argument));
-            if !matches!(wanted, Wanted::Number(_)) {
-                let waited_for = WaitedFor { argument, wanted, was_there: false, told: None };
+            let (argument, target) = (argument.clone(), Target::parse(argument));
+            if !matches!(target, Target::Pid(_)) {
+                let waited_for = WaitedFor { argument, target, was_there: false, told: None };
                 members.waited_for.push(waited_for);
                 continue;
             }
-            match wanted.find() {
+            match target.find() {
                 Ok(found) => members.add_to_family(&found),
-                Err(message) => failures.push(format!("{}: {message}", printable(&argument))),
+                Err(error) => problems.push(Problem::NotFound { argument, error }),
             }
         }
-        (members, failures)
+        (members, problems)
     }
 
     /// A process and its descendants.
-    pub fn of_family(process: Process) -> Self {
+    pub fn from_process(process: Process) -> Self {
         let mut members = Self::default();
         members.add_to_family(&[process]);
         members
@@ -93,7 +91,7 @@ impl Members {
         for process in processes {
             self.family.entry(process.pid).or_insert_with(|| Relative {
                 process: process.clone(),
-                handle: process.handle().ok(),
+                handle: process.pidfd().ok(),
             });
         }
     }
@@ -113,48 +111,62 @@ impl Members {
         self.family.remove(&pid);
     }
 
-    /// Finds out whom to look into. What goes wrong with a name is told here, what concerns all is
-    /// returned. Ends early if `stop` can be read.
-    pub fn find(&mut self, stop: BorrowedFd<'_>, look: &mut Look) -> Result<(), String> {
-        let relatives = self.relatives();
-        let result = relatives.as_ref().map(|_| ()).map_err(String::clone);
-        let mut found = relatives.unwrap_or_default();
-        for WaitedFor { argument, wanted, was_there, told } in &mut self.waited_for {
-            let search = match wanted {
-                Wanted::Name(_) => self.names.search(wanted, stop, &mut look.childs_time),
-                wanted => wanted.find(),
+    /// Finds out whom to look into, and tells what goes wrong. Ends early if `stop` can be read.
+    /// Whether somebody is new.
+    pub fn find(
+        &mut self,
+        worker: &mut Worker,
+        stop: BorrowedFd<'_>,
+        mut tell: impl FnMut(Problem),
+    ) -> bool {
+        let mut found = self.relatives().unwrap_or_else(|error| {
+            tell(error.into());
+            Vec::new()
+        });
+        for WaitedFor { argument, target, was_there, told } in &mut self.waited_for {
+            let search = match target {
+                Target::Name(_) => match worker.ask(Some(stop), || target.find()) {
+                    Ok(search) => search.unwrap_or(Ok(Vec::new())),
+                    Err(error) => {
+                        tell(error.into());
+                        continue;
+                    }
+                },
+                target => target.find(),
             };
-            let failure = match search {
+            let problem = match search {
                 Ok(processes) => {
                     *was_there |= !processes.is_empty();
                     found.extend(processes);
-                    let printed = printable(argument);
-                    (!*was_there).then(|| format!("{printed}: no process yet; waiting for one"))
+                    (!*was_there).then(|| Problem::NotYet(argument.clone()))
                 }
-                Err(message) => Some(format!("{}: {message}", printable(argument))),
+                Err(error) => Some(Problem::NotFound { argument: argument.clone(), error }),
             };
-            if failure != *told {
-                failure.iter().for_each(report_error);
-                *told = failure;
+            let message = problem.as_ref().map(ToString::to_string);
+            if message != *told {
+                problem.into_iter().for_each(&mut tell);
+                *told = message;
             }
         }
+        let mut has_new = false;
         let mut before = std::mem::take(&mut self.all);
         for process in found {
             if self.all.contains_key(&process.pid) {
                 continue;
             }
-            let known = before.remove(&process.pid).filter(|member| member.process.is(&process));
-            look.is_news |= known.is_none();
+            let known =
+                before.remove(&process.pid).filter(|member| member.process.is_same(&process));
+            has_new |= known.is_none();
             self.processes += usize::from(known.is_none());
             let (known, access) =
                 known.map_or_else(Default::default, |member| (member.known, member.access));
             self.all.insert(process.pid, Member { process, known, access });
         }
-        result
+        has_new
     }
 
     /// The family as it is now. Those that have ended are forgotten.
-    fn relatives(&mut self) -> Result<Vec<Process>, String> {
+    fn relatives(&mut self) -> Result<Vec<Process>, process::Error> {
         if self.family.is_empty() {
             return Ok(Vec::new());
         }
@@ -162,7 +174,7 @@ impl Members {
         let found = find::with_descendants(&family)?;
         self.family.retain(|pid, relative| {
             let index = found.binary_search_by_key(pid, |process| process.pid);
-            index.is_ok_and(|index| found[index].is(&relative.process))
+            index.is_ok_and(|index| found[index].is_same(&relative.process))
         });
         self.add_to_family(&found);
         Ok(found)
@@ -194,17 +206,17 @@ impl Member {
         }
     }
 
-    /// Whether another refusal is to be told.
-    pub fn is_long_refused(&self) -> bool {
-        matches!(self.access, Access::RefusedSince(since) if since.elapsed() >= LASTING)
-    }
-
-    /// It may not be looked into, which has been told now or not.
-    pub fn is_refused(&mut self, is_told: bool) {
-        if is_told {
-            self.access = Access::Told;
-        } else if self.access == Access::Open {
-            self.access = Access::RefusedSince(Instant::now());
+    /// It may not be looked into. That is told once it has lasted.
+    pub fn is_refused(&mut self, error: process::Error, tell: &mut impl FnMut(Event)) {
+        match self.access {
+            _ if error == process::Error::Ended => {}
+            Access::Open => self.access = Access::RefusedSince(Instant::now()),
+            Access::RefusedSince(since) if since.elapsed() >= LASTING => {
+                let process = self.process.clone();
+                tell(Event::Problem(Problem::Refused { process, error }));
+                self.access = Access::Told;
+            }
+            Access::RefusedSince(_) | Access::Told => {}
         }
     }
 }

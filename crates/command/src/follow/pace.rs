@@ -15,15 +15,6 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// A look of which this is the time is followed by a pause at least this much longer.
 const REST: u32 = 100;
 
-/// What a look brought.
-#[derive(Default)]
-pub struct Look {
-    /// Whether there was a process or a socket that had not been seen.
-    pub is_news: bool,
-    /// The processor time of the children.
-    pub childs_time: Duration,
-}
-
 /// Remembers how long nothing new has come.
 #[derive(Debug, Default)]
 pub struct Pace {

@@ -7,12 +7,17 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use crate::process::{Inspected, Socket};
-use crate::settings::Settings;
+use crate::settings::{RequestedSettings, Settings};
 
 #[cfg(test)]
 pub use findings::PATH_TIMEOUT;
 pub use findings::{Finding, is_late, too_late};
 pub use set_by::SetBy;
+
+/// What may be a mistake in what was asked for.
+pub fn warnings(requested: &RequestedSettings) -> impl Iterator<Item = String> {
+    requested.warning().into_iter().chain(too_late(requested.values))
+}
 
 /// A socket, and what follows from what was seen of it.
 pub struct Judged<'a> {

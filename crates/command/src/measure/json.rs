@@ -37,6 +37,11 @@ struct Settings {
 pub fn document(report: &Report) -> String {
     let outcome = &report.outcome;
     let tenths = |time: Duration, round| rounded(time.as_secs_f64(), round, 10.0);
+    let (ends_after_s, hears_every_s) = match outcome.finding {
+        Finding::EndsIdle(after) => (Some(tenths(after, f64::round)), None),
+        Finding::NotIdle(every) => (None, Some(tenths(every, f64::round))),
+        _ => (None, None),
+    };
     let document = Document {
         version: 1,
         address: report.address.to_string(),
@@ -44,14 +49,8 @@ pub fn document(report: &Report) -> String {
         how: outcome.how.map(How::name),
         answered_after_s: outcome.answered_after.map(|time| tenths(time, f64::floor)),
         forgotten_after_s: outcome.forgotten_after.map(|time| tenths(time, f64::ceil)),
-        ends_after_s: match outcome.finding {
-            Finding::EndsIdle(after) => Some(tenths(after, f64::round)),
-            _ => None,
-        },
-        hears_every_s: match outcome.finding {
-            Finding::NotIdle(every) => Some(tenths(every, f64::round)),
-            _ => None,
-        },
+        ends_after_s,
+        hears_every_s,
         took_s: tenths(outcome.took, f64::round),
         loss: outcome.loss.map(|loss| rounded(loss, f64::round, 10_000.0)),
         round_trip_ms: outcome.round_trip.map(|time| tenths(time * 1000, f64::round)),

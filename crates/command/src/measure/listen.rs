@@ -4,13 +4,13 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, RecvFlags, SocketFlags, SocketType, sockopt};
 
+use crate::sys::Status;
 use crate::sys::signals::Signals;
 use crate::text::{error, print, report_error};
 
@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Listens until a signal comes.
-pub fn listen(address: SocketAddr, signals: &Signals) -> Result<ExitCode, String> {
+pub fn listen(address: SocketAddr, signals: &Signals) -> Result<Status, String> {
     let why = |error| format!("{address}: {}", error::describe(&error));
     let listener = bind(address).map_err(why)?;
     let bound = listener.local_addr().map_err(why)?;
@@ -52,7 +52,7 @@ pub fn listen(address: SocketAddr, signals: &Signals) -> Result<ExitCode, String
         }
         refusal = new_refusal;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Status::Success)
 }
 
 /// Accepts all that wait, and says why not, if one cannot be.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use libkeepalive_measure::{Activity, Finding, Next, Progress};
 
-use super::report::seconds;
+use super::report::{seconds, seconds_up};
 use crate::sys::signals::Signals;
 use crate::text::{clear_status, print_stderr, report_error, show_status, time};
 
@@ -76,8 +76,8 @@ fn elapsed(progress: &Progress) -> String {
 }
 
 fn describe(progress: &Progress) -> String {
-    let high = progress.forgotten_after.map(|high| seconds(high.as_secs_f64().ceil()));
-    let known = match (progress.answered_after.map(|low| seconds(low.as_secs_f64())), high) {
+    let high = progress.forgotten_after.map(seconds_up);
+    let known = match (progress.answered_after.map(seconds), high) {
         (Some(low), Some(high)) => format!("forgotten between {low} and {high}"),
         (Some(low), None) => format!("remembered for {low}"),
         (None, Some(high)) => format!("forgotten within {high}"),
@@ -85,14 +85,10 @@ fn describe(progress: &Progress) -> String {
     };
     let next = match progress.activity {
         Activity::NoAnswer => "the server does not answer at all at the moment".into(),
-        Activity::Probing(idle) => {
-            format!("no answer yet after {}", seconds(idle.as_secs_f64()))
+        Activity::Probing(idle) => format!("no answer yet after {} idle", seconds(idle)),
+        Activity::Waiting { idle, remaining } => {
+            format!("next probe in {}, after {} idle", seconds(remaining), seconds(idle))
         }
-        Activity::Waiting { idle, remaining } => format!(
-            "next probe in {}, after {}",
-            seconds(remaining.as_secs_f64()),
-            seconds(idle.as_secs_f64())
-        ),
         _ => "opening connections".into(),
     };
     format!("{known}; {next}")

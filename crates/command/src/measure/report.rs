@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use libkeepalive_measure::{Finding, How, Outcome, Recommended};
 
-use super::target::Target;
+use crate::request::Server;
 use crate::text::{count, error, printable, time};
 use crate::timeouts::{DATA, PACKETS, Place, SAFE, matching};
 
@@ -15,7 +15,7 @@ const _: () = assert!(libkeepalive_measure::SAFE_IDLE.as_secs() == SAFE as u64);
 
 /// What was measured, and where.
 pub struct Report<'a> {
-    pub target: &'a Target,
+    pub server: &'a Server,
     pub address: SocketAddr,
     pub outcome: Outcome,
 }
@@ -44,9 +44,9 @@ impl Report<'_> {
                 text += &likely(DATA, after * 0.95 - 3.0, after * 1.05 + 3.0);
             }
             Finding::Forgotten | Finding::Mixed => {
-                let low = self.outcome.answered_after.unwrap_or_default().as_secs_f64();
-                let high = self.outcome.forgotten_after.unwrap_or_default().as_secs_f64();
-                text += &likely(PACKETS, low.floor(), high.ceil());
+                let seconds = |time: Option<Duration>| time.unwrap_or_default().as_secs_f64();
+                let (low, high) = (self.outcome.answered_after, self.outcome.forgotten_after);
+                text += &likely(PACKETS, seconds(low).floor(), seconds(high).ceil());
             }
             _ => {}
         }
@@ -59,16 +59,16 @@ impl Report<'_> {
 
     fn place(&self) -> String {
         let address = self.address.to_string();
-        if self.target.text == address {
+        if self.server.text == address {
             format!("{address}: ")
         } else {
-            format!("{} ({address}): ", printable(&self.target.text))
+            format!("{} ({address}): ", printable(&self.server.text))
         }
     }
 
     fn answer(&self) -> String {
-        let low = self.outcome.answered_after.map(|low| seconds(low.as_secs_f64()));
-        let high = self.outcome.forgotten_after.map(|high| seconds(high.as_secs_f64().ceil()));
+        let low = self.outcome.answered_after.map(seconds);
+        let high = self.outcome.forgotten_after.map(seconds_up);
         let mut known = low.as_ref().map_or("nothing is known".into(), |low| {
             format!("connections were remembered for {low}")
         });
@@ -79,10 +79,8 @@ impl Report<'_> {
         let high = high.unwrap_or_default();
         match finding {
             Finding::Forgotten => {
-                let between = match low {
-                    Some(low) => format!("after {low} to {high}"),
-                    None => format!("within {high}"),
-                };
+                let within = format!("within {high}");
+                let between = low.map_or(within, |low| format!("after {low} to {high}"));
                 let how = self.outcome.how.map_or("", manner);
                 format!("the path forgets a connection {between} without traffic{how}")
             }
@@ -102,7 +100,7 @@ impl Report<'_> {
                  here: only data counts. Send data (a ping of the protocol), or raise the limit \
                  there. Whether the path itself forgets sooner or later: {known}. Try another \
                  port, or `keepalive measure --listen` at that host",
-                seconds(after.as_secs_f64())
+                seconds(after)
             ),
             Finding::DespiteKeepalive => format!(
                 "a connection was forgotten though it was probed all the time: the path ends \
@@ -111,7 +109,7 @@ impl Report<'_> {
             Finding::NotIdle(every) => format!(
                 "the server sends keepalive probes or data of its own every {}, so the connections \
                  are never idle, and hold the path; {known}",
-                seconds(every.as_secs_f64())
+                seconds(every)
             ),
             Finding::Incomplete => {
                 let why = self.outcome.error.as_ref().map_or(String::new(), |error| {
@@ -162,9 +160,14 @@ impl Report<'_> {
     }
 }
 
-/// Seconds in words, rounded down.
-pub fn seconds(seconds: f64) -> String {
-    format!("{} s", seconds as u64)
+/// `61 s`, rounded down.
+pub fn seconds(time: Duration) -> String {
+    format!("{} s", time.as_secs())
+}
+
+/// `62 s`, rounded up.
+pub fn seconds_up(time: Duration) -> String {
+    format!("{:.0} s", time.as_secs_f64().ceil())
 }
 
 fn manner(how: How) -> &'static str {

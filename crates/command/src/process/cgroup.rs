@@ -1,101 +1,24 @@
 //! Control groups, cgroups(7): a systemd unit and a container are each a directory of the cgroup v2
 //! tree, whose name tells.
 
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::text::{error, printable};
+use serde::{Deserialize, Serialize};
 
-/// What a group is called.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Group {
-    /// A systemd unit: `kafka.service`.
-    Unit(String),
-    /// A container, by its id or the begin of it.
-    Container(String),
-    /// The path of its directory.
-    Directory(PathBuf),
-}
+use super::Error;
 
 /// The units that can have processes (systemd.resource-control(5)).
 const UNITS: [&str; 6] = [".service", ".scope", ".slice", ".socket", ".mount", ".swap"];
-/// The slice of everything, which has no directory of its own.
-const ROOT_SLICE: &str = "-.slice";
-/// What stands before a container's id: Docker, Podman, containerd and CRI-O. Nothing does where
-/// they make the groups themselves: `/docker/ID`, `/kubepods/burstable/podUID/ID`.
+/// What comes before a container's id in the name: Docker, Podman, containerd and CRI-O. Nothing
+/// does where they make the cgroups themselves: `/docker/ID`, `/kubepods/burstable/podUID/ID`.
 const CONTAINERS: [&str; 5] = ["docker-", "libpod-", "cri-containerd-", "crio-", ""];
-/// The length of a container's id, and how much of it is enough.
+/// The length of a container's id, and how many digits of it suffice.
 const ID: usize = 64;
 const ID_MIN: usize = 12;
 
-impl Group {
-    /// The group that this argument names, if it names one.
-    pub fn of(argument: &str) -> Option<Self> {
-        if argument.starts_with('/') {
-            Some(Self::Directory(argument.into()))
-        } else if is_unit(argument) {
-            Some(Self::Unit(argument.into()))
-        } else if (ID_MIN..=ID).contains(&argument.len()) && is_hexadecimal(argument) {
-            Some(Self::Container(argument.into()))
-        } else {
-            None
-        }
-    }
-
-    /// Its directory, if it is there. Of several that have its name those that root has made are it.
-    /// (The tree has neither symbolic links nor rename(2): what a user can do to a path in it is to
-    /// remove the directory and to make another.)
-    pub fn find(&self) -> Result<Option<PathBuf>, String> {
-        let root = mounted_at()?;
-        if self == &Self::Unit(ROOT_SLICE.into()) {
-            return Ok(Some(root));
-        }
-        let Self::Directory(path) = self else { return self.find_below(&root) };
-        match path.canonicalize() {
-            Ok(path) if path.starts_with(&root) && path.is_dir() => Ok(Some(path)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && path.starts_with(&root) => {
-                Ok(None)
-            }
-            _ => Err(format!("not a cgroup: those are below {}", root.display())),
-        }
-    }
-
-    fn find_below(&self, root: &Path) -> Result<Option<PathBuf>, String> {
-        let mut found = Vec::new();
-        each_below(root, &mut |path| {
-            let is_found = path.file_name().is_some_and(|name| self.is(&name.to_string_lossy()));
-            if is_found {
-                found.push(path.to_owned());
-            }
-            !is_found
-        });
-        found.sort();
-        if found.iter().any(|path| is_of_root(path)) {
-            found.retain(|path| is_of_root(path));
-        }
-        match found.len() {
-            0 | 1 => Ok(found.pop()),
-            _ => {
-                let found = found.iter().map(|path| printable(&path.to_string_lossy()));
-                let found = found.collect::<Vec<_>>().join(", ");
-                Err(format!("there are several, name one by its path: {found}"))
-            }
-        }
-    }
-
-    /// Whether a directory of this name is it.
-    fn is(&self, name: &str) -> bool {
-        match self {
-            Self::Unit(unit) => name == unit,
-            Self::Container(id) => container(name).is_some_and(|full| full.starts_with(id)),
-            Self::Directory(_) => false,
-        }
-    }
-}
-
-/// Whether root has made a directory of the tree. An ordinary user to whom a part of the tree is
-/// delegated (a user's own systemd) can give whatever name to what is below it.
+/// Whether root made this directory of the tree. An ordinary user to whom a part of the tree is
+/// delegated (a user's own systemd) can name the directories below it at will.
 pub fn is_of_root(directory: &Path) -> bool {
     let above = directory.parent().and_then(|parent| parent.metadata().ok());
     above.is_some_and(|above| above.uid() == 0)
@@ -109,7 +32,7 @@ pub fn is_threaded(directory: &Path) -> bool {
 /// The numbers of the processes in a group and in those below it.
 pub fn processes_of(directory: &Path) -> Vec<i32> {
     let mut processes = Vec::new();
-    each_below(directory, &mut |path| {
+    walk(directory, |path| {
         // A threaded group has none of its own, and one that is gone has none any more.
         let text = std::fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
         // 0 is a process outside of this pid namespace.
@@ -123,15 +46,15 @@ pub fn processes_of(directory: &Path) -> Vec<i32> {
 /// A directory of the tree and all below it.
 pub fn all_below(directory: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
-    each_below(directory, &mut |path| {
+    walk(directory, |path| {
         all.push(path.to_owned());
         true
     });
     all
 }
 
-/// A directory and all below it; not below those of which `visit` says false.
-fn each_below(directory: &Path, visit: &mut impl FnMut(&Path) -> bool) {
+/// Visits a directory and all below it, but none below one of which `visit` says false.
+pub fn walk(directory: &Path, mut visit: impl FnMut(&Path) -> bool) {
     let mut waiting = vec![directory.to_owned()];
     while let Some(path) = waiting.pop() {
         if visit(&path) {
@@ -145,14 +68,12 @@ fn each_below(directory: &Path, visit: &mut impl FnMut(&Path) -> bool) {
 }
 
 /// Where the cgroup v2 tree is mounted.
-pub fn mounted_at() -> Result<PathBuf, String> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo");
-    let mounts =
-        mounts.map_err(|error| format!("/proc/self/mountinfo: {}", error::describe(&error)))?;
-    Ok(mount_point(&mounts).ok_or("no cgroup v2 tree is mounted")?)
+pub fn mounted_at() -> Result<PathBuf, Error> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
+    mount_point(&mounts).ok_or(Error::NoCgroups)
 }
 
-/// Where, by the lines of mountinfo: not where something else is mounted on top of it.
+/// The same, from the lines of mountinfo: no mount that is hidden by another on top of it.
 fn mount_point(mountinfo: &str) -> Option<PathBuf> {
     let mounts = mountinfo.lines().filter_map(|line| {
         let (mount, file_system) = line.split_once(" - ")?;
@@ -169,25 +90,29 @@ fn mount_point(mountinfo: &str) -> Option<PathBuf> {
 }
 
 /// Where systemd or a container's engine has put a process.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The innermost unit.
     pub unit: Option<String>,
     /// The innermost container, by its whole id.
     pub container: Option<String>,
+    /// The path in the cgroup v2 tree, without the slash at its start.
+    pub path: Option<String>,
 }
 
 impl Place {
     /// From the lines of /proc/PID/cgroup. That of cgroup v2, which begins with `0::`, is the last.
-    pub fn of(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let mut place = Self::default();
         for line in text.lines().rev() {
+            place.path = place.path.or_else(|| Some(line.strip_prefix("0::/")?.into()));
             let path = line.splitn(3, ':').nth(2).unwrap_or_default();
             let names = || path.rsplit('/');
             let slice = || names().find(|name| is_unit(name));
             let unit = names().find(|name| is_unit(name) && !name.ends_with(".slice"));
             place.unit = place.unit.or_else(|| Some(unit.or_else(slice)?.into()));
-            place.container = place.container.or_else(|| Some(names().find_map(container)?.into()));
+            place.container =
+                place.container.or_else(|| Some(names().find_map(container_id)?.into()));
         }
         place
     }
@@ -202,13 +127,19 @@ impl Place {
     }
 }
 
-fn is_unit(name: &str) -> bool {
+/// Whether this is the name of a unit that can have processes.
+pub fn is_unit(name: &str) -> bool {
     let is_kind = |kind: &&str| name.len() > kind.len() && name.ends_with(kind);
     !name.contains('/') && UNITS.iter().any(is_kind)
 }
 
+/// Whether this is the id of a container, or enough of its start.
+pub fn is_container_id(text: &str) -> bool {
+    (ID_MIN..=ID).contains(&text.len()) && is_hexadecimal(text)
+}
+
 /// The id of the container that has a directory of this name.
-fn container(name: &str) -> Option<&str> {
+pub fn container_id(name: &str) -> Option<&str> {
     let name = name.strip_suffix(".scope").unwrap_or(name);
     CONTAINERS.iter().find_map(|engine| {
         name.strip_prefix(engine).filter(|id| id.len() == ID && is_hexadecimal(id))
@@ -226,61 +157,27 @@ mod tests {
     const ID_TEXT: &str = "4c01db0b339c7e8d4c01db0b339c7e8d4c01db0b339c7e8d4c01db0b339c7e8d";
 
     #[test]
-    fn what_an_argument_names() {
-        for unit in ["kafka.service", "system.slice", "a@b.service", "session-3.scope", "x.mount"] {
-            assert_eq!(Group::of(unit), Some(Group::Unit(unit.into())));
-        }
-        for id in [&ID_TEXT[..12], &ID_TEXT[..40], ID_TEXT, "012345678901"] {
-            assert_eq!(Group::of(id), Some(Group::Container(id.into())));
-        }
-        assert_eq!(Group::of("/a"), Some(Group::Directory("/a".into())));
-        let too_long = format!("{ID_TEXT}0");
-        for name in ["nginx", ".service", "4c01db0b339", "4C01DB0B339C", "feedfacecafx", &too_long]
-        {
-            assert_eq!(Group::of(name), None, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_container_is_known_by_its_directory_whoever_made_it() {
-        let group = Group::Container(ID_TEXT[..12].into());
-        for name in [
-            "docker-ID.scope",
-            "libpod-ID.scope",
-            "libpod-ID",
-            "cri-containerd-ID.scope",
-            "crio-ID.scope",
-            "ID",
-        ] {
-            assert!(group.is(&name.replace("ID", ID_TEXT)), "{name}");
-        }
-        for name in
-            ["libpod-conmon-ID.scope", "crio-conmon-ID.scope", "ID.service", "IDa", "other-ID"]
-        {
-            assert!(!group.is(&name.replace("ID", ID_TEXT)), "{name}");
-        }
-        assert!(!Group::Container("4c01db0b339d".into()).is(ID_TEXT));
-        assert!(Group::Unit("a.service".into()).is("a.service"));
-        assert!(!Group::Unit("a.service".into()).is("b-a.service"));
-    }
-
-    #[test]
     fn where_a_process_is() {
-        let place = |text: &str| Place::of(&text.replace("ID", ID_TEXT));
-        let unit = |unit: &str| Place { unit: Some(unit.into()), container: None };
-        assert_eq!(place("0::/system.slice/kafka.service\n"), unit("kafka.service"));
-        assert_eq!(place("0::/system.slice/kafka.service/sub\n"), unit("kafka.service"));
-        assert_eq!(
-            place("0::/user.slice/user-1.slice/user@1.service/app.slice/a.service"),
-            unit("a.service")
-        );
-        assert_eq!(place("0::/machine.slice"), unit("machine.slice"));
-        assert_eq!(
-            place("4:memory:/x\n1:name=systemd:/a.slice/b.service\n0::/\n"),
-            unit("b.service")
-        );
-        assert_eq!(place("0::/"), Place::default());
-        assert_eq!(place(""), Place::default());
+        let place = |text: &str| Place::parse(&text.replace("ID", ID_TEXT));
+        for (text, unit) in [
+            ("0::/system.slice/kafka.service\n", Some("kafka.service")),
+            ("0::/system.slice/kafka.service/sub\n", Some("kafka.service")),
+            ("0::/user.slice/user-1.slice/user@1.service/app.slice/a.service", Some("a.service")),
+            ("0::/machine.slice", Some("machine.slice")),
+            ("4:memory:/x\n1:name=systemd:/a.slice/b.service\n0::/\n", Some("b.service")),
+            ("0::/", None),
+            ("", None),
+        ] {
+            let place = place(text);
+            assert_eq!((place.unit.as_deref(), place.container), (unit, None), "{text}");
+        }
+        for (text, path) in [
+            ("0::/a/b\n", Some("a/b")),
+            ("1:name=systemd:/a\n0::/\n", Some("")),
+            ("1:cpu:/a", None),
+        ] {
+            assert_eq!(place(text).path.as_deref(), path, "{text}");
+        }
         let inside = place("0::/system.slice/docker-ID.scope\n");
         assert_eq!(inside.container.as_deref(), Some(ID_TEXT));
         assert_eq!(inside.describe().as_deref(), Some("container 4c01db0b339c"));

@@ -1,13 +1,15 @@
 //! What a process was started as: its program, and where that runs another one, the script, the
 //! module, the jar or the class.
 
+use serde::{Deserialize, Serialize};
+
 /// The arguments of a process, the program's name first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandLine(Vec<String>);
 
 /// A program that runs what its arguments name.
 struct Interpreter {
-    /// How its name begins; a version may follow (`python3.11`).
+    /// The start of its name; a version may follow (`python3.11`).
     names: &'static [&'static str],
     /// Options with which there is no script: the program is in the arguments, or on stdin.
     none: &'static [&'static str],
@@ -62,8 +64,8 @@ const INTERPRETERS: [Interpreter; 8] = [
 
 impl CommandLine {
     /// From /proc/PID/cmdline: each argument ends in a zero. (A program that writes a title of its
-    /// own there leaves zeros behind it.)
-    pub fn of(bytes: &[u8]) -> Self {
+    /// own there leaves zeros after it.)
+    pub fn parse(bytes: &[u8]) -> Self {
         let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let arguments = bytes[..end].split(|byte| *byte == 0);
         let arguments = arguments.map(|argument| String::from_utf8_lossy(argument).into_owned());
@@ -75,8 +77,8 @@ impl CommandLine {
         &self.0
     }
 
-    /// By which names an operator would call it, given its program's file: that, the name by which
-    /// it was started, and what it runs: `broker.py`, `kafka.Kafka` and `Kafka`, `app.jar`.
+    /// The names that an operator would use, given its program's file: that, the name by which it
+    /// was started, and what it runs: `broker.py`, `kafka.Kafka` and `Kafka`, `app.jar`.
     pub fn names<'a>(&'a self, program: Option<&'a str>) -> Vec<&'a str> {
         let mut names = Vec::new();
         names.extend(program.map(|path| base(path.strip_suffix(" (deleted)").unwrap_or(path))));
@@ -97,8 +99,7 @@ impl CommandLine {
         names
     }
 
-    /// In one line, with what tells it from others as far in front as may be, so without Java's
-    /// options: `java … kafka.Kafka server.properties`.
+    /// In one line. What tells it from others comes first, so Java's options are left out: `java … kafka.Kafka server.properties`.
     pub fn describe(&self, program: Option<&str>) -> String {
         let Some(first) = self.0.first() else { return String::new() };
         // A program that writes a title of its own has no name there.
@@ -119,11 +120,11 @@ impl CommandLine {
         let names = [program, self.0.first().map(String::as_str)];
         names.into_iter().flatten().find_map(|path| {
             let name = base(path).trim_start_matches('-');
-            let is_called = |begin: &&str| {
-                let version = name.strip_prefix(begin);
+            let is_name = |start: &&str| {
+                let version = name.strip_prefix(start);
                 version.is_some_and(|it| it.bytes().all(|it| it.is_ascii_digit() || it == b'.'))
             };
-            INTERPRETERS.iter().find(|interpreter| interpreter.names.iter().any(is_called))
+            INTERPRETERS.iter().find(|interpreter| interpreter.names.iter().any(is_name))
         })
     }
 
@@ -219,14 +220,14 @@ mod tests {
         assert_eq!(java.describe(Some("/usr/bin/java")), "java … kafka.Kafka server.properties");
         assert_eq!(line("java Main x").describe(None), "java Main x");
         assert_eq!(line("/usr/bin/python3 -u /a.py").describe(None), "python3 -u /a.py");
-        let title = CommandLine::of(b"nginx: master process /usr/sbin/nginx\0");
+        let title = CommandLine::parse(b"nginx: master process /usr/sbin/nginx\0");
         assert_eq!(title.describe(None), "nginx: master process /usr/sbin/nginx");
         assert_eq!(
-            CommandLine::of(b"nginx: worker process\0\0\0").arguments(),
+            CommandLine::parse(b"nginx: worker process\0\0\0").arguments(),
             ["nginx: worker process"]
         );
-        assert_eq!(CommandLine::of(b"a\0\0b\0").arguments(), ["a", "", "b"]);
-        assert_eq!(CommandLine::of(b"\0\0"), CommandLine::default());
+        assert_eq!(CommandLine::parse(b"a\0\0b\0").arguments(), ["a", "", "b"]);
+        assert_eq!(CommandLine::parse(b"\0\0"), CommandLine::default());
     }
 
     proptest! {
@@ -242,7 +243,7 @@ mod tests {
                 0..6,
             ),
         ) {
-            let line = CommandLine::of(arguments.join("\0").as_bytes());
+            let line = CommandLine::parse(arguments.join("\0").as_bytes());
             for program in [None, Some("/usr/bin/java"), arguments.first().map(String::as_str)] {
                 for name in line.names(program) {
                     prop_assert!(arguments.iter().any(|it| it.contains(name)) || program.is_some());

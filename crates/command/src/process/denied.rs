@@ -5,22 +5,11 @@ use std::{fmt, io};
 
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use rustix::thread::CapabilitySet;
+use serde::{Deserialize, Serialize};
 
-use super::proc::Directory;
+use super::proc::Proc;
 use super::user::user_name;
-use super::{Process, own_trouble};
-
-/// An error that came while looking into a process, in words.
-pub fn why(process: &Process, error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => Refusal::of(process.pid).to_string(),
-        Some(libc::ENOSYS) => {
-            "this kernel has no pidfd_getfd(2) (Linux 5.6 does), or a seccomp filter hides it"
-                .into()
-        }
-        _ => own_trouble(error),
-    }
-}
+use super::{Error, Process, is_denied};
 
 /// What decides about access (kernel/ptrace.c, `__ptrace_may_access` with
 /// PTRACE_MODE_ATTACH_REALCREDS; security/commoncap.c; security/yama/yama_lsm.c).
@@ -34,21 +23,21 @@ struct Facts {
     may_search: bool,
     /// Whether this process is in another user namespace than the first.
     in_user_namespace: bool,
-    /// Whether all user and group identifiers of the target are this process's real ones.
+    /// Whether all user and group identifiers of the process are this process's real ones.
     same_user: bool,
-    /// The user that the target runs as.
+    /// The user that the process runs as.
     owner: u32,
-    /// Whether the target holds capabilities that this process does not.
+    /// Whether the process holds capabilities that this process does not.
     has_more_capabilities: bool,
-    /// Whether the target is dumpable, prctl(2).
+    /// Whether the process is dumpable, prctl(2).
     is_dumpable: bool,
     /// Whether this process may not even duplicate a descriptor of its own.
     filtered: bool,
 }
 
 /// Why access was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Denied {
     /// It runs as somebody else.
     OtherUser(u32),
     /// It runs with capabilities that the caller does not have.
@@ -56,7 +45,7 @@ pub enum Refusal {
     /// It made itself, or the kernel made it, not dumpable.
     NotDumpable,
     /// The caller has CAP_SYS_PTRACE, but may not read another user's /proc/PID/fd.
-    Directory,
+    ListingDescriptors,
     /// It is outside of the caller's user namespace.
     UserNamespace,
     /// The Yama security module, at this level.
@@ -67,10 +56,10 @@ pub enum Refusal {
     SecurityModule,
 }
 
-impl Refusal {
+impl Denied {
     /// Why access to the process was refused.
-    pub fn of(pid: i32) -> Self {
-        match Directory::of(pid).and_then(|directory| facts(&directory)) {
+    pub fn from_pid(pid: i32) -> Self {
+        match Proc::open(pid).and_then(|proc| facts(&proc)) {
             Ok(facts) => explain(&facts),
             Err(_) => Self::SecurityModule,
         }
@@ -79,42 +68,42 @@ impl Refusal {
 
 /// The condition that was not met. The order is the kernel's where it matters: the conditions
 /// that root lifts come before those that it does not.
-fn explain(facts: &Facts) -> Refusal {
+fn explain(facts: &Facts) -> Denied {
     if facts.filtered {
-        return Refusal::Filter;
+        return Denied::Filter;
     }
     // Refuses everybody.
     if facts.yama == Some(3) {
-        return Refusal::Yama(3);
+        return Denied::Yama(3);
     }
     if facts.may_trace {
         let is_own = facts.same_user && facts.is_dumpable;
         if !(facts.may_search || is_own) {
-            return Refusal::Directory;
+            return Denied::ListingDescriptors;
         }
         // The capability counts inside of its own user namespace.
         let refuser =
-            if facts.in_user_namespace { Refusal::UserNamespace } else { Refusal::SecurityModule };
+            if facts.in_user_namespace { Denied::UserNamespace } else { Denied::SecurityModule };
         return refuser;
     }
     if !facts.same_user {
-        Refusal::OtherUser(facts.owner)
+        Denied::OtherUser(facts.owner)
     } else if facts.has_more_capabilities {
-        Refusal::Capabilities
+        Denied::Capabilities
     } else if !facts.is_dumpable {
-        Refusal::NotDumpable
+        Denied::NotDumpable
     } else if facts.in_user_namespace {
-        Refusal::UserNamespace
+        Denied::UserNamespace
     } else if let Some(level @ 1..=2) = facts.yama {
-        Refusal::Yama(level)
+        Denied::Yama(level)
     } else {
-        Refusal::SecurityModule
+        Denied::SecurityModule
     }
 }
 
-impl Refusal {
+impl Denied {
     /// The reason, and what to do instead.
-    fn words(&self) -> (String, String) {
+    fn reason_and_advice(&self) -> (String, String) {
         const AS_ROOT: &str = "do this as root (sudo keepalive ...)";
         let (reason, advice) = match self {
             Self::OtherUser(owner) => {
@@ -139,9 +128,9 @@ impl Refusal {
                  secrets, programs that changed their user)",
                 AS_ROOT,
             ),
-            Self::Directory => (
+            Self::ListingDescriptors => (
                 "CAP_SYS_PTRACE alone does not let you list its descriptors",
-                "that takes CAP_DAC_READ_SEARCH too (setcap cap_sys_ptrace,cap_dac_read_search+ep)",
+                "this needs CAP_DAC_READ_SEARCH too (setcap cap_sys_ptrace,cap_dac_read_search+ep)",
             ),
             Self::UserNamespace => (
                 "it is outside of this user namespace",
@@ -180,9 +169,11 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl std::error::Error for Denied {}
+
+impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (reason, advice) = self.words();
+        let (reason, advice) = self.reason_and_advice();
         write!(f, "{reason}: {advice}")
     }
 }
@@ -192,47 +183,47 @@ impl fmt::Display for Refusal {
 pub struct NotFollowed {
     /// The reason, in words.
     pub reason: String,
-    /// What to do instead, if anything is left.
-    pub way: Option<&'static str>,
+    /// What to do instead, if anything can be done.
+    pub advice: Option<&'static str>,
 }
 
 impl NotFollowed {
-    /// What is left to other users.
-    pub const WAY: &str = "start it without this command, then: sudo keepalive attach --follow NAME (or, for all of \
-         its service or container: sudo keepalive cover)";
+    /// What other users can do.
+    pub const ADVICE: &str = "start it without this command, then: sudo keepalive attach --follow \
+                              NAME (or, for all of its service or container: sudo keepalive cover)";
 
-    /// For a reason that is not there when the program runs.
-    pub fn for_now(reason: String) -> Self {
-        Self { reason, way: Some(Self::WAY) }
+    /// For a reason that no longer exists once the program runs.
+    pub fn new(reason: impl fmt::Display) -> Self {
+        Self { reason: reason.to_string(), advice: Some(Self::ADVICE) }
     }
 
-    /// After this error of a process with this one's rights, which tried to look into this one.
-    pub fn after(own: &Process, error: &io::Error) -> Self {
-        match error.raw_os_error() {
-            Some(libc::EPERM | libc::EACCES) => {
-                let facts = Directory::of(own.pid).and_then(|directory| facts(&directory));
+    /// For the error with which a process that has this one's rights tried to look into this one.
+    pub fn from_error(own: &Process, error: &io::Error) -> Self {
+        match Error::from(error) {
+            _ if is_denied(error) => {
+                let facts = Proc::open(own.pid).and_then(|proc| facts(&proc));
                 // It is not outside of its own user namespace.
                 let facts = facts.map(|facts| Facts { in_user_namespace: false, ..facts });
-                Self::refused(&facts.map_or(Refusal::SecurityModule, |facts| explain(&facts)))
+                Self::denied(&facts.map_or(Denied::SecurityModule, |facts| explain(&facts)))
             }
-            Some(libc::ENOSYS) => Self { reason: why(own, error), way: None },
-            _ => Self::for_now(why(own, error)),
+            error @ Error::NoPidfdGetfd => Self { reason: error.to_string(), advice: None },
+            error => Self::new(error),
         }
     }
 
-    fn refused(refusal: &Refusal) -> Self {
-        let way = match refusal {
-            Refusal::Yama(3) => Some(
+    fn denied(denied: &Denied) -> Self {
+        let advice = match denied {
+            Denied::Yama(3) => {
                 "start it without this command, and cover its service: sudo keepalive cover \
-                 --new-only SERVICE",
-            ),
-            Refusal::Filter => Some(
+                 --new-only SERVICE"
+            }
+            Denied::Filter => {
                 "give the container CAP_SYS_PTRACE, or start it without this command and follow \
-                 it from outside: sudo keepalive attach --follow NAME, or sudo keepalive cover ID",
-            ),
-            _ => Some(Self::WAY),
+                 it from outside: sudo keepalive attach --follow NAME, or sudo keepalive cover ID"
+            }
+            _ => Self::ADVICE,
         };
-        Self { reason: refusal.words().0, way }
+        Self { reason: denied.reason_and_advice().0, advice: Some(advice) }
     }
 }
 
@@ -250,8 +241,8 @@ fn yama_level() -> Option<u8> {
     level.and_then(|level| level.trim().parse().ok())
 }
 
-fn facts(target: &Directory) -> io::Result<Facts> {
-    let status = target.status()?;
+fn facts(proc: &Proc) -> io::Result<Facts> {
+    let status = proc.status()?;
     let uid = rustix::process::getuid().as_raw();
     let gid = rustix::process::getgid().as_raw();
     let own = rustix::thread::capabilities(None)?;
@@ -269,7 +260,7 @@ fn facts(target: &Directory) -> io::Result<Facts> {
         owner: status.euid,
         has_more_capabilities: status.capprm & !effective != 0,
         // Otherwise root owns it (proc(5)).
-        is_dumpable: target.owner_of_descriptors()? == status.euid,
+        is_dumpable: proc.owner_of_descriptors()? == status.euid,
         filtered: !may_duplicate_own(),
     })
 }
@@ -302,22 +293,22 @@ mod tests {
     #[test]
     fn each_condition_by_itself() {
         let cases = [
-            (Facts { same_user: false, owner: 7, ..PLAIN }, Refusal::OtherUser(7)),
-            (Facts { has_more_capabilities: true, ..PLAIN }, Refusal::Capabilities),
-            (Facts { is_dumpable: false, ..PLAIN }, Refusal::NotDumpable),
-            (Facts { in_user_namespace: true, ..PLAIN }, Refusal::UserNamespace),
-            (Facts { in_user_namespace: true, may_trace: true, ..PLAIN }, Refusal::UserNamespace),
-            (Facts { yama: Some(1), ..PLAIN }, Refusal::Yama(1)),
-            (Facts { yama: Some(2), ..PLAIN }, Refusal::Yama(2)),
-            (Facts { yama: Some(3), ..PLAIN }, Refusal::Yama(3)),
-            (Facts { yama: Some(3), may_trace: true, ..PLAIN }, Refusal::Yama(3)),
-            (Facts { yama: Some(3), same_user: false, ..PLAIN }, Refusal::Yama(3)),
-            (Facts { yama: Some(0), ..PLAIN }, Refusal::SecurityModule),
-            (Facts { yama: Some(2), may_trace: true, ..PLAIN }, Refusal::SecurityModule),
-            (Facts { may_trace: true, same_user: false, ..PLAIN }, Refusal::Directory),
-            (Facts { may_trace: true, is_dumpable: false, ..PLAIN }, Refusal::Directory),
-            (Facts { filtered: true, may_trace: true, ..PLAIN }, Refusal::Filter),
-            (PLAIN, Refusal::SecurityModule),
+            (Facts { same_user: false, owner: 7, ..PLAIN }, Denied::OtherUser(7)),
+            (Facts { has_more_capabilities: true, ..PLAIN }, Denied::Capabilities),
+            (Facts { is_dumpable: false, ..PLAIN }, Denied::NotDumpable),
+            (Facts { in_user_namespace: true, ..PLAIN }, Denied::UserNamespace),
+            (Facts { in_user_namespace: true, may_trace: true, ..PLAIN }, Denied::UserNamespace),
+            (Facts { yama: Some(1), ..PLAIN }, Denied::Yama(1)),
+            (Facts { yama: Some(2), ..PLAIN }, Denied::Yama(2)),
+            (Facts { yama: Some(3), ..PLAIN }, Denied::Yama(3)),
+            (Facts { yama: Some(3), may_trace: true, ..PLAIN }, Denied::Yama(3)),
+            (Facts { yama: Some(3), same_user: false, ..PLAIN }, Denied::Yama(3)),
+            (Facts { yama: Some(0), ..PLAIN }, Denied::SecurityModule),
+            (Facts { yama: Some(2), may_trace: true, ..PLAIN }, Denied::SecurityModule),
+            (Facts { may_trace: true, same_user: false, ..PLAIN }, Denied::ListingDescriptors),
+            (Facts { may_trace: true, is_dumpable: false, ..PLAIN }, Denied::ListingDescriptors),
+            (Facts { filtered: true, may_trace: true, ..PLAIN }, Denied::Filter),
+            (PLAIN, Denied::SecurityModule),
         ];
         for (facts, refusal) in cases {
             assert_eq!(explain(&facts), refusal, "{facts:?}");
@@ -327,23 +318,25 @@ mod tests {
     #[test]
     fn a_setcap_program_is_not_dumpable_either_and_the_cause_is_named() {
         let facts = Facts { has_more_capabilities: true, is_dumpable: false, ..PLAIN };
-        assert_eq!(explain(&facts), Refusal::Capabilities);
+        assert_eq!(explain(&facts), Denied::Capabilities);
     }
 
     #[test]
     fn what_is_left_where_a_program_cannot_be_followed() {
-        let way = |refusal| NotFollowed::refused(&refusal).way;
-        assert!(way(Refusal::Yama(2)).is_some_and(|way| way.contains("sudo keepalive attach")));
-        assert!(way(Refusal::Filter).is_some_and(|way| way.contains("CAP_SYS_PTRACE")));
-        assert!(way(Refusal::Yama(3)).is_some_and(|way| way.contains("keepalive cover")));
-        let reason = NotFollowed::refused(&Refusal::Yama(2)).reason;
+        let advice = |denied: Denied| NotFollowed::denied(&denied).advice;
+        assert!(
+            advice(Denied::Yama(2)).is_some_and(|advice| advice.contains("sudo keepalive attach"))
+        );
+        assert!(advice(Denied::Filter).is_some_and(|advice| advice.contains("CAP_SYS_PTRACE")));
+        assert!(advice(Denied::Yama(3)).is_some_and(|advice| advice.contains("keepalive cover")));
+        let reason = NotFollowed::denied(&Denied::Yama(2)).reason;
         assert!(reason.ends_with("ptrace_scope is 2)"), "{reason}");
     }
 
     #[test]
     fn yama_s_levels_say_what_to_do() {
-        assert!(Refusal::Yama(1).to_string().contains("ancestors"));
-        assert!(Refusal::Yama(2).to_string().contains("ptrace_scope is 2): do this as root"));
-        assert!(Refusal::Yama(3).to_string().contains("not even root"));
+        assert!(Denied::Yama(1).to_string().contains("ancestors"));
+        assert!(Denied::Yama(2).to_string().contains("ptrace_scope is 2): do this as root"));
+        assert!(Denied::Yama(3).to_string().contains("not even root"));
     }
 }

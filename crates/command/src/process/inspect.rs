@@ -1,29 +1,31 @@
 //! Looking into processes: everything that can be found out about their TCP sockets.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
-use super::cgroup::Place;
+use super::cgroup::{Place, mounted_at};
 use super::command_line::CommandLine;
-use super::denied::{Refusal, why};
+use super::denied::Denied;
+use super::error::{Error, is_denied};
 use super::library::library_values;
-use super::namespace::{Network, Networks, copy};
+use super::namespace::{Namespace, Namespaces};
 use super::sock_diag::{Entry, Timer};
 use super::socket::{Duplicate, Info, Options, Protocol, State};
 use super::timer::{is_older_than_options, longest_pause};
 use super::user::user_name;
-use super::{Process, Target, is_own_trouble, is_refused, vanished};
+use super::{OpenProcess, Process};
 use crate::kernel::Kernel;
-use crate::text::error;
 use crate::values::Values;
-use crate::worker::hang::{left_out, reading_memory};
+use crate::worker::{reading_memory, why_left_out};
 
 /// A TCP socket of a process.
+#[derive(Serialize, Deserialize)]
 pub struct Socket {
     /// The descriptors that refer to it, at least one.
     pub fds: Vec<i32>,
@@ -39,6 +41,7 @@ pub struct Socket {
 }
 
 /// What may be seen of a process.
+#[derive(Serialize, Deserialize)]
 pub struct Inspected {
     pub process: Process,
     /// Its unit and its container.
@@ -60,45 +63,38 @@ pub struct Inspected {
     /// None if they are not known.
     pub sockets: Option<Vec<Socket>>,
     /// Why something is missing.
-    pub trouble: Option<String>,
+    pub trouble: Option<Error>,
 }
 
 /// Whether the preload library is loaded in a process.
+#[derive(Serialize, Deserialize)]
 pub enum Library {
-    Loaded(PathBuf),
+    Loaded(String),
     NotLoaded,
     Unknown,
 }
 
-/// The sockets of a process.
-#[derive(Default)]
-struct Found {
-    sockets: Vec<Socket>,
-    /// The values of their network namespace.
-    kernel: Option<Kernel>,
-    /// Why something is missing.
-    trouble: Option<String>,
-}
-
 /// Looks into processes, and remembers what they have in common.
+#[derive(Default)]
 pub struct Inspector {
-    networks: Networks,
-    /// Whether nothing else is looked at where a process has no TCP sockets: most of those of a
-    /// host have none.
+    namespaces: Namespaces,
+    /// Whether nothing else is asked of a process without TCP sockets: most of a host's have none.
     is_for_sockets: bool,
+    /// Where the cgroup v2 tree is mounted.
+    cgroup_root: OnceCell<Option<PathBuf>>,
     /// Users' names, by number.
     users: HashMap<u32, String>,
 }
 
 impl Inspector {
-    /// `is_for_sockets`: processes without TCP sockets need not be told apart.
+    /// `is_for_sockets`: of a process without TCP sockets nothing else is asked.
     pub fn new(is_for_sockets: bool) -> Self {
-        Self { networks: Networks::default(), is_for_sockets, users: HashMap::new() }
+        Self { is_for_sockets, ..Self::default() }
     }
 
-    /// Everything about a process; None if it has ended. An error is this command's own: it cannot
-    /// go on.
-    pub fn inspect(&mut self, process: Process) -> Result<Option<Inspected>, String> {
+    /// Everything about a process; None if it has ended. An error means that this command cannot go
+    /// on.
+    pub fn inspect(&mut self, process: Process) -> Result<Option<Inspected>, Error> {
         let mut seen = Inspected {
             place: Place::default(),
             user: None,
@@ -112,163 +108,139 @@ impl Inspector {
             trouble: None,
             process: process.clone(),
         };
-        let look = |target: &Target| {
-            match self.sockets(&process, target) {
-                Err(error) if is_refused(&error) => {
-                    seen.trouble = Some(why(&process, &error));
-                    seen.sockets = None;
+        let look = |opened: &OpenProcess| {
+            match self.find_sockets(&mut seen, opened) {
+                Err(error) if is_denied(&error) => {
+                    (seen.sockets, seen.trouble) = (None, Some(Error::new(process.pid, &error)));
                 }
-                found => {
-                    let found = found?;
-                    (seen.trouble, seen.kernel) = (found.trouble, found.kernel);
-                    seen.sockets = Some(found.sockets);
-                }
+                result => result?,
             }
             if !self.is_for_sockets || seen.sockets.as_ref().is_none_or(|it| !it.is_empty()) {
-                self.identify(&mut seen, target)?;
+                self.identify(&mut seen, opened)?;
             }
             Ok(())
         };
         match process.with(look) {
             Ok(()) => {}
-            Err(error) if vanished(&error) => return Ok(None),
-            Err(error) if is_own_trouble(&error) => return Err(why(&process, &error)),
-            Err(error) => seen.trouble = Some(why(&process, &error)),
+            Err(Error::Ended) => return Ok(None),
+            Err(error) if error.is_exhaustion() => return Err(error),
+            Err(error) => seen.trouble = Some(error),
         }
         Ok(Some(seen))
     }
 
     /// Adds which process it is, and the values that the library sets in it.
-    fn identify(&mut self, seen: &mut Inspected, target: &Target) -> io::Result<()> {
-        seen.place = target.place().unwrap_or_default();
-        seen.cgroup = target.cgroup().unwrap_or_default();
+    fn identify(&mut self, seen: &mut Inspected, opened: &OpenProcess) -> io::Result<()> {
+        seen.place = opened.place().unwrap_or_default();
+        let root = self.cgroup_root.get_or_init(|| mounted_at().ok());
+        let root = root.as_ref().filter(|root| root.to_str().is_some());
+        seen.cgroup = root.zip(seen.place.path.as_ref()).map(|(root, path)| root.join(path));
         // Its directory belongs to root where it is not dumpable.
-        let uid = target.status().map(|status| status.euid).ok();
+        let uid = opened.status().map(|status| status.euid).ok();
         seen.user = uid.map(|uid| {
             let name = || user_name(uid).unwrap_or_else(|| uid.to_string());
             self.users.entry(uid).or_insert_with(name).clone()
         });
-        let pid = seen.process.pid;
-        if left_out(pid).is_some() {
+        let id = seen.process.id();
+        if why_left_out(id).is_some() {
             return Ok(());
         }
-        let (line, library) = reading_memory(pid, || (target.command_line(), target.library()));
-        let program = target.program().ok();
+        let (line, library) = reading_memory(id, || (opened.command_line(), opened.library()));
+        let program = opened.program().ok();
         let program = program.as_ref().map(|path| path.to_string_lossy());
         seen.command_line = line.unwrap_or_default();
         seen.described = seen.command_line.describe(program.as_deref());
         seen.library = match library {
-            Ok(Some(path)) => Library::Loaded(path),
+            // Bytes that are no text cannot be sent, nor shown.
+            Ok(Some(path)) => Library::Loaded(path.to_string_lossy().into_owned()),
             Ok(None) => Library::NotLoaded,
-            Err(error) if is_refused(&error) => Library::Unknown,
+            Err(error) if is_denied(&error) => Library::Unknown,
             Err(error) => return Err(error),
         };
         if let Library::Loaded(_) = seen.library {
-            let environment = reading_memory(pid, || target.environment());
+            let environment = reading_memory(id, || opened.environment());
             seen.library_values = library_values(&environment.unwrap_or_default());
         }
         Ok(())
     }
 
-    fn sockets(&mut self, process: &Process, target: &Target) -> io::Result<Found> {
-        let fds = target.sockets()?;
+    /// Adds its sockets, and what is the same for all of them.
+    fn find_sockets(&mut self, seen: &mut Inspected, opened: &OpenProcess) -> io::Result<()> {
+        let fds = opened.sockets()?;
+        (seen.sockets, seen.trouble) = (Some(Vec::new()), None);
         if fds.is_empty() {
-            return Ok(Found::default());
+            return Ok(());
         }
-        let network = self.networks.of(target)?;
-        let entries = match network.sockets() {
-            Err(error) if is_own_trouble(error) => return Err(copy(error)),
-            entries => entries,
-        };
-        let mut trouble = entries.err().map(|error| match network.kernel {
-            Ok(_) => format!("its timers are unknown: sock_diag(7): {}", error::describe(error)),
-            Err(_) => format!(
-                "its network namespace cannot be entered, so its timers are unknown: {}",
-                error::describe(error)
-            ),
-        });
-        let mut sockets: Vec<Option<Socket>> = Vec::new();
-        let mut by_inode: HashMap<u64, usize> = HashMap::new();
-        for (fd, inode) in fds {
-            if let Some(index) = by_inode.get(&inode) {
-                if let Some(socket) = &mut sockets[*index] {
-                    socket.fds.push(fd);
-                }
+        let namespace = self.namespaces.get(opened)?;
+        seen.kernel = namespace.kernel.as_ref().ok().copied();
+        let entries = namespace.sockets();
+        seen.trouble = entries.err().cloned();
+        if let Some(error) = seen.trouble.as_ref().filter(|error| error.is_exhaustion()) {
+            return Err(io::Error::other(error.clone()));
+        }
+        let entry = |inode| entries.ok().and_then(|entries| entries.get(&inode));
+        // By inode, since several descriptors can refer to one socket. None is no TCP socket.
+        let mut sockets: HashMap<u64, Option<Socket>> = HashMap::new();
+        for (fd, listed) in fds {
+            if let Some(known) = sockets.get_mut(&listed) {
+                known.iter_mut().for_each(|socket| socket.fds.push(fd));
                 continue;
             }
-            let entry = |inode| entries.ok().and_then(|entries| entries.get(&inode));
-            let (inode, socket) = match Duplicate::of(target, fd, inode) {
+            let (inode, socket) = match Duplicate::open(opened, fd, listed) {
                 Ok(duplicate) => {
                     // The descriptor may have become another socket's.
                     let inode = duplicate.inode()?;
-                    let mut socket = look(&duplicate, fd, inode, entry(inode));
-                    socket.iter_mut().for_each(|socket| ask_again(socket, &network));
-                    (inode, socket)
+                    (inode, look(&duplicate, inode, entry(inode), &namespace))
                 }
                 Err(Errno::PERM | Errno::ACCESS) if entries.is_ok() => {
-                    trouble = Some(format!("options unknown: {}", Refusal::of(process.pid)));
-                    (inode, entry(inode).map(|entry| without_options(fd, inode, entry)))
+                    let denied = || Error::OptionsDenied(Denied::from_pid(seen.process.pid));
+                    seen.trouble.get_or_insert_with(denied);
+                    (listed, entry(listed).map(|entry| without_options(listed, entry)))
                 }
                 // Closed meanwhile.
                 Err(Errno::BADF) => continue,
                 Err(error) => return Err(error.into()),
             };
-            match by_inode.entry(inode) {
-                Vacant(entry) => {
-                    entry.insert(sockets.len());
-                    sockets.push(socket);
-                }
-                Occupied(entry) => {
-                    if let Some(known) = &mut sockets[*entry.get()] {
-                        known.fds.push(fd);
-                    }
-                }
+            if let Some(socket) = sockets.entry(inode).or_insert(socket) {
+                socket.fds.push(fd);
             }
         }
-        let kernel = network.kernel.as_ref().ok().copied();
-        Ok(Found { sockets: sockets.into_iter().flatten().collect(), kernel, trouble })
+        let mut sockets: Vec<_> = sockets.into_values().flatten().collect();
+        sockets.sort_by_key(|socket| socket.fds.first().copied());
+        seen.sockets = Some(sockets);
+        Ok(())
     }
 }
 
 /// What can be seen of a socket; None if it does not speak TCP.
-fn look(duplicate: &Duplicate, fd: i32, inode: u64, entry: Option<&Entry>) -> Option<Socket> {
+fn look(
+    duplicate: &Duplicate,
+    inode: u64,
+    entry: Option<&Entry>,
+    namespace: &Namespace,
+) -> Option<Socket> {
     let protocol = duplicate.protocol()?;
     let options = duplicate.options().ok();
     let info = duplicate.info().ok();
-    let state = entry
-        .map_or_else(|| info.map_or(State::CLOSED, |info: Info| info.state), |entry| entry.state);
-    let info = info.filter(|_| state.is_connection());
-    let timer = entry.and_then(|entry| entry.timer);
-    Some(Socket {
-        fds: vec![fd],
-        inode,
-        protocol,
-        state,
-        // Known without two more calls.
-        local: entry.map_or_else(|| duplicate.local(), |entry| Some(entry.local)),
-        remote: entry.map_or_else(|| duplicate.remote(), |entry| entry.remote),
-        options,
-        timer,
-        info,
-    })
-}
-
-/// Asks again for a timer that seems to be older than the options: the program may have set them
-/// after all timers were asked for.
-fn ask_again(socket: &mut Socket, network: &Network) {
-    let pause = socket.options.and_then(|options| longest_pause(&options.values));
-    let seems_old = |(timer, pause): (Timer, u32)| is_older_than_options(&timer, pause);
-    if socket.timer.zip(pause).is_some_and(seems_old) {
-        let addresses = socket.local.zip(socket.remote);
-        socket.timer =
-            addresses.and_then(|(local, remote)| network.timer(socket.inode, local, remote));
+    let state = entry.map(|entry| entry.state).or(info.map(|info| info.state));
+    let state = state.unwrap_or(State::CLOSED);
+    // Known without two more calls.
+    let local = entry.map_or_else(|| duplicate.local(), |entry| Some(entry.local));
+    let remote = entry.map_or_else(|| duplicate.remote(), |entry| entry.remote);
+    let mut timer = entry.and_then(|entry| entry.timer);
+    let pause = options.and_then(|options| longest_pause(&options.values));
+    // The program may have set the options after all timers were asked for.
+    if timer.zip(pause).is_some_and(|(timer, pause)| is_older_than_options(&timer, pause)) {
+        timer = local.zip(remote).and_then(|(local, remote)| namespace.timer(inode, local, remote));
     }
+    let info = info.filter(|_| state.is_connection());
+    Some(Socket { fds: Vec::new(), inode, protocol, state, local, remote, options, timer, info })
 }
 
 /// A socket as sock_diag alone shows it.
-fn without_options(fd: i32, inode: u64, entry: &Entry) -> Socket {
+fn without_options(inode: u64, entry: &Entry) -> Socket {
     Socket {
-        fds: vec![fd],
+        fds: Vec::new(),
         inode,
         protocol: Protocol::Tcp,
         state: entry.state,

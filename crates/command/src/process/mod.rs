@@ -5,6 +5,7 @@ mod command_line;
 mod denied;
 mod error;
 mod inspect;
+mod left_out;
 mod library;
 mod namespace;
 mod opened;
@@ -16,29 +17,35 @@ mod user;
 
 #[cfg(test)]
 pub use cgroup::Place;
-pub use cgroup::{Group, all_below, is_of_root, is_threaded, mounted_at, processes_of};
+pub use cgroup::{
+    all_below, container_id, is_container_id, is_of_root, is_threaded, is_unit, mounted_at,
+    processes_of, walk,
+};
 pub use command_line::CommandLine;
-pub use denied::{NotFollowed, why, yama_hides_children};
-pub use error::{is_own_trouble, is_refused, own_trouble, vanished};
+pub use denied::{NotFollowed, yama_hides_children};
+pub use error::{Error, is_denied, is_gone};
 pub use inspect::{Inspected, Inspector, Library, Socket};
-pub use namespace::{Network, Networks};
-pub use opened::Target;
-pub use proc::{Directory, check_proc, hidden, is_over, process_numbers};
+pub use left_out::{describe_hang, describe_unasked, left_out};
+pub use namespace::{Namespace, Namespaces};
+pub use opened::OpenProcess;
+pub use proc::{Proc, all_pids, check_others_visible, check_proc, has_ended};
 pub use sock_diag::{Timer, TimerKind};
 pub use socket::{Duplicate, Info, Options, Protocol, State, does_not_exist};
 pub use timer::{is_older_than_options, longest_pause};
 
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 
 use procfs::process::Stat;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use serde::{Deserialize, Serialize};
 
 use crate::text::printable;
+use crate::worker::ProcessId;
 
 /// A process that was found. Nothing is open for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// Its number.
     pub pid: i32,
@@ -50,51 +57,39 @@ pub struct Process {
 
 impl Process {
     /// The process with this number.
-    pub fn from_pid(pid: i32) -> Result<Self, String> {
-        let found = Directory::of(pid)
-            .and_then(|directory| Ok((directory.stat()?, directory.status()?.tgid)));
+    pub fn from_pid(pid: i32) -> Result<Self, Error> {
+        let found = Proc::open(pid).and_then(|proc| Ok((proc.stat()?, proc.status()?.tgid)));
         match found {
-            Ok((_, process)) if process != pid => Err("a thread; name its process".into()),
+            Ok((_, process)) if process != pid => Err(Error::Thread),
             Ok((stat, _)) => Ok(stat.into()),
-            Err(error) if vanished(&error) => {
-                let is_there = Pid::from_raw(pid)
-                    .is_some_and(|pid| pidfd_open(pid, PidfdFlags::empty()).is_ok());
-                Err(if is_there {
-                    "/proc does not show this process (hidepid= of its mount; ProtectProc= of \
-                     systemd)"
-                        .into()
-                } else {
-                    "there is no such process".into()
-                })
+            Err(error) if is_gone(&error) => {
+                let handle =
+                    pidfd_open(Pid::from_raw(pid).ok_or(Error::NoProcess)?, PidfdFlags::empty());
+                Err(if handle.is_ok() { Error::Hidden } else { Error::NoProcess })
             }
-            Err(error) => Err(own_trouble(&error)),
+            Err(error) => Err(error.into()),
         }
     }
 
     /// This process itself.
-    pub fn own() -> Result<Self, String> {
+    pub fn own() -> Result<Self, Error> {
         check_proc()?;
         Self::from_pid(rustix::process::getpid().as_raw_nonzero().get())
     }
 
+    /// What tells it from all others.
+    pub fn id(&self) -> ProcessId {
+        ProcessId { pid: self.pid, start: self.start }
+    }
+
     /// Whether this is the same process, whatever its name is by now.
-    pub fn is(&self, other: &Self) -> bool {
-        (self.pid, self.start) == (other.pid, other.start)
-    }
-
-    /// The process with this number, if it still is the one that started then.
-    pub fn still(pid: i32, start: u64) -> Option<Self> {
-        Self::from_pid(pid).ok().filter(|process| process.start == start)
-    }
-
-    /// Whether it is still there.
-    pub fn is_there(&self) -> bool {
-        Self::still(self.pid, self.start).is_some()
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.id() == other.id()
     }
 
     /// A handle that can be polled for its end. ESRCH says that it has ended.
-    pub fn handle(&self) -> io::Result<OwnedFd> {
-        let directory = Directory::of(self.pid)?;
+    pub fn pidfd(&self) -> io::Result<OwnedFd> {
+        let directory = Proc::open(self.pid)?;
         let handle = pidfd_open(Pid::from_raw(self.pid).ok_or(Errno::SRCH)?, PidfdFlags::empty())?;
         // It still runs, so its number was not given to another before.
         if directory.stat()?.starttime != self.start {
@@ -102,21 +97,12 @@ impl Process {
         }
         Ok(handle)
     }
-
-    /// Tries whether the socket that is this descriptor of it can be duplicated.
-    pub fn try_descriptor(&self, fd: RawFd) -> io::Result<()> {
-        self.with(|target| {
-            let sockets = target.sockets()?;
-            let (_, inode) = sockets.iter().find(|(other, _)| *other == fd).ok_or(Errno::BADF)?;
-            Ok(Duplicate::of(target, fd, *inode).map(drop)?)
-        })
-    }
 }
 
 #[cfg(test)]
 impl Process {
     /// One that need not be there.
-    pub fn made_up(pid: i32, name: &str) -> Self {
+    pub fn fake(pid: i32, name: &str) -> Self {
         Self { pid, name: name.into(), start: 0 }
     }
 }

@@ -9,40 +9,46 @@ use std::rc::Rc;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::Target;
 use super::sock_diag::{Entry, SockDiag, Timer};
+use super::{Error, OpenProcess};
 use crate::kernel::Kernel;
+use crate::text::error::describe;
 
 /// Network namespaces, each looked into once.
 #[derive(Default)]
-pub struct Networks(HashMap<u64, Rc<Network>>);
+pub struct Namespaces(HashMap<u64, Rc<Namespace>>);
 
-impl Networks {
+impl Namespaces {
     /// The network namespace of a process.
-    pub fn of(&mut self, target: &Target) -> io::Result<Rc<Network>> {
-        let (file, inode) = target.network()?;
+    pub fn get(&mut self, process: &OpenProcess) -> io::Result<Rc<Namespace>> {
+        let (file, inode) = process.network_namespace()?;
         if let Some(known) = self.0.get(&inode) {
             return Ok(known.clone());
         }
         let own = rustix::fs::stat("/proc/thread-self/ns/net")?.st_ino;
-        let network = if inode == own { Network::own() } else { Network::enter(file.as_fd()) };
-        Ok(self.0.entry(inode).or_insert(Rc::new(network)).clone())
+        let namespace =
+            if inode == own { Namespace::own() } else { Namespace::enter(file.as_fd()) };
+        Ok(self.0.entry(inode).or_insert(Rc::new(namespace)).clone())
     }
 }
 
 /// A network namespace.
-pub struct Network {
+pub struct Namespace {
     /// The kernel's own values, if the namespace may be entered.
-    pub kernel: io::Result<Kernel>,
+    pub kernel: Result<Kernel, Error>,
     /// Opened in the namespace, it can be asked from outside of it.
-    sock_diag: io::Result<SockDiag>,
-    sockets: OnceCell<io::Result<HashMap<u64, Entry>>>,
+    sock_diag: Result<SockDiag, Error>,
+    sockets: OnceCell<Result<HashMap<u64, Entry>, Error>>,
 }
 
-impl Network {
+impl Namespace {
     /// This process's own.
     pub fn own() -> Self {
-        Self { kernel: Kernel::new(), sock_diag: SockDiag::open(), sockets: OnceCell::new() }
+        Self {
+            kernel: Kernel::new().map_err(Error::from),
+            sock_diag: SockDiag::open().map_err(no_timers),
+            sockets: OnceCell::new(),
+        }
     }
 
     /// The one of `/proc/PID/ns/net`; only root may enter it.
@@ -55,16 +61,15 @@ impl Network {
             });
             thread?.join().expect("a thread that does not panic")
         });
-        entered.unwrap_or_else(|error: io::Error| Self {
-            sock_diag: Err(copy(&error)),
-            kernel: Err(error),
-            sockets: OnceCell::new(),
+        entered.unwrap_or_else(|error: io::Error| {
+            let error = exhaustion(&error).unwrap_or(Error::NoNamespace(describe(&error)));
+            Self { kernel: Err(error.clone()), sock_diag: Err(error), sockets: OnceCell::new() }
         })
     }
 
     /// Every TCP socket that is bound, listens or is connected, by inode; asked for once.
-    pub fn sockets(&self) -> Result<&HashMap<u64, Entry>, &io::Error> {
-        let ask = || self.sock_diag.as_ref().map_err(copy)?.sockets();
+    pub fn sockets(&self) -> Result<&HashMap<u64, Entry>, &Error> {
+        let ask = || self.sock_diag.as_ref().map_err(Error::clone)?.sockets().map_err(no_timers);
         self.sockets.get_or_init(ask).as_ref()
     }
 
@@ -74,10 +79,12 @@ impl Network {
     }
 }
 
-/// An error once more, which [`io::Error`] itself does not offer.
-pub fn copy(error: &io::Error) -> io::Error {
-    error.raw_os_error().map_or_else(
-        || io::Error::new(error.kind(), error.to_string()),
-        io::Error::from_raw_os_error,
-    )
+/// What an error of sock_diag(7) means.
+fn no_timers(error: io::Error) -> Error {
+    exhaustion(&error).unwrap_or(Error::NoTimers(describe(&error)))
+}
+
+/// The error, if it means that this process, or the machine, has run out of something.
+fn exhaustion(error: &io::Error) -> Option<Error> {
+    Some(Error::from(error)).filter(Error::is_exhaustion)
 }

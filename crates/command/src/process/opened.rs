@@ -2,19 +2,20 @@
 
 use std::io::{self, Read};
 use std::ops::Deref;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::proc::{ANOTHER_NAMESPACE, Directory, is_over};
-use super::{Process, vanished};
-use crate::worker::hang;
+use super::error::{Error, is_gone};
+use super::proc::{Proc, has_ended};
+use super::{Duplicate, Process};
+use crate::worker::{Lock, ProcessId, why_left_out};
 
 /// A process that is open, to look into.
-pub struct Target {
-    pub(super) pid: i32,
-    directory: Directory,
+pub struct OpenProcess {
+    pub(super) id: ProcessId,
+    proc: Proc,
     pub(super) handle: OwnedFd,
 }
 
@@ -26,67 +27,72 @@ const ATTEMPTS: usize = 3;
 
 impl Process {
     /// Opens the process and does the work on it. If the thread through which it was opened ends
-    /// meanwhile, but the process does not, the work is done again through another thread.
-    pub fn with<T>(&self, mut work: impl FnMut(&Target) -> io::Result<T>) -> io::Result<T> {
+    /// meanwhile but the process goes on, the work is repeated through another thread.
+    pub fn with<T>(&self, mut work: impl FnMut(&OpenProcess) -> io::Result<T>) -> Result<T, Error> {
         let mut attempt = 1;
         loop {
-            let target = self.open()?;
-            let result = work(&target).and_then(|done| target.check().map(|()| done));
-            match result {
-                Err(error) if vanished(&error) && attempt < ATTEMPTS => attempt += 1,
-                result => return result,
+            let opened = self.open().map_err(|error| Error::new(self.pid, &error))?;
+            match work(&opened).and_then(|done| opened.check().map(|()| done)) {
+                Ok(done) => return Ok(done),
+                Err(error) if is_gone(&error) && attempt < ATTEMPTS => attempt += 1,
+                Err(error) => return Err(Error::new(self.pid, &error)),
             }
         }
     }
 
+    /// Tries whether the socket that is this descriptor of it can be duplicated.
+    pub fn try_descriptor(&self, fd: RawFd) -> io::Result<()> {
+        let process = self.open()?;
+        let sockets = process.sockets()?;
+        let (_, inode) = sockets.iter().find(|(other, _)| *other == fd).ok_or(Errno::BADF)?;
+        Ok(Duplicate::open(&process, fd, *inode).map(drop)?)
+    }
+
     /// Opens it. ESRCH means that it has ended.
-    fn open(&self) -> io::Result<Target> {
-        if let Some(socket) = hang::left_out(self.pid).filter(|hang| hang.fd.is_some()) {
-            return Err(io::Error::other(socket.to_string()));
+    fn open(&self) -> io::Result<OpenProcess> {
+        if let Some(socket @ Lock::Socket { .. }) = why_left_out(self.id()) {
+            return Err(io::Error::other(Error::Hangs(socket)));
         }
-        let mut directory = Directory::of(self.pid)?;
-        let stat = directory.stat()?;
+        let mut proc = Proc::open(self.pid)?;
+        let stat = proc.stat()?;
         if stat.starttime != self.start {
             return Err(Errno::SRCH.into());
         }
         let (mut number, mut flags) = (self.pid, PidfdFlags::empty());
-        if is_over(&stat) {
-            (directory, number) = directory.living_thread()?.ok_or(Errno::SRCH)?;
+        if has_ended(&stat) {
+            (proc, number) = proc.live_thread()?.ok_or(Errno::SRCH)?;
             flags = PIDFD_THREAD;
         }
         let handle = pidfd_open(Pid::from_raw(number).ok_or(Errno::SRCH)?, flags);
         let handle = handle.map_err(|error| match error {
-            Errno::INVAL if flags == PIDFD_THREAD => io::Error::other(
-                "its first thread has ended (pthread_exit(3)), and this kernel does not let others \
-                 be reached (Linux 6.9 does)",
-            ),
+            Errno::INVAL if flags == PIDFD_THREAD => io::Error::other(Error::FirstThreadEnded),
             error => error.into(),
         })?;
         if number_of(&handle)? != Some(number) {
-            return Err(match directory.stat() {
-                Ok(_) => io::Error::other(ANOTHER_NAMESPACE),
+            return Err(match proc.stat() {
+                Ok(_) => io::Error::other(Error::PidNamespace),
                 Err(error) => error,
             });
         }
-        let target = Target { pid: self.pid, directory, handle };
+        let opened = OpenProcess { id: self.id(), proc, handle };
         // It still runs, so its number was not given to another while it was opened.
-        target.check()?;
-        Ok(target)
+        opened.check()?;
+        Ok(opened)
     }
 }
 
-impl Target {
+impl OpenProcess {
     /// ESRCH if it has ended: its descriptors only seem to be closed then.
     fn check(&self) -> io::Result<()> {
-        if is_over(&self.directory.stat()?) { Err(Errno::SRCH.into()) } else { Ok(()) }
+        if has_ended(&self.proc.stat()?) { Err(Errno::SRCH.into()) } else { Ok(()) }
     }
 }
 
-impl Deref for Target {
-    type Target = Directory;
+impl Deref for OpenProcess {
+    type Target = Proc;
 
-    fn deref(&self) -> &Directory {
-        &self.directory
+    fn deref(&self) -> &Proc {
+        &self.proc
     }
 }
 

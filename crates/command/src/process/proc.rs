@@ -13,9 +13,9 @@ use procfs::{FromRead, ProcError};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::cgroup::{Place, mounted_at};
+use super::cgroup::Place;
 use super::command_line::CommandLine;
-use super::vanished;
+use super::error::{Error, is_gone};
 
 /// At most this many bytes are read of a file with a few lines. (`Groups:` of status can be long.)
 const FILE_MAX: u64 = 1 << 20;
@@ -26,11 +26,11 @@ const ARGUMENTS_MAX: u64 = 128 << 10;
 const LINE_MAX: u64 = 32 << 10;
 
 /// `/proc/PID`, or `/proc/PID/task/TID`.
-pub struct Directory(OwnedFd);
+pub struct Proc(OwnedFd);
 
-impl Directory {
+impl Proc {
     /// Of the process with this number.
-    pub fn of(pid: i32) -> io::Result<Self> {
+    pub fn open(pid: i32) -> io::Result<Self> {
         Ok(Self(rustix::fs::open(format!("/proc/{pid}"), path_flags(), Mode::empty())?))
     }
 
@@ -41,12 +41,12 @@ impl Directory {
 
     /// A thread that runs, with its number: the first may have ended before the others
     /// (pthread_exit(3)), and then has neither descriptors nor memory.
-    pub fn living_thread(&self) -> io::Result<Option<(Self, i32)>> {
-        for tid in self.numbers("task")? {
+    pub fn live_thread(&self) -> io::Result<Option<(Self, i32)>> {
+        for tid in self.numeric_entries("task")? {
             let thread = self.thread(tid).and_then(|thread| Ok((thread.stat()?, thread)));
             match thread {
-                Ok((stat, thread)) if !is_over(&stat) => return Ok(Some((thread, tid))),
-                Err(error) if !vanished(&error) => return Err(error),
+                Ok((stat, thread)) if !has_ended(&stat) => return Ok(Some((thread, tid))),
+                Err(error) if !is_gone(&error) => return Err(error),
                 _ => {}
             }
         }
@@ -56,46 +56,40 @@ impl Directory {
     /// The numbers of the process's children, which are those of its threads.
     pub fn children(&self) -> io::Result<Vec<i32>> {
         let mut children = Vec::new();
-        for tid in self.numbers("task")? {
-            let mut text = String::new();
-            let list = self.open(&format!("task/{tid}/children"));
-            match list.and_then(|list| list.take(FILE_MAX).read_to_string(&mut text)) {
+        for tid in self.numeric_entries("task")? {
+            match self.read(&format!("task/{tid}/children"), FILE_MAX) {
+                Ok(text) => {
+                    let text = String::from_utf8_lossy(&text);
+                    children.extend(text.split_ascii_whitespace().flat_map(str::parse::<i32>));
+                }
                 // The thread has ended meanwhile.
-                Err(error) if vanished(&error) => {}
-                result => drop(result?),
+                Err(error) if is_gone(&error) => {}
+                Err(error) => return Err(error),
             }
-            children.extend(text.split_ascii_whitespace().filter_map(|it| it.parse::<i32>().ok()));
         }
         Ok(children)
     }
 
     /// Its state, name, start time.
     pub fn stat(&self) -> io::Result<Stat> {
-        Stat::from_read(self.open("stat")?.take(FILE_MAX)).map_err(io_error)
+        Stat::from_read(&*self.read("stat", FILE_MAX)?).map_err(io_error)
     }
 
     /// Its credentials.
     pub fn status(&self) -> io::Result<Status> {
-        let mut text = Vec::new();
-        self.open("status")?.take(FILE_MAX).read_to_end(&mut text)?;
+        let text = self.read("status", FILE_MAX)?;
         // Its name may be any bytes, such as half of a character.
         Status::from_read(String::from_utf8_lossy(&text).as_bytes()).map_err(io_error)
     }
 
     /// What it was started as. (The program may write something else there.)
     pub fn command_line(&self) -> io::Result<CommandLine> {
-        Ok(CommandLine::of(&self.begin_of("cmdline")?))
+        Ok(CommandLine::parse(&self.read("cmdline", ARGUMENTS_MAX)?))
     }
 
     /// The environment with which it was started: entries that end in a zero.
     pub fn environment(&self) -> io::Result<Vec<u8>> {
-        self.begin_of("environ")
-    }
-
-    fn begin_of(&self, name: &str) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.open(name)?.take(ARGUMENTS_MAX).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        self.read("environ", ARGUMENTS_MAX)
     }
 
     /// Its program's file.
@@ -126,28 +120,17 @@ impl Directory {
 
     /// The preload library that is loaded in it, if one is.
     pub fn library(&self) -> io::Result<Option<PathBuf>> {
-        find_library(BufReader::new(self.open("maps")?))
+        find_library(BufReader::new(self.file("maps")?))
     }
 
     /// Its control groups.
     pub fn place(&self) -> io::Result<Place> {
-        let mut text = Vec::new();
-        self.open("cgroup")?.take(FILE_MAX).read_to_end(&mut text)?;
-        Ok(Place::of(&String::from_utf8_lossy(&text)))
-    }
-
-    /// The directory of its control group in the v2 tree, if that is mounted.
-    pub fn cgroup(&self) -> io::Result<Option<PathBuf>> {
-        let mut text = Vec::new();
-        self.open("cgroup")?.take(FILE_MAX).read_to_end(&mut text)?;
-        let text = String::from_utf8_lossy(&text);
-        let path = text.lines().find_map(|line| line.strip_prefix("0::/"));
-        Ok(path.and_then(|path| Some(mounted_at().ok()?.join(path))))
+        Ok(Place::parse(&String::from_utf8_lossy(&self.read("cgroup", FILE_MAX)?)))
     }
 
     /// Its network namespace, and the inode that tells it from others.
-    pub fn network(&self) -> io::Result<(File, u64)> {
-        let file = self.open("ns/net")?;
+    pub fn network_namespace(&self) -> io::Result<(File, u64)> {
+        let file = self.file("ns/net")?;
         let inode = file.metadata()?.ino();
         Ok((file, inode))
     }
@@ -157,47 +140,49 @@ impl Directory {
         Ok(statat(&self.0, "fd", AtFlags::empty())?.st_uid)
     }
 
-    fn open(&self, name: &str) -> io::Result<File> {
+    fn file(&self, name: &str) -> io::Result<File> {
         Ok(openat(&self.0, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into())
     }
 
+    /// The first `max` bytes of a file.
+    fn read(&self, name: &str, max: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.file(name)?.take(max).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// The entries of a directory that are numbers.
-    fn numbers(&self, name: &str) -> io::Result<Vec<i32>> {
+    fn numeric_entries(&self, name: &str) -> io::Result<Vec<i32>> {
         numbers(openat(&self.0, name, list_flags(), Mode::empty())?)
     }
 }
 
 /// The numbers of all processes.
-pub fn process_numbers() -> io::Result<Vec<i32>> {
+pub fn all_pids() -> io::Result<Vec<i32>> {
     numbers(rustix::fs::open("/proc", list_flags(), Mode::empty())?)
 }
 
 /// PROC_SUPER_MAGIC of statfs(2).
 const PROC_SUPER_MAGIC: rustix::fs::FsWord = 0x9fa0;
 
-pub const ANOTHER_NAMESPACE: &str = "/proc shows the processes of another pid namespace, in which \
-                                     this number is another process's (nsenter(1) needs --mount \
-                                     beside --pid; unshare(1) --mount-proc)";
-
 /// Whether /proc is there, and shows the processes that this one can name.
-pub fn check_proc() -> Result<(), String> {
+pub fn check_proc() -> Result<(), Error> {
     let is_proc = rustix::fs::statfs("/proc").is_ok_and(|found| found.f_type == PROC_SUPER_MAGIC);
     if !is_proc {
-        return Err("/proc is not mounted: nothing can be seen of any process".into());
+        return Err(Error::NoProc);
     }
     match std::fs::read_link("/proc/self") {
         Ok(own) if own.as_os_str() == &*std::process::id().to_string() => Ok(()),
-        _ => Err(ANOTHER_NAMESPACE.into()),
+        _ => Err(Error::PidNamespace),
     }
 }
 
-/// Says so if /proc does not show other users' processes. (Number 1 is always there.)
-pub fn hidden() -> Option<&'static str> {
-    let first = Directory::of(1).and_then(|directory| directory.stat());
-    first.is_err_and(|error| vanished(&error)).then_some(
-        "/proc does not show other users' processes (hidepid= of its mount; ProtectProc= of \
-         systemd)",
-    )
+/// Whether /proc shows other users' processes. (Number 1 is always there.)
+pub fn check_others_visible() -> Result<(), Error> {
+    match Proc::open(1).and_then(|proc| proc.stat()) {
+        Err(error) if is_gone(&error) => Err(Error::OthersHidden),
+        _ => Ok(()),
+    }
 }
 
 fn numbers(directory: OwnedFd) -> io::Result<Vec<i32>> {
@@ -208,9 +193,11 @@ fn numbers(directory: OwnedFd) -> io::Result<Vec<i32>> {
     Ok(numbers)
 }
 
-/// Whether it has ended: a zombie, or about to be one.
-pub fn is_over(stat: &Stat) -> bool {
-    matches!(stat.state, 'Z' | 'X' | 'x')
+/// Whether it has ended: a zombie, or killed, and about to be one. (A child of this command that hangs
+/// at a socket has been killed, and holds that socket.)
+pub fn has_ended(stat: &Stat) -> bool {
+    let is_killed = stat.signal & 1 << (libc::SIGKILL - 1) != 0;
+    is_killed || matches!(stat.state, 'Z' | 'X' | 'x')
 }
 
 fn path_flags() -> OFlags {
@@ -240,7 +227,7 @@ fn find_library(mut maps: impl BufRead) -> io::Result<Option<PathBuf>> {
     }
 }
 
-/// The path behind the five fields of a line of maps, if there is one.
+/// The path after the five fields of a line of maps, if there is one.
 fn mapped_file(line: &[u8]) -> Option<&[u8]> {
     let mut rest = line;
     for _ in 0..5 {
@@ -334,7 +321,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
-        /// The kernel writes the path behind blanks, and a newline in it as `\012`.
+        /// The kernel writes the path after blanks, and a newline in it as `\012`.
         #[test]
         fn the_library_is_the_first_mapped_file_of_its_name(
             all in vec((any::<u32>(), any::<u64>(), mapped()), 0..9),
@@ -392,7 +379,7 @@ mod tests {
         fn a_process_may_have_any_name(name in vec(1..=255_u8, 0..16)) {
             rustix::thread::set_name(&CString::new(&name[..]).expect("no zero")).expect("a name");
             let own = rustix::fs::open("/proc/thread-self", path_flags(), Mode::empty());
-            let own = Directory(own.expect("/proc"));
+            let own = Proc(own.expect("/proc"));
             let name = &name[..name.len().min(15)];
             prop_assert_eq!(own.stat().expect("stat").comm, String::from_utf8_lossy(name));
             let tid = rustix::thread::gettid().as_raw_nonzero().get();

@@ -16,6 +16,7 @@ use netlink_packet_sock_diag::inet::{
     ExtensionFlags, InetRequest, InetResponseHeader, SocketId, StateFlags, Timer as RawTimer,
 };
 use netlink_sys::{Socket as Netlink, SocketAddr as NetlinkAddress, protocols::NETLINK_SOCK_DIAG};
+use serde::{Deserialize, Serialize};
 
 use super::State;
 use super::socket::as_ipv4;
@@ -24,7 +25,7 @@ use super::socket::as_ipv4;
 const ATTEMPTS: usize = 3;
 
 /// Which timer of a socket runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TimerKind {
     /// Sent data waits for its acknowledgment.
     Retransmission,
@@ -35,7 +36,7 @@ pub enum TimerKind {
 }
 
 /// A timer that runs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Timer {
     /// Which one.
     pub kind: TimerKind,

@@ -3,7 +3,6 @@
 //! A duplicate is held only for the few calls on it: while it is open, the process's own close(2)
 //! does not end the connection.
 
-use std::mem::ManuallyDrop;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -13,13 +12,14 @@ use options::TcpOption;
 use rustix::io::{self, Errno};
 use rustix::net::{SocketType, ipproto, sockopt};
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
+use serde::{Deserialize, Serialize};
 
-use super::Target;
+use super::OpenProcess;
 use crate::values::Values;
-use crate::worker::{hang, leave_open};
+use crate::worker::{Lock, Watched, watch};
 
 /// The options of a socket that concern keepalive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
     /// `SO_KEEPALIVE`.
     pub keepalive: bool,
@@ -29,7 +29,7 @@ pub struct Options {
 }
 
 /// Which protocol a socket speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Protocol {
     /// TCP itself.
     Tcp,
@@ -38,7 +38,7 @@ pub enum Protocol {
 }
 
 /// The state of a connection; the numbers are the kernel's (include/net/tcp_states.h).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State(pub u8);
 
 impl State {
@@ -92,7 +92,7 @@ impl State {
 }
 
 /// The state of a connection (TCP_INFO, tcp(7)).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Info {
     /// Its state.
     pub state: State,
@@ -105,47 +105,47 @@ pub struct Info {
 }
 
 /// A duplicate of another process's socket.
-pub struct Duplicate(ManuallyDrop<OwnedFd>);
+pub struct Duplicate {
+    /// Closed while the parent still watches.
+    socket: OwnedFd,
+    _watched: Watched,
+}
 
 impl Duplicate {
     /// The socket that is descriptor `fd` of the process, where this inode was seen. EBADF says that
     /// it is closed, or something else by now: the process may have changed it since it was listed.
     /// Only calls that no other file can hold up are made before that is known.
-    pub fn of(target: &Target, fd: i32, inode: u64) -> io::Result<Self> {
-        hang::begin_duplicate(target.pid, fd, inode);
-        let duplicate = pidfd_getfd(&target.handle, fd, PidfdGetfdFlags::empty());
-        let is_socket = |duplicate: &OwnedFd| sockopt::socket_type(duplicate).is_ok();
-        match duplicate {
-            Ok(socket) if is_socket(&socket) => return Ok(Self(ManuallyDrop::new(socket))),
-            Ok(other) => leave_open(other),
-            Err(error) => {
-                hang::end_duplicate();
-                return Err(error);
-            }
+    pub fn open(process: &OpenProcess, fd: i32, inode: u64) -> io::Result<Self> {
+        let _watched = watch(process.id, Lock::Socket { fd, inode });
+        let socket = pidfd_getfd(&process.handle, fd, PidfdGetfdFlags::empty())?;
+        if sockopt::socket_type(&socket).is_ok() {
+            Ok(Self { socket, _watched })
+        } else {
+            // Another file: closing it could take for ever (worker/child.rs).
+            std::mem::forget(socket);
+            Err(Errno::BADF)
         }
-        hang::end_duplicate();
-        Err(Errno::BADF)
     }
 
     /// The protocol, if this is a TCP socket. (`SO_KEEPALIVE` exists for every kind of socket. Raw
     /// and Bluetooth sockets can have TCP's protocol number too, but they are not streams.)
     pub fn protocol(&self) -> Option<Protocol> {
-        let protocol = match sockopt::socket_protocol(&*self.0) {
+        let protocol = match sockopt::socket_protocol(&self.socket) {
             Ok(Some(ipproto::TCP)) => Protocol::Tcp,
             Ok(Some(ipproto::MPTCP)) => Protocol::Mptcp,
             _ => return None,
         };
-        (sockopt::socket_type(&*self.0) == Ok(SocketType::STREAM)).then_some(protocol)
+        (sockopt::socket_type(&self.socket) == Ok(SocketType::STREAM)).then_some(protocol)
     }
 
     /// The inode by which the kernel's other interfaces know the socket.
     pub fn inode(&self) -> io::Result<u64> {
-        rustix::fs::fstat(&*self.0).map(|file| file.st_ino)
+        rustix::fs::fstat(&self.socket).map(|file| file.st_ino)
     }
 
     /// The options.
     pub fn options(&self) -> io::Result<Options> {
-        let keepalive = sockopt::socket_keepalive(&*self.0)?;
+        let keepalive = sockopt::socket_keepalive(&self.socket)?;
         let values = Values::try_new(|option| match self.get(option.number) {
             Ok(value) => Ok(Some(value)),
             Err(error) if does_not_exist(error) => Ok(None),
@@ -165,7 +165,7 @@ impl Duplicate {
         // SAFETY: the kernel reads `length` bytes of `value`.
         let result = unsafe {
             libc::setsockopt(
-                self.0.as_raw_fd(),
+                self.socket.as_raw_fd(),
                 libc::IPPROTO_TCP,
                 option,
                 (&raw const value).cast(),
@@ -177,17 +177,17 @@ impl Duplicate {
 
     /// Sets `SO_KEEPALIVE`.
     pub fn set_keepalive(&self) -> io::Result<()> {
-        sockopt::set_socket_keepalive(&*self.0, true)
+        sockopt::set_socket_keepalive(&self.socket, true)
     }
 
     /// The local address.
     pub fn local(&self) -> Option<SocketAddr> {
-        rustix::net::getsockname(&*self.0).ok()?.try_into().ok().map(as_ipv4)
+        rustix::net::getsockname(&self.socket).ok()?.try_into().ok().map(as_ipv4)
     }
 
     /// The remote address, if there is one.
     pub fn remote(&self) -> Option<SocketAddr> {
-        rustix::net::getpeername(&*self.0).ok()??.try_into().ok().map(as_ipv4)
+        rustix::net::getpeername(&self.socket).ok()??.try_into().ok().map(as_ipv4)
     }
 
     /// The state of the connection.
@@ -210,7 +210,7 @@ impl Duplicate {
         // SAFETY: the kernel writes at most `length` bytes (older ones know fewer fields).
         let result = unsafe {
             libc::getsockopt(
-                self.0.as_raw_fd(),
+                self.socket.as_raw_fd(),
                 libc::IPPROTO_TCP,
                 number,
                 (&raw mut value).cast(),
@@ -218,14 +218,6 @@ impl Duplicate {
             )
         };
         outcome(result).map(|()| value)
-    }
-}
-
-impl Drop for Duplicate {
-    fn drop(&mut self) {
-        // SAFETY: it is not used again.
-        drop(unsafe { ManuallyDrop::take(&mut self.0) });
-        hang::end_duplicate();
     }
 }
 

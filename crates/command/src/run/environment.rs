@@ -9,7 +9,7 @@ use options::{Line, Mode, OPTIONS, TcpOption, Unusable};
 
 use super::library::Library;
 use crate::kernel::Kernel;
-use crate::settings::{Held, Setting, Settings, Source};
+use crate::settings::{EffectiveSettings, Setting, Settings, Source};
 
 const PRELOAD: &CStr = c"LD_PRELOAD";
 
@@ -127,7 +127,7 @@ impl Environment {
     }
 
     /// What will hold in the program, and where it comes from.
-    pub fn held(&self, settings: &Settings, kernel: &Kernel) -> Held {
+    pub fn effective(&self, settings: &Settings, kernel: &Kernel) -> EffectiveSettings {
         let values = settings.values.zip(kernel.defaults).map(|option, (wanted, default)| {
             let value = env::value(option, |name| self.get(name)).ok().flatten();
             let source = env::source(option, |name| self.get(name));
@@ -144,7 +144,7 @@ impl Environment {
             }
             _ => Setting { value: settings.mode, source: Source::Argument },
         };
-        Held { values, mode }
+        EffectiveSettings { values, mode }
     }
 }
 

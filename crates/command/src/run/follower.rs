@@ -14,29 +14,32 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, setsid};
 use rustix::process::{PTracer, child_subreaper, set_child_subreaper, set_ptracer};
 
-use crate::follow::follow_family;
+use crate::apply::{Job, Outcome};
+use crate::find::Selection;
+use crate::follow::{Event, Follower, Members};
+use crate::kernel::Kernel;
 use crate::process::{NotFollowed, Process};
-use crate::settings::SettingsArgs;
+use crate::settings::RequestedSettings;
 use crate::sys::{descriptors, startup, syslog};
-use crate::text::error;
+use crate::text::{error, report_error};
 
 /// Starts a follower of this process, which is about to become the program. Returns the follower's
 /// number when it has found that it may look into this process.
-pub fn start(settings: &SettingsArgs) -> Result<Pid, NotFollowed> {
-    let process = Process::own().map_err(NotFollowed::for_now)?;
+pub fn start(settings: &RequestedSettings) -> Result<Pid, NotFollowed> {
+    let process = Process::own().map_err(NotFollowed::new)?;
     if !children_share_the_pid_namespace() {
         let why = "its children are to be in another pid namespace (unshare(1) needs --fork)";
-        return Err(NotFollowed::for_now(why.into()));
+        return Err(NotFollowed::new(why));
     }
     let no_process = |error: io::Error| {
         let why = error::describe(&error);
-        NotFollowed::for_now(format!("no other process can be started for it: {why} (ulimit -u)"))
+        NotFollowed::new(format!("no other process can be started for it: {why} (ulimit -u)"))
     };
     let null = File::options().read(true).write(true).open("/dev/null");
-    let null = null
-        .map_err(|error| NotFollowed::for_now(format!("/dev/null: {}", error::describe(&error))))?;
+    let null =
+        null.map_err(|error| NotFollowed::new(format!("/dev/null: {}", error::describe(&error))))?;
     // As a seccomp filter does.
-    let killed = |_| NotFollowed::for_now("its follower was killed".into());
+    let killed = |_| NotFollowed::new("its follower was killed");
     let (mut ours, its) = UnixStream::pair().map_err(no_process)?;
     let our_end = ours.as_raw_fd();
     if split().map_err(no_process)? {
@@ -52,7 +55,7 @@ pub fn start(settings: &SettingsArgs) -> Result<Pid, NotFollowed> {
     }
     match ours.write_all(&[0]).and_then(|()| number(&mut ours)).map_err(killed)? {
         0 => Ok(Pid::from_raw(follower)),
-        errno => Err(NotFollowed::after(&process, &io::Error::from_raw_os_error(errno))),
+        errno => Err(NotFollowed::from_error(&process, &io::Error::from_raw_os_error(errno))),
     }
 }
 
@@ -140,7 +143,7 @@ fn wait_for(child: Pid) -> nix::Result<()> {
 /// process that it follows.
 fn be_follower(
     process: &Process,
-    settings: &SettingsArgs,
+    settings: &RequestedSettings,
     null: &File,
     stream: UnixStream,
     their_end: RawFd,
@@ -157,8 +160,31 @@ fn be_follower(
     }
     let _ = say(&stream, 0);
     drop(stream);
-    follow_family(process, settings);
+    follow(process, settings);
     std::process::exit(0);
+}
+
+/// Follows a process and its descendants until they have ended, and reports only what goes wrong.
+fn follow(process: &Process, settings: &RequestedSettings) {
+    descriptors::raise_limit();
+    let kernel = Kernel::new().unwrap_or_default();
+    let idle = settings.values.idle.unwrap_or(kernel.defaults.idle);
+    let selection = Selection::default();
+    let job = Job::to_follow(settings, &selection);
+    let follower = Follower::new(Members::from_process(process.clone()), job, idle);
+    let report = |event: Event| match event {
+        Event::Socket(process, seen, Outcome::Failed(refused)) => {
+            report_error(format!("{process}: fd {}: {refused}", seen.fd));
+        }
+        Event::Problem(problem) => report_error(problem),
+        Event::Ready | Event::Looked { .. } | Event::Socket(..) => {}
+    };
+    match follower {
+        Ok(mut follower) => drop(follower.run(report)),
+        Err(error) => {
+            report_error(format!("{process}: signalfd(2): {}", error::describe(&error)));
+        }
+    }
 }
 
 fn say(mut stream: &UnixStream, number: i32) -> io::Result<()> {

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use super::library::Library;
 use super::program::{self, Obstacle};
-use super::{FAILED, Failure, RunArgs, printed};
+use super::{Failure, printed};
 use crate::process::NotFollowed;
+use crate::request::Run;
+use crate::sys::Status;
 use crate::text::report_error;
 
 /// How keepalive gets into the program.
@@ -19,14 +21,15 @@ pub struct Way {
 }
 
 impl Way {
-    /// The preload where it can work, else the follower; or what the arguments say.
-    pub fn find(arguments: &RunArgs, name: &Path, program: &Path) -> Result<Self, Failure> {
-        let given = arguments.library.as_deref();
+    /// The preload where it can work, else the follower; or what was asked for.
+    pub fn find(request: &Run, name: &Path, program: &Path) -> Result<Self, Failure> {
+        let given = request.library.as_deref();
         let library = Library::find(given);
         let machine = library.as_ref().ok().map(|library| library.machine);
         let Some((file, obstacle)) = program::obstacle(program, machine) else {
-            let library = Some(library.map_err(|error| Failure(FAILED, error.to_string()))?);
-            return Ok(Self { library, is_followed: arguments.follow, obstacle: None });
+            let library =
+                Some(library.map_err(|error| Failure(Status::RunFailed, error.to_string()))?);
+            return Ok(Self { library, is_followed: request.is_followed, obstacle: None });
         };
         let through = if file == program {
             String::new()
@@ -35,26 +38,28 @@ impl Way {
         };
         let what = format!("{through}{} {obstacle}", printed(&file));
         let is_secure = matches!(obstacle, Obstacle::Secure(_));
-        if is_secure && !arguments.anyway {
-            return Err(Failure(FAILED, refusal(&what, Some(NotFollowed::WAY))));
+        if is_secure && !request.anyway {
+            return Err(Failure(Status::RunFailed, refusal(&what, Some(NotFollowed::ADVICE))));
         }
-        if arguments.anyway {
+        if request.anyway {
             report_error(format!("{what}; starting it anyway"));
         }
         // The follower needs no library, but one that was named must be there.
-        let needs_library = arguments.anyway || given.is_some();
+        let needs_library = request.anyway || given.is_some();
         let library = match library {
-            Err(error) if needs_library => return Err(Failure(FAILED, error.to_string())),
-            library => library.ok().filter(|_| arguments.anyway || arguments.follow),
+            Err(error) if needs_library => {
+                return Err(Failure(Status::RunFailed, error.to_string()));
+            }
+            library => library.ok().filter(|_| request.anyway || request.is_followed),
         };
-        Ok(Self { library, is_followed: !arguments.anyway, obstacle: Some(what) })
+        Ok(Self { library, is_followed: !request.anyway, obstacle: Some(what) })
     }
 
     /// The program is not started because it cannot be followed.
     pub fn without_follower(&self, program: &Path, why: &NotFollowed) -> Failure {
         let message = match &self.obstacle {
             Some(what) => {
-                refusal(&format!("{what}; nor can it be followed: {}", why.reason), why.way)
+                refusal(&format!("{what}; nor can it be followed: {}", why.reason), why.advice)
             }
             None => format!(
                 "{} cannot be followed: {}\nWithout --follow the preload alone serves it",
@@ -62,7 +67,7 @@ impl Way {
                 why.reason
             ),
         };
-        Failure(FAILED, message)
+        Failure(Status::RunFailed, message)
     }
 }
 

@@ -1,16 +1,15 @@
-//! What the operator wants, from the command line.
+//! What is set: chosen from what the operator asked for and the kernel's own values.
 
-mod arguments;
-mod dead_after;
-mod held;
-mod patience;
+mod backoff;
+pub mod dead_after;
+mod effective;
 
 use options::Mode;
 
-pub use arguments::SettingsArgs;
-pub use held::{Held, Setting, Source};
+pub use effective::{EffectiveSettings, Setting, Source};
 
 use crate::kernel::Kernel;
+use crate::text::time;
 use crate::values::Values;
 
 /// The kernel's timer wheel lets a timer expire late by at most 8/63 of its time
@@ -22,59 +21,70 @@ pub const LATENESS: (u64, u64) = (71, 63);
 /// known.
 const IDLE: u32 = 60;
 
-/// What the operator wants.
+/// A user timeout above this, in milliseconds, is hardly meant: the kernel itself waits for about
+/// 15 min.
+const LONG_USER_TIMEOUT: u32 = 60 * 60 * 1000;
+
+/// What the operator asked for, in whatever network namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct RequestedSettings {
     /// The values given.
     pub values: Values<Option<u32>>,
     /// Who has the last word: on, skip or force.
     pub mode: Mode,
 }
 
-impl Settings {
-    /// The settings that the arguments ask for.
-    pub fn new(arguments: &SettingsArgs) -> Self {
-        let chosen = arguments.dead_after.map(dead_after::values).unwrap_or_default();
-        let values = Values {
-            count: arguments.count.or(chosen.count),
-            idle: arguments.idle.or(chosen.idle),
-            interval: arguments.interval.or(chosen.interval),
-            user_timeout: arguments.user_timeout,
-            rto_max: arguments.rto_max,
-            syn_count: arguments.syn_count,
-        };
-        let mode = match (arguments.force, arguments.skip) {
-            (true, _) => Mode::Force,
-            (_, true) => Mode::Skip,
-            _ => Mode::On,
-        };
-        Self { values, mode }
-    }
+/// What is set in a network namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The values that are set; the others stay as they are.
+    pub values: Values<Option<u32>>,
+    /// Who has the last word: on, skip or force.
+    pub mode: Mode,
+}
 
-    /// Where no value at all is given: an idle time that holds every path, unless the kernel's own
-    /// is shorter.
-    pub fn or_default(mut self, kernel: &Kernel) -> Self {
-        if self.values == Values::default() {
-            self.values.idle = Some(kernel.defaults.idle.min(IDLE));
+impl RequestedSettings {
+    /// What is set in a network namespace with these values. Where no value at all is given, that is
+    /// an idle time that holds every path, unless the kernel's own is shorter.
+    pub fn resolve(&self, kernel: &Kernel) -> Settings {
+        let mut settings = self.as_given();
+        if settings.values == Values::default() {
+            settings.values.idle = Some(kernel.defaults.idle.min(IDLE));
         }
-        self
+        settings
     }
 
+    /// The values given, and no others.
+    pub fn as_given(&self) -> Settings {
+        Settings { values: self.values, mode: self.mode }
+    }
+
+    /// What may be a mistake: the kernel and the variable count the user timeout in milliseconds.
+    pub fn warning(&self) -> Option<String> {
+        let limit = self.values.user_timeout.filter(|limit| *limit > LONG_USER_TIMEOUT)?;
+        Some(format!(
+            "--user-timeout: sent data may stay unacknowledged for {}, longer than the kernel \
+             itself waits; a number is seconds, milliseconds are written {}ms",
+            time::format_milliseconds(limit),
+            limit / 1000
+        ))
+    }
+}
+
+impl Settings {
     /// For sockets that are not connected yet: a bound on the pauses between retransmissions
     /// shortens connect(2) too, so more SYNs are sent beside it.
     pub fn with_patient_connect(mut self, kernel: &Kernel) -> Self {
         if let (Some(rto_max), None) = (self.values.rto_max, self.values.syn_count) {
-            self.values.syn_count = patience::syn_count(rto_max, kernel);
+            self.values.syn_count = backoff::syn_count(rto_max, kernel);
         }
         self
     }
+}
 
-    /// What will hold where nothing but these settings has a say.
-    pub fn held(&self) -> Held {
-        let source = Source::Argument;
-        Held {
-            values: self.values.map(|_, value| value.map(|value| Setting { value, source })),
-            mode: Setting { value: self.mode, source },
-        }
+impl From<Settings> for RequestedSettings {
+    /// Asks for these values and no others.
+    fn from(Settings { values, mode }: Settings) -> Self {
+        Self { values, mode }
     }
 }

@@ -33,7 +33,7 @@ struct Process<'a> {
     covers: Option<Vec<Entry>>,
     library: Option<String>,
     library_known: bool,
-    trouble: Option<&'a str>,
+    trouble: Option<String>,
     sockets: Option<Vec<TcpSocket<'a>>>,
 }
 
@@ -82,11 +82,11 @@ pub fn document(view: &View) -> String {
         container: process.place.container.as_deref(),
         covers: covers.map(|covers| covers.iter().map(Entry::from).collect()),
         library: match &process.library {
-            Library::Loaded(path) => Some(path.display().to_string()),
+            Library::Loaded(path) => Some(path.clone()),
             Library::NotLoaded | Library::Unknown => None,
         },
         library_known: !matches!(process.library, Library::Unknown),
-        trouble: process.trouble.as_deref(),
+        trouble: process.trouble.as_ref().map(ToString::to_string),
         sockets: sockets.as_ref().map(|sockets| sockets.iter().map(socket).collect()),
     });
     let document = Document {

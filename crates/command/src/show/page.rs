@@ -12,6 +12,7 @@ use crate::bpf::Cover;
 use crate::judge::{Finding, Judged};
 use crate::kernel::Kernel;
 use crate::process::Library;
+use crate::settings::EffectiveSettings;
 use crate::text::{self, count, fit, printable, wrap};
 
 /// At most this many addresses are listed on which a process listens.
@@ -88,8 +89,8 @@ fn page(shown: &Shown, view: &View, layout: &Layout) -> String {
 /// A line about a cover of the process.
 fn covered(cover: &Cover, kernel: Option<Kernel>) -> String {
     let cgroup = cover.cgroup.to_string_lossy();
-    let kernel = kernel.unwrap_or_default();
-    let settings = cover.settings.held().describe_covered(&kernel, cover.dead_after);
+    let effective = EffectiveSettings::from(cover.settings);
+    let settings = effective.describe_covered(&kernel.unwrap_or_default(), cover.dead_after);
     format!("covered by {}: {settings}", printable(&cgroup))
 }
 
@@ -106,7 +107,7 @@ fn head(shown: &Shown) -> String {
     parts.extend(process.place.describe().map(|place| printable(&place).to_string()));
     parts.extend(listens(shown).map(|listens| format!("listens on {listens}")));
     let library = match &process.library {
-        Library::Loaded(path) => format!("{} is loaded", printable(&path.to_string_lossy())),
+        Library::Loaded(path) => format!("{} is loaded", printable(path)),
         Library::NotLoaded => "libkeepalive is not loaded".into(),
         Library::Unknown => "whether libkeepalive is loaded is unknown".into(),
     };

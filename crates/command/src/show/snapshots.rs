@@ -2,35 +2,46 @@
 //! change that is meant: `SNAPSHOTS=overwrite cargo test -p libkeepalive-command --lib snapshots`.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
 use anstream::adapter::strip_str;
-use clap::Parser;
 use snapbox::{Assert, Data};
 use unicode_width::UnicodeWidthStr;
 
 use super::collect::Collected;
 use super::view::View;
-use super::{ShowArgs, check, json, overview, page, table, text};
+use super::{check, json, overview, page, table, text};
+use crate::judge::PATH_TIMEOUT;
 use crate::kernel::Kernel;
 use crate::process::{
     CommandLine, Info, Inspected, Library, Options, Place, Process, Protocol, Socket, State, Timer,
     TimerKind,
 };
+use crate::request::Show;
 use crate::values::Values;
 
 const WIDTHS: [Option<usize>; 5] = [Some(60), Some(80), Some(120), Some(200), None];
 
-#[derive(Parser)]
-struct Arguments {
-    #[command(flatten)]
-    show: ShowArgs,
-}
-
-fn arguments(text: &str) -> ShowArgs {
-    Arguments::parse_from(format!("x {text}").split_whitespace()).show
+/// What a command line asks for.
+fn request(line: &str) -> Show {
+    let mut words = line.split_whitespace();
+    let mut request = Show { path_timeout: PATH_TIMEOUT, ..Show::default() };
+    while let Some(word) = words.next() {
+        match word {
+            "--all" => request.all = true,
+            "--listen" => request.listen = true,
+            "--problems" => request.problems = true,
+            "--check" => request.check = true,
+            "--remote" => {
+                let address: IpAddr = words.next().expect("an address").parse().expect(line);
+                request.selection.remotes.push(address.into());
+            }
+            target => request.targets.push(target.into()),
+        }
+    }
+    request
 }
 
 /// A socket as nobody has touched it.
@@ -127,12 +138,12 @@ fn sockets_of_each_kind() -> Vec<Socket> {
 }
 
 fn process(pid: i32, command: &str, unit: &str, sockets: Vec<Socket>) -> Inspected {
-    let command_line = CommandLine::of(command.replace(' ', "\0").as_bytes());
+    let command_line = CommandLine::parse(command.replace(' ', "\0").as_bytes());
     let name = command.split(' ').next().expect("a name").rsplit('/').next();
     let unit = (!unit.is_empty()).then(|| unit.to_owned());
     Inspected {
-        process: Process::made_up(pid, name.expect("a name")),
-        place: Place { unit, container: None },
+        process: Process::fake(pid, name.expect("a name")),
+        place: Place { unit, ..Place::default() },
         user: Some("www-data".into()),
         described: command_line.describe(None),
         command_line,
@@ -194,11 +205,11 @@ fn is_as_before(name: &str, text: String) {
 /// A view at every width. No line is wider, but for what cannot be broken.
 #[track_caller]
 fn at_every_width(name: &str, line: &str, found: &Collected) {
-    let arguments = arguments(line);
-    let view = View::new(&arguments, found);
+    let request = request(line);
+    let view = View::new(&request, found);
     let mut all = String::new();
     for width in WIDTHS {
-        let text = strip_str(&text(&arguments, &view, width)).to_string();
+        let text = strip_str(&text(&request, &view, width)).to_string();
         let ruler = width.map_or("no terminal".into(), |width| format!("{:->width$}", width));
         writeln!(all, "{ruler}\n{text}").expect("memory");
         let is_too_wide = |line: &&str| {
@@ -243,20 +254,20 @@ fn a_host() {
 fn without_a_terminal() {
     let host = host();
     for (name, line) in [("check", "--check"), ("check_listening", "--check --listen")] {
-        is_as_before(name, check::lines(&View::new(&arguments(line), &host)));
+        is_as_before(name, check::lines(&View::new(&request(line), &host)));
     }
     let mut found = found(vec![motley(905, "/usr/sbin/motley", "a.service")]);
-    found.processes[0].command_line = CommandLine::of(b"/usr/sbin/motley\0-x");
-    is_as_before("json", json::document(&View::new(&arguments("--all"), &found)));
+    found.processes[0].command_line = CommandLine::parse(b"/usr/sbin/motley\0-x");
+    is_as_before("json", json::document(&View::new(&request("--all"), &found)));
 }
 
 /// 60 connections that are alike, at 80 columns, fit two screens of 24 lines.
 #[test]
 fn what_is_alike_fits_two_screens() {
     let found = found(vec![process(1204, "/usr/bin/broker", "broker.service", crowd(60))]);
-    let arguments = arguments("broker");
+    let request = request("broker");
     let text = page::between_verdicts(
-        &View::new(&arguments, &found),
+        &View::new(&request, &found),
         &page::Layout { width: Some(80), ..page::Layout::default() },
     );
     let text = strip_str(&text).to_string();
@@ -273,9 +284,9 @@ fn the_manual_has_every_column_and_every_finding() {
     let page = manual.split_whitespace().collect::<Vec<_>>().join(" ");
     for found in [host(), found(vec![motley(905, "/usr/sbin/motley", "")])] {
         for line in ["", "--all x"] {
-            let arguments = arguments(line);
-            let view = View::new(&arguments, &found);
-            let shown = text(&arguments, &view, None);
+            let request = request(line);
+            let view = View::new(&request, &found);
+            let shown = text(&request, &view, None);
             let shown = strip_str(&shown).to_string();
             for header in shown
                 .lines()

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use super::ShowArgs;
 use super::collect::Collected;
 use super::verdict::Verdict;
 use crate::bpf::Cover;
 use crate::judge::Judged;
 use crate::process::{Inspected, Socket, State};
+use crate::request::Show;
 use crate::settings::Settings;
 use crate::text::count;
 use crate::values::Values;
@@ -43,19 +43,19 @@ pub struct Shown<'a> {
 
 impl<'a> View<'a> {
     /// What the arguments ask for.
-    pub fn new(arguments: &ShowArgs, collected: &'a Collected) -> Self {
+    pub fn new(request: &Show, collected: &'a Collected) -> Self {
         let is_asked_for = |shown: &Shown| {
-            arguments.selection.is_everything()
-                || !arguments.is_overview()
-                || shown.all_sockets().any(|socket| is_selected(socket, arguments))
+            request.selection.is_everything()
+                || !request.is_overview()
+                || shown.all_sockets().any(|socket| is_selected(socket, request))
         };
         let processes = collected.processes.iter();
-        let shown = processes.map(|it| Shown::new(it, collected.covers_of(it), arguments));
+        let shown = processes.map(|it| Shown::new(it, collected.covers_of(it), request));
         let mut processes: Vec<_> = shown.filter(is_asked_for).collect();
         let verdict = processes.iter().map(|shown| shown.verdict).sum();
         let processes_unknown = processes.iter().filter(|shown| shown.sockets.is_none()).count();
         let processes_counted = processes.len();
-        if arguments.problems {
+        if request.problems {
             // Unknown sockets may have problems.
             processes.retain(|it| it.sockets.as_ref().is_none_or(|sockets| !sockets.is_empty()));
         }
@@ -66,9 +66,9 @@ impl<'a> View<'a> {
             processes_counted,
             processes_unknown,
             not_inspected: collected.not_inspected,
-            noun: match arguments {
-                ShowArgs { listen: true, .. } => "listening socket",
-                ShowArgs { all: true, .. } => "TCP socket",
+            noun: match request {
+                Show { listen: true, .. } => "listening socket",
+                Show { all: true, .. } => "TCP socket",
                 _ => "connection",
             },
         }
@@ -104,17 +104,17 @@ impl<'a> View<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn new(process: &'a Inspected, covers: Option<&'a [Cover]>, arguments: &ShowArgs) -> Self {
+    fn new(process: &'a Inspected, covers: Option<&'a [Cover]>, request: &Show) -> Self {
         let settings: Vec<Settings> =
             covers.unwrap_or_default().iter().map(|cover| cover.settings).collect();
-        let judge = |socket| Judged::new(socket, process, &settings, arguments.path_timeout);
+        let judge = |socket| Judged::new(socket, process, &settings, request.path_timeout);
         let sockets = process.sockets.as_ref().map(|sockets| {
-            let chosen = sockets.iter().filter(|socket| is_chosen(socket, arguments));
+            let chosen = sockets.iter().filter(|socket| is_chosen(socket, request));
             chosen.map(judge).collect::<Vec<_>>()
         });
         let verdict = Verdict::new(sockets.iter().flatten());
         let sockets = sockets.map(|mut sockets| {
-            sockets.retain(|socket| !arguments.problems || !socket.findings.is_empty());
+            sockets.retain(|socket| !request.problems || !socket.findings.is_empty());
             sockets
         });
         Self { process, covers, sockets, verdict }
@@ -135,15 +135,15 @@ impl<'a> Shown<'a> {
     }
 }
 
-fn is_chosen(socket: &Socket, arguments: &ShowArgs) -> bool {
-    let ShowArgs { all, listen, .. } = *arguments;
+fn is_chosen(socket: &Socket, request: &Show) -> bool {
+    let Show { all, listen, .. } = *request;
     let is_of_kind = match socket.state {
         State::LISTEN => all || listen,
         state => !listen && (all || state.is_connection()),
     };
-    is_of_kind && is_selected(socket, arguments)
+    is_of_kind && is_selected(socket, request)
 }
 
-fn is_selected(socket: &Socket, arguments: &ShowArgs) -> bool {
-    arguments.selection.is_everything() || arguments.selection.contains(socket.local, socket.remote)
+fn is_selected(socket: &Socket, request: &Show) -> bool {
+    request.selection.is_everything() || request.selection.contains(socket.local, socket.remote)
 }

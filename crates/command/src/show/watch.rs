@@ -1,39 +1,23 @@
-//! `show --watch`: looks again and again. A child looks, and sends what is to be shown: where it
-//! hangs at a socket, the next one goes on without that process (worker/child.rs). The parent owns
-//! the terminal.
+//! `show --watch`: looks again and again, and draws on the terminal or appends lines.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anstyle::Style;
-use serde::{Deserialize, Serialize};
 
 use super::collect::Collected;
 use super::marks::{Key, Marks, Seen, seen};
+use super::overview;
 use super::page::{Layout, group_findings, pages, warning};
 use super::table::list;
 use super::view::View;
-use super::{ShowArgs, overview};
-
+use crate::request::Show;
+use crate::sys::Status;
 use crate::text::screen::{self, Event, Events};
 use crate::text::{append, error, report_error, styled, time, wrap};
-use crate::worker::{Worker, receive};
-
-/// What a look has found.
-#[derive(Serialize, Deserialize)]
-struct Look {
-    /// What is to be shown.
-    text: String,
-    seen: Vec<(Key, u64)>,
-    findings: Vec<Told>,
-    messages: Vec<String>,
-    /// How many of the processes are there.
-    processes: usize,
-}
+use crate::worker::Worker;
 
 /// A finding of a process, in words, and a hash by which it is known again.
-#[derive(Clone, Serialize, Deserialize)]
 struct Told {
     id: u64,
     words: String,
@@ -49,95 +33,83 @@ struct Past {
 }
 
 /// Shows it until q is pressed, a signal comes, nobody reads it, or the processes have ended.
-pub fn watch(arguments: &ShowArgs, interval: Duration) -> ExitCode {
+pub fn watch(request: &Show, interval: Duration) -> Status {
     let is_drawn = screen::size().is_some();
     let mut events = match Events::new(is_drawn) {
         Ok(events) => events,
         Err(error) => {
             report_error(format!("signalfd(2): {}", error::describe(&error)));
-            return ExitCode::FAILURE;
+            return Status::Failure;
         }
     };
-    let end = looks(arguments, interval, is_drawn, &mut events);
+    let end = look_until_end(request, interval, is_drawn, &mut events);
     // The terminal is as it was before anything else is said.
     drop(events);
-    end.unwrap_or_else(|message| {
-        report_error(message);
-        ExitCode::FAILURE
-    })
-}
-
-/// Looks until the end. An error ends it too.
-fn looks(
-    arguments: &ShowArgs,
-    interval: Duration,
-    is_drawn: bool,
-    events: &mut Events,
-) -> Result<ExitCode, String> {
-    let mut worker = Worker::default();
-    let mut past = Past::default();
-    loop {
-        let mut document = Vec::new();
-        let sent = worker.run(
-            |sender| {
-                let look = look(arguments, interval, is_drawn, &past);
-                sender.send_document(
-                    &serde_json::to_vec(&look).expect("no map with keys other than text"),
-                );
-            },
-            |word| receive(&mut document, word),
-            Some(events.signals()),
-        );
-        match sent {
-            Ok(true) => {}
-            // A signal came meanwhile.
-            Ok(false) if events.wait(Duration::ZERO) == Event::End => {
-                return Ok(ExitCode::SUCCESS);
-            }
-            Ok(false) => continue,
-            Err(status) => return Ok(status),
+    match end {
+        Ok((status, messages)) => {
+            messages.iter().for_each(report_error);
+            status
         }
-        let look: Result<Look, String> =
-            serde_json::from_slice(&document).map_err(|error| error.to_string())?;
-        let look = look?;
-        let is_read = if is_drawn {
-            events.draw(&look.text).map(|()| true)
-        } else {
-            if look.messages != past.messages {
-                look.messages.iter().for_each(report_error);
-            }
-            append(&look.text)
-        };
-        if !is_read.map_err(|error| format!("stdout: {}", error::describe(&error)))? {
-            return Ok(ExitCode::SUCCESS);
-        }
-        let were_there = past.seen.is_some();
-        let are_numbers =
-            arguments.processes.iter().all(|it| it.bytes().all(|it| it.is_ascii_digit()));
-        if look.processes == 0 && are_numbers && !arguments.is_overview() {
-            let status = if were_there { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-            return if is_drawn { Err(look.messages.join("; ")) } else { Ok(status) };
-        }
-        past = Past {
-            seen: Some(look.seen.into_iter().collect()),
-            findings: look.findings,
-            messages: look.messages,
-        };
-        if events.wait(interval) == Event::End {
-            return Ok(ExitCode::SUCCESS);
+        Err(message) => {
+            report_error(message);
+            Status::Failure
         }
     }
 }
 
-/// One look, in a child. An error is this command's own.
-fn look(
-    arguments: &ShowArgs,
+/// Looks until the end: the exit status, and what is to be said once the terminal is as it was.
+fn look_until_end(
+    request: &Show,
+    interval: Duration,
+    is_drawn: bool,
+    events: &mut Events,
+) -> Result<(Status, Vec<String>), String> {
+    let end = Ok((Status::Success, Vec::new()));
+    let mut worker = Worker::default();
+    let mut past = Past::default();
+    loop {
+        let Some(collected) = Collected::new(request, &mut worker, Some(events.signals()))? else {
+            // A signal came meanwhile.
+            if events.wait(Duration::ZERO) == Event::End {
+                return end;
+            }
+            continue;
+        };
+        worker.end_look();
+        let (text, now) = render(request, interval, is_drawn, &past, &collected);
+        let is_read = if is_drawn {
+            events.draw(&text).map(|()| true)
+        } else {
+            if now.messages != past.messages {
+                now.messages.iter().for_each(report_error);
+            }
+            append(&text)
+        };
+        if !is_read.map_err(|error| format!("stdout: {}", error::describe(&error)))? {
+            return end;
+        }
+        let are_numbers = request.targets.iter().all(|it| it.bytes().all(|it| it.is_ascii_digit()));
+        if collected.processes.is_empty() && are_numbers && !request.is_overview() {
+            let were_there = past.seen.is_some();
+            let status = if were_there { Status::Success } else { Status::Failure };
+            return Ok((status, if is_drawn { now.messages } else { Vec::new() }));
+        }
+        past = now;
+        if events.wait(interval) == Event::End {
+            return end;
+        }
+    }
+}
+
+/// What is shown of a look, and what the next one is compared with.
+fn render(
+    request: &Show,
     interval: Duration,
     is_drawn: bool,
     past: &Past,
-) -> Result<Look, String> {
-    let collected = Collected::new(arguments)?;
-    let view = View::new(arguments, &collected);
+    collected: &Collected,
+) -> (String, Past) {
+    let view = View::new(request, collected);
     let seen = seen(&view);
     let findings = findings(&view);
     let size = screen::size().filter(|_| is_drawn);
@@ -146,13 +118,11 @@ fn look(
             let before = past.seen.as_ref();
             let marks = Marks::new(before, &seen);
             let head = head(interval, before, &seen, &marks);
-            drawn(arguments, &view, &head, size, &marks, &findings, &collected.messages)
+            drawn(request, &view, &head, size, &marks, &findings, &collected.messages)
         }
         None => appended(&view.verdict(), &findings, &past.findings),
     };
-    let processes = collected.processes.len();
-    let seen = seen.into_iter().collect();
-    Ok(Look { text, seen, findings, messages: collected.messages, processes })
+    (text, Past { seen: Some(seen), findings, messages: collected.messages.clone() })
 }
 
 /// Each finding of each process.
@@ -193,7 +163,7 @@ fn head(interval: Duration, before: Option<&Seen>, now: &Seen, marks: &Marks) ->
 
 /// What is drawn on a screen of this size.
 fn drawn(
-    arguments: &ShowArgs,
+    request: &Show,
     view: &View,
     head: &str,
     (columns, lines): (usize, usize),
@@ -207,12 +177,12 @@ fn drawn(
         text += &(wrap(&format!("keepalive: {message}"), width) + "\n");
     }
     text += &(styled(&wrap(&view.verdict(), width), Style::new().bold()) + "\n");
-    if arguments.is_overview() {
+    if request.is_overview() {
         text += &format!("\n{}", overview::table(view, width, marks).join("\n"));
     } else {
         text.extend(findings.iter().map(|it| warning(&it.words, width)));
         let layout =
-            Layout { width, unfold: arguments.all, without_findings: true, marks: Some(marks) };
+            Layout { width, unfold: request.all, without_findings: true, marks: Some(marks) };
         text += &pages(view, &layout);
     }
     cut(&text, lines)

@@ -1,290 +1,314 @@
-//! The work is done in a child process, and the command does not wait for the end of that process.
+//! A child, its start, and its end, for which nobody waits.
 //!
 //! A descriptor may be a socket when it is listed and another file when it is duplicated. Closing
 //! such a duplicate may take for ever: the kernel asks the server of a FUSE file system first, and
-//! not even SIGKILL ends that. So a duplicate that is no socket stays open, in the child. A socket can
-//! hold up the child too: by SO_LINGER when it is closed, which a timer ends; or because its program
-//! stops in the middle of a send(2), which the parent notices (hang.rs).
+//! not even SIGKILL ends that. So a duplicate that is no socket stays open until the child ends. A
+//! socket can hold up the child too: by SO_LINGER when it is closed, which a timer ends; or because
+//! its program stops in the middle of a send(2), which the parent notices (hang.rs).
 
-use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, fork, getpid, getppid};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::process::{PidfdFlags, pidfd_open};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use super::hang::{self, Hang, Watch};
+use super::hang::{Hang, Page};
+use super::message::{Packet, Receiver, Sender, write};
+use super::patience::{Patience, set_known, unasked};
 use crate::sys::descriptors;
-use crate::text::{error, report_error};
+use crate::text::error::describe;
 
-/// How often the parent checks that the child goes on, and after how many checks at the same thing it
-/// gives up.
-const LOOK: Duration = Duration::from_secs(1);
-const LOOKS: u32 = 10;
-
+/// How often the parent checks that a child goes on.
+const LOOK: Duration = Duration::from_millis(50);
 /// How long a lingering close(2) may take.
 const LINGER_MAX: libc::timeval = libc::timeval { tv_sec: 0, tv_usec: 20_000 };
+/// How long a child is given to end once it has nothing more to do.
+const END_MAX: Duration = Duration::from_millis(200);
+/// After so many messages the parent lets some come before it takes in more: it would wake up for
+/// each of them.
+const MANY: usize = 100;
+const GATHER: Duration = Duration::from_millis(2);
 
 /// Whether this process is such a child.
 static IS_CHILD: AtomicBool = AtomicBool::new(false);
 
-/// Duplicates that may not be closed.
-static LEFT: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
-
-/// What a child sends to its parent: a number, and what it is.
-pub type Word = (u64, u8);
-
-/// Sends a child's words to its parent.
-pub struct Sender(UnixStream);
-
-/// The last word of a child: how much processor time it took, in nanoseconds.
-const END: u8 = 0xff;
-const PART: usize = size_of::<u64>();
-const WORD: usize = PART + 1;
-
-impl Sender {
-    /// Sends a word, of any kind but [`END`]. An error means that the parent has ended.
-    pub fn send(&self, (number, kind): Word) {
-        let mut bytes = [kind; WORD];
-        bytes[..WORD - 1].copy_from_slice(&number.to_ne_bytes());
-        let _ = (&self.0).write_all(&bytes);
-    }
-
-    /// Sends a document: a word that begins it, and then eight bytes a word.
-    pub fn send_document(&self, document: &[u8]) {
-        let mut bytes = vec![0; WORD];
-        for part in document.chunks(PART) {
-            let mut word = [0; WORD];
-            word[..part.len()].copy_from_slice(part);
-            word[PART] = part.len() as u8;
-            bytes.extend(word);
-        }
-        let _ = (&self.0).write_all(&bytes);
-    }
-}
-
-/// Takes in a word of a document that [`Sender::send`] sends.
-pub fn receive(document: &mut Vec<u8>, (part, length): Word) {
-    match length {
-        0 => document.clear(),
-        _ => document.extend(&part.to_ne_bytes()[..usize::from(length).min(PART)]),
-    }
-}
-
-/// How a child ended.
+/// How work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// All was done, in this much processor time.
-    Done(Duration),
-    /// It hangs at something that a process holds, and nobody waits for it any more.
-    Stuck(Hang),
-    /// It was ended, since the calling process is to end.
+    Done,
+    /// It was not done, since the calling process is to end.
     Stopped,
-    /// In another way, with this status if it is known.
-    Died(Option<WaitStatus>),
 }
 
-/// After this many locked processes the command gives up.
-const LOCKED_MAX: usize = 5;
-
-/// Does the work in a child, and returns its exit status, which `work` returns.
-pub fn in_child(work: impl Fn() -> u8) -> ExitCode {
-    let mut status = 1;
-    let done = Worker::default().run(
-        |sender| sender.send((work().into(), 0)),
-        |(said, _)| status = u8::try_from(said).unwrap_or(1),
-        None,
-    );
-    done.map_or_else(|failure| failure, |_| status.into())
+/// Why work cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("fork(2): {} (ulimit -u)", describe(.0))]
+    Start(#[from] io::Error),
+    #[error(
+        "ended by a seccomp filter (SystemCallFilter= of systemd), which allows no look into other \
+         processes"
+    )]
+    Filtered,
+    #[error("ended by {0}")]
+    Killed(Signal),
+    #[error("a child of this command has ended")]
+    Lost,
+    #[error("{0}")]
+    Panicked(String),
 }
 
-/// Work that is done in a child, once or again and again. If a process holds up the child, the work
-/// is done once more without that process, and from then on.
+/// Does work in children, and remembers what hung.
 #[derive(Default)]
 pub struct Worker {
-    /// At what earlier children hung.
-    locked: Vec<Hang>,
+    patience: Patience,
+    /// Children that have been given up and have not ended.
+    running: Vec<Pid>,
+    /// How much processor time the children have taken.
+    pub time: Duration,
+    /// The processes of this look that are left out because others hang, with their users.
+    unasked: BTreeSet<(u32, i32)>,
+}
+
+/// How a child went.
+enum Course {
+    Done,
+    Stopped,
+    Hangs(Hang, Duration),
+    Ended,
 }
 
 impl Worker {
-    /// Does the work in a child, and passes its words to `hear`; those of a child that was held up
-    /// too. False if it was not done, because `stop` can be read. An error is the exit status, and
-    /// has been reported.
-    pub fn run(
+    /// Does the work in a child, which has the state as it is, and adds each of its messages to the
+    /// state. Where it hangs another child does the rest. The work ends early if `stop` can be read.
+    /// The calling process must have one thread.
+    pub fn run<S, M: Serialize + DeserializeOwned>(
         &mut self,
-        work: impl Fn(&Sender),
-        mut hear: impl FnMut(Word),
+        state: &mut S,
         stop: Option<BorrowedFd<'_>>,
-    ) -> Result<bool, ExitCode> {
+        work: impl Fn(&mut S, &Sender<M>),
+        mut receive: impl FnMut(&mut S, M),
+    ) -> Result<End, Error> {
+        let page = Page::shared().ok_or(io::Error::from(io::ErrorKind::OutOfMemory))?;
         loop {
-            let work = |sender: &Sender| {
-                hang::leave_out(&self.locked);
-                work(sender);
+            page.clear();
+            let (ours, theirs) = UnixStream::pair()?;
+            let parent = getpid();
+            // SAFETY: this process has one thread, so the child may do everything.
+            let child = match unsafe { fork() }.map_err(io::Error::from)? {
+                ForkResult::Parent { child } => child,
+                ForkResult::Child => {
+                    set_known(&self.patience);
+                    let sender = Sender::new(theirs);
+                    begin(&sender.stream, parent);
+                    work(state, &sender);
+                    write::<M>(&sender.stream, &Packet::Done(processor_time(), unasked()));
+                    std::process::exit(0);
+                }
             };
-            match run_child(work, &mut hear, stop) {
-                Ok(End::Done(_)) => return Ok(true),
-                Ok(End::Stopped) => return Ok(false),
-                Ok(End::Stuck(held)) if self.locked.len() < LOCKED_MAX => {
-                    if held.fd.is_none() {
-                        report_error(format!("{}: {held}", held.pid));
+            drop(theirs);
+            let mut receiver = Receiver::new(ours)?;
+            let course = self.listen(page, &mut receiver, stop, |message| receive(state, message));
+            if !matches!(course, Ok(Course::Done | Course::Ended)) {
+                let _ = kill(child, Signal::SIGKILL);
+            }
+            let status = self.reap(child);
+            match course? {
+                Course::Done => return Ok(End::Done),
+                Course::Stopped => return Ok(End::Stopped),
+                Course::Ended => {
+                    return Err(match status {
+                        Some(WaitStatus::Signaled(_, Signal::SIGSYS, _)) => Error::Filtered,
+                        Some(WaitStatus::Signaled(_, signal, _)) => Error::Killed(signal),
+                        _ => {
+                            let _ = kill(child, Signal::SIGKILL);
+                            Error::Lost
+                        }
+                    });
+                }
+                Course::Hangs(hang, time) => {
+                    self.patience.add(hang, child, time);
+                    // What it has sent before it was ended.
+                    while let Ok(Packet::Message(message)) = receiver.receive() {
+                        receive(state, message);
                     }
-                    self.locked.push(held);
+                }
+            }
+        }
+    }
+
+    /// Does work that has one result, which is None if `stop` could be read.
+    pub fn ask<M: Serialize + DeserializeOwned>(
+        &mut self,
+        stop: Option<BorrowedFd<'_>>,
+        work: impl Fn() -> M,
+    ) -> Result<Option<M>, Error> {
+        let mut result = None;
+        let work = |_: &mut Option<M>, sender: &Sender<M>| sender.send(&work());
+        self.run(&mut result, stop, work, |result, message| *result = Some(message))?;
+        Ok(result)
+    }
+
+    /// A look is over: what was left out for long may be asked again in the next, and that look has
+    /// its own time.
+    pub fn end_look(&mut self) {
+        self.running.retain(|child| {
+            waitpid(*child, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive)
+        });
+        self.patience.end_look(|child| self.running.contains(&child));
+        self.unasked.clear();
+    }
+
+    /// What is left out.
+    pub fn left_out(&self) -> impl Iterator<Item = Hang> {
+        self.patience.left_out()
+    }
+
+    /// Of which users other processes are left out, and how many.
+    pub fn unasked(&self) -> BTreeMap<u32, usize> {
+        let mut users = BTreeMap::new();
+        self.unasked.iter().for_each(|(user, _)| *users.entry(*user).or_default() += 1);
+        users
+    }
+
+    /// Takes in a child's messages until the last.
+    fn listen<M: DeserializeOwned>(
+        &mut self,
+        page: &Page,
+        receiver: &mut Receiver,
+        stop: Option<BorrowedFd<'_>>,
+        mut receive: impl FnMut(M),
+    ) -> Result<Course, Error> {
+        let (mut now, mut waited, mut messages) = (None, Duration::ZERO, 0);
+        loop {
+            match receiver.receive() {
+                Ok(Packet::Message(message)) => {
+                    messages += 1;
+                    receive(message);
                     continue;
                 }
-                Ok(End::Stuck(held)) => report_error(format!("{}: {held}: given up", held.pid)),
-                // Unless it was killed, it has said why.
-                Ok(End::Died(Some(WaitStatus::Exited(_, status)))) => {
-                    return Err(u8::try_from(status).unwrap_or(1).into());
+                Ok(Packet::Done(time, unasked)) => {
+                    self.time += time;
+                    self.unasked.extend(unasked);
+                    return Ok(Course::Done);
                 }
-                Ok(End::Died(Some(WaitStatus::Signaled(_, Signal::SIGSYS, _)))) => report_error(
-                    "ended by a seccomp filter (SystemCallFilter= of systemd), which allows no \
-                     look into other processes",
-                ),
-                Ok(End::Died(Some(WaitStatus::Signaled(_, signal, _)))) => {
-                    report_error(format!("ended by {signal}"));
-                }
-                Ok(End::Died(_)) => {}
-                Err(error) => {
-                    report_error(format!("fork(2): {} (ulimit -u)", error::describe(&error)));
-                }
+                Ok(Packet::Panicked(message)) => return Err(Error::Panicked(message)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Ok(Course::Ended),
             }
-            return Err(ExitCode::FAILURE);
+            if page.now() != now {
+                (now, waited) = (page.now(), Duration::ZERO);
+            }
+            let rest = match now {
+                Some((_, hang)) => {
+                    let rest = self.patience.time_for(hang.process).saturating_sub(waited);
+                    if rest.is_zero() {
+                        return Ok(Course::Hangs(hang, waited));
+                    }
+                    rest
+                }
+                None => LOOK,
+            };
+            if messages > MANY {
+                std::thread::sleep(GATHER);
+            }
+            match wait_for(receiver, stop, rest.min(LOOK)) {
+                Wake::Message => {}
+                Wake::Stop => return Ok(Course::Stopped),
+                // If this process is stopped meanwhile, that is not the child's time.
+                Wake::Time => waited += rest.min(LOOK),
+            }
+        }
+    }
+
+    /// How a child has ended; if it has not within a moment, it is remembered.
+    fn reap(&mut self, child: Pid) -> Option<WaitStatus> {
+        let pid = rustix::process::Pid::from_raw(child.as_raw());
+        if let Some(handle) = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) {
+            let mut fds = [PollFd::new(&handle, PollFlags::IN)];
+            let _ = poll(&mut fds, Timespec::try_from(END_MAX).ok().as_ref());
+        }
+        let status = waitpid(child, Some(WaitPidFlag::WNOHANG)).ok();
+        if status == Some(WaitStatus::StillAlive) {
+            self.running.push(child);
+        }
+        status
+    }
+}
+
+/// What ended a wait for the child's next message.
+enum Wake {
+    /// It may have come, or a signal.
+    Message,
+    /// The calling process is to end, and no message is there.
+    Stop,
+    Time,
+}
+
+fn wait_for(receiver: &Receiver, stop: Option<BorrowedFd<'_>>, time: Duration) -> Wake {
+    let fds = stop.into_iter().chain([receiver.as_fd()]);
+    let mut fds: Vec<_> = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+    match poll(&mut fds, Timespec::try_from(time).ok().as_ref()) {
+        Ok(0) => Wake::Time,
+        Ok(_) if fds.last().is_some_and(|child| child.revents().is_empty()) => Wake::Stop,
+        Ok(_) => Wake::Message,
+        Err(rustix::io::Errno::INTR) => Wake::Message,
+        Err(_) => {
+            std::thread::sleep(time);
+            Wake::Time
         }
     }
 }
 
-/// Does the work in a child, and passes the child's words to `hear`, until it is done or `stop` can be
-/// read. The calling process must have one thread.
-pub fn run_child(
-    work: impl FnOnce(&Sender),
-    hear: impl FnMut(Word),
-    stop: Option<BorrowedFd<'_>>,
-) -> std::io::Result<End> {
-    let watch = Watch::shared().ok_or(std::io::ErrorKind::OutOfMemory)?;
-    watch.reset();
-    let (ours, childs) = UnixStream::pair()?;
-    let parent = getpid();
-    // SAFETY: this process has one thread, so the child may do everything.
-    match unsafe { fork() }? {
-        ForkResult::Parent { child } => {
-            drop(childs);
-            Ok(listen(ours, child, watch, hear, stop))
-        }
-        ForkResult::Child => {
-            drop(ours);
-            IS_CHILD.store(true, Relaxed);
-            let _ = rustix::process::set_parent_process_death_signal(Some(
-                rustix::process::Signal::KILL,
-            ));
-            if getppid() != parent {
-                std::process::exit(1);
-            }
-            end_lingering();
-            descriptors::raise_limit();
-            let sender = Sender(childs);
-            work(&sender);
-            let _ = std::io::stdout().flush();
-            close_what_can_be(sender.0.as_raw_fd());
-            let took = processor_time().as_nanos();
-            sender.send((u64::try_from(took).unwrap_or(u64::MAX), END));
-            std::process::exit(0);
-        }
+/// Makes this process, which was just started, a child that nobody need wait for.
+fn begin(stream: &Arc<UnixStream>, parent: Pid) {
+    IS_CHILD.store(true, Relaxed);
+    let death = Some(rustix::process::Signal::KILL);
+    let _ = rustix::process::set_parent_process_death_signal(death);
+    if getppid() != parent {
+        std::process::exit(1);
     }
+    let_go(stream.as_raw_fd());
+    let stream = Arc::clone(stream);
+    std::panic::set_hook(Box::new(move |panic| {
+        write::<()>(&stream, &Packet::Panicked(panic.to_string()));
+        std::process::exit(1);
+    }));
+    end_lingering();
+    descriptors::raise_limit();
 }
 
-/// Children that end need not be waited for.
-pub fn forget_children() {
-    let action = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
-    // SAFETY: no handler that could be called. It cannot fail: the signal exists.
-    let _ = unsafe { sigaction(Signal::SIGCHLD, &action) };
+/// Closes what the parent has open: whoever waits for the end of a pipe must not wait for a child that
+/// hangs. Nothing is printed by a child.
+fn let_go(stream: RawFd) {
+    let is_let_go = |fd: &RawFd| *fd > 2 && *fd != stream;
+    for fd in descriptors::open().unwrap_or_default().into_iter().filter(is_let_go) {
+        // SAFETY: what owns it is the parent's. This process neither uses nor drops it.
+        unsafe { libc::close(fd) };
+    }
+    let null = File::options().read(true).write(true).open("/dev/null");
+    if let Ok(null) = &null {
+        let _ = rustix::stdio::dup2_stdin(null);
+        let _ = rustix::stdio::dup2_stdout(null);
+        let _ = rustix::stdio::dup2_stderr(null);
+    }
 }
 
 /// How much processor time this process has taken.
 pub fn processor_time() -> Duration {
     let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID);
     time.map_or(Duration::ZERO, Duration::from)
-}
-
-/// Reads the child's words until the last.
-fn listen(
-    mut child_says: UnixStream,
-    child: nix::unistd::Pid,
-    watch: &Watch,
-    mut hear: impl FnMut(Word),
-    stop: Option<BorrowedFd<'_>>,
-) -> End {
-    let _ = child_says.set_nonblocking(true);
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
-    let (mut seen, mut looks) = (0, 0);
-    loop {
-        match child_says.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(length) => {
-                bytes.extend_from_slice(&buffer[..length]);
-                let whole = bytes.len() / WORD * WORD;
-                for word in bytes.drain(..whole).collect::<Vec<_>>().chunks_exact(WORD) {
-                    let (number, kind) = word.split_at(WORD - 1);
-                    let number = number.try_into().map_or(0, u64::from_ne_bytes);
-                    match kind[0] {
-                        END => return End::Done(Duration::from_nanos(number)),
-                        kind => hear((number, kind)),
-                    }
-                }
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                match wait_for(&child_says, stop) {
-                    Wake::Stop => {
-                        let _ = nix::sys::signal::kill(child, Signal::SIGKILL);
-                        return End::Stopped;
-                    }
-                    Wake::Other => continue,
-                    Wake::Time => {}
-                }
-                let (count, held) = (watch.count(), watch.held());
-                looks = if held.is_some() && count == seen { looks + 1 } else { 0 };
-                seen = count;
-                if let Some(held) = held.filter(|_| looks >= LOOKS) {
-                    let _ = nix::sys::signal::kill(child, Signal::SIGKILL);
-                    return End::Stuck(held);
-                }
-            }
-            Err(_) => break,
-        }
-    }
-    End::Died(waitpid(child, None).ok())
-}
-
-/// What ended a wait for the child's next word.
-enum Wake {
-    /// It may have come, or a signal.
-    Other,
-    /// The calling process is to end, and no word is there.
-    Stop,
-    /// It is time to see whether the child goes on.
-    Time,
-}
-
-fn wait_for(child_says: &UnixStream, stop: Option<BorrowedFd<'_>>) -> Wake {
-    let wanted = stop.into_iter().chain([child_says.as_fd()]);
-    let mut fds: Vec<_> = wanted.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
-    match poll(&mut fds, Timespec::try_from(LOOK).ok().as_ref()) {
-        Ok(0) => Wake::Time,
-        Ok(_) if fds.last().is_some_and(|child| child.revents().is_empty()) => Wake::Stop,
-        Ok(_) => Wake::Other,
-        Err(Errno::INTR) => Wake::Other,
-        Err(_) => {
-            std::thread::sleep(LOOK);
-            Wake::Time
-        }
-    }
 }
 
 /// Sends this process a signal again and again. The signal ends a close(2) that lingers, and does
@@ -301,37 +325,17 @@ fn end_lingering() {
     }
 }
 
-/// Closes everything except `except` and the duplicates that must stay open. The parent ends
-/// afterwards, and nobody waits for a pipe that this process has open. (At its end the kernel would
-/// close a pipe only after the duplicates.)
-fn close_what_can_be(except: RawFd) {
-    let left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
-    if left.is_empty() {
-        return;
-    }
-    let is_left = |fd: RawFd| fd == except || left.iter().any(|other| other.as_raw_fd() == fd);
-    for fd in descriptors::open().unwrap_or_default().into_iter().filter(|fd| !is_left(*fd)) {
-        // SAFETY: whoever owns it is not used any more and is never dropped: the caller ends this
-        // process by exit(3), which drops neither variables nor statics.
-        unsafe { libc::close(fd) };
-    }
-}
-
-/// Leaves a descriptor open until the end.
-pub fn leave_open(fd: OwnedFd) {
-    LEFT.lock().unwrap_or_else(PoisonError::into_inner).push(fd);
-}
-
 /// Whether this is a process of the command itself.
 pub fn is_own(pid: i32) -> bool {
     pid == getpid().as_raw() || (IS_CHILD.load(Relaxed) && pid == getppid().as_raw())
 }
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::net::{TcpListener, TcpStream};
     use std::time::Instant;
 
+    use super::super::{Lock, ProcessId, watch, why_left_out};
     use super::*;
 
     #[test]
@@ -373,5 +377,54 @@ mod tests {
             }
         }
         assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    }
+
+    #[test]
+    fn a_child_that_says_no_more_and_does_not_end_is_not_waited_for() {
+        let begin = Instant::now();
+        let work = |(): &mut (), sender: &Sender<()>| {
+            // As its end would close it, before another file that takes for ever.
+            let _ = sender.stream.shutdown(std::net::Shutdown::Both);
+            std::thread::sleep(Duration::from_secs(20));
+        };
+        let end = Worker::default().run(&mut (), None, work, |(), ()| ());
+        assert!(matches!(end, Err(Error::Lost)), "{end:?}");
+        assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    }
+
+    #[test]
+    fn a_panic_of_a_child_is_told() {
+        let work = |(): &mut (), _: &Sender<()>| panic!("as it happens");
+        let end = Worker::default().run(&mut (), None, work, |(), ()| ());
+        let told = |message: &str| message.contains("as it happens");
+        assert!(matches!(&end, Err(Error::Panicked(message)) if told(message)), "{end:?}");
+    }
+
+    #[test]
+    fn nothing_is_done_twice_and_what_hangs_is_left_out() {
+        // One that runs, so that its user is known.
+        let pid = std::process::id() as i32;
+        let process = |start| ProcessId { pid, start };
+        let all = [0, 1, 2, 3];
+        let work = |done: &mut Vec<u64>, sender: &Sender<u64>| {
+            for number in all {
+                let is_out = why_left_out(process(number)).is_some();
+                if done.contains(&number) || is_out {
+                    continue;
+                }
+                if number == 1 {
+                    let _watched = watch(process(number), Lock::Memory);
+                    std::thread::sleep(Duration::from_secs(60));
+                }
+                sender.send(&number);
+            }
+        };
+        let (mut worker, mut done) = (Worker::default(), Vec::new());
+        let end = worker.run(&mut done, None, work, Vec::push);
+        assert!(matches!(end, Ok(End::Done)), "{end:?}");
+        assert_eq!(done, [0, 2, 3]);
+        let left_out: Vec<_> = worker.left_out().collect();
+        assert_eq!(left_out, [Hang { process: process(1), lock: Lock::Memory }]);
+        assert_eq!(worker.running, [], "each child has ended");
     }
 }

@@ -1,54 +1,62 @@
-//! What a child is doing that another process may hold up for ever, for its parent to see.
+//! What a child is doing that another process can hold up, for its parent to see.
 
-use std::fmt;
 use std::os::fd::RawFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
+use serde::{Deserialize, Serialize};
+
+/// A process: its number can be another's later, so when it started belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ProcessId {
+    pub pid: i32,
+    pub start: u64,
+}
+
+/// Something of another process at which a child hangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hang {
+    pub process: ProcessId,
+    pub lock: Lock,
+}
+
+/// What a process can hold locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Lock {
+    /// Its memory. Whoever changes what is mapped there keeps all others out meanwhile (mmap_lock of
+    /// the kernel), and may have to wait for a file's server.
+    #[error(
+        "the program holds its memory locked (mmap(2)): by what name it was started cannot be known"
+    )]
+    Memory,
+    /// A socket: a send(2) of its may have to wait for a file's server. The inode is that of the
+    /// socket that was seen there.
+    #[error("left out: the program holds the socket of its descriptor {fd} locked")]
+    Socket { fd: RawFd, inode: u64 },
+}
 
 /// What a child is doing. It lies in memory that parent and child share.
-pub struct Watch {
+pub(super) struct Page {
     /// How many things have been begun.
     count: AtomicU64,
-    /// The process, and the descriptor whose duplicate is held or [`MEMORY`]; or 0.
-    held: AtomicU64,
-    /// The inode of the socket that was seen at the descriptor.
+    /// The process, or 0.
+    pid: AtomicU64,
+    start: AtomicU64,
+    /// The descriptor, or [`MEMORY`].
+    fd: AtomicU64,
     inode: AtomicU64,
 }
 
 /// No descriptor, but the process's memory.
-const MEMORY: u32 = u32::MAX;
+const MEMORY: u64 = u64::MAX;
 
-/// Something of another process at which a child hangs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hang {
-    /// The process.
-    pub pid: i32,
-    /// The descriptor of a socket; None for the process's memory.
-    pub fd: Option<RawFd>,
-    /// The inode of the socket that was seen there.
-    pub inode: u64,
-}
-
-impl fmt::Display for Hang {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.fd {
-            Some(fd) => write!(f, "the program holds the socket of its descriptor {fd} locked"),
-            None => f.write_str(
-                "the program holds its memory locked (mmap(2)): by what name it was started \
-                 cannot be known",
-            ),
-        }
-    }
-}
-
-impl Watch {
+impl Page {
     /// That of this process and its children; None if it cannot be had.
     pub fn shared() -> Option<&'static Self> {
-        static WATCH: OnceLock<Option<&Watch>> = OnceLock::new();
+        static PAGE: OnceLock<Option<&Page>> = OnceLock::new();
 
-        *WATCH.get_or_init(|| {
+        *PAGE.get_or_init(|| {
             let access = ProtFlags::READ | ProtFlags::WRITE;
             // SAFETY: a new mapping, which stays. It is aligned to a page, and zeros are a value.
             unsafe {
@@ -61,64 +69,55 @@ impl Watch {
     }
 
     /// Nothing is being done.
-    pub fn reset(&self) {
-        self.held.store(0, Relaxed);
+    pub fn clear(&self) {
+        self.pid.store(0, Relaxed);
     }
 
-    /// How many things have been begun.
-    pub fn count(&self) -> u64 {
-        self.count.load(Relaxed)
+    /// What is being done, and how many things were begun before.
+    pub fn now(&self) -> Option<(u64, Hang)> {
+        let pid = self.pid.load(Relaxed) as i32;
+        let process = ProcessId { pid, start: self.start.load(Relaxed) };
+        let lock = match self.fd.load(Relaxed) {
+            MEMORY => Lock::Memory,
+            fd => Lock::Socket { fd: fd as RawFd, inode: self.inode.load(Relaxed) },
+        };
+        (pid != 0).then(|| (self.count.load(Relaxed), Hang { process, lock }))
     }
 
-    /// What is being done.
-    pub fn held(&self) -> Option<Hang> {
-        let held = self.held.load(Relaxed);
-        let (pid, fd) = ((held >> 32) as i32, held as u32);
-        let fd = (fd != MEMORY).then_some(fd as RawFd);
-        (held != 0).then(|| Hang { pid, fd, inode: self.inode.load(Relaxed) })
-    }
-
-    fn begin(&self, pid: i32, what: u32, inode: u64) {
+    fn begin(&self, Hang { process, lock }: Hang) {
         self.count.fetch_add(1, Relaxed);
+        let (fd, inode) = match lock {
+            Lock::Memory => (MEMORY, 0),
+            Lock::Socket { fd, inode } => (fd as u64, inode),
+        };
+        self.start.store(process.start, Relaxed);
+        self.fd.store(fd, Relaxed);
         self.inode.store(inode, Relaxed);
-        self.held.store((pid as u64) << 32 | u64::from(what), Relaxed);
+        self.pid.store(process.pid as u64, Relaxed);
     }
 }
 
-/// A duplicate of this descriptor is about to be made.
-pub fn begin_duplicate(pid: i32, fd: RawFd, inode: u64) {
-    if let Some(watch) = Watch::shared() {
-        watch.begin(pid, fd as u32, inode);
+/// Until it is dropped, the parent sees what is being done, and waits only so long for it.
+pub struct Watched(());
+
+/// Reads something that lies in the process's memory.
+pub fn reading_memory<T>(process: ProcessId, read: impl FnOnce() -> T) -> T {
+    let _watched = watch(process, Lock::Memory);
+    read()
+}
+
+/// Something is about to be done that the process can hold up.
+pub fn watch(process: ProcessId, lock: Lock) -> Watched {
+    if let Some(page) = Page::shared() {
+        page.begin(Hang { process, lock });
     }
+    Watched(())
 }
 
-/// The duplicate is closed, or left.
-pub fn end_duplicate() {
-    if let Some(watch) = Watch::shared() {
-        watch.reset();
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(page) = Page::shared() {
+            page.clear();
+        }
     }
-}
-
-/// Reads something that lies in the process's memory. Whoever changes what is mapped there keeps all
-/// others out meanwhile (mmap_lock of the kernel), and may have to wait for a file's server.
-pub fn reading_memory<T>(pid: i32, read: impl FnOnce() -> T) -> T {
-    if let Some(watch) = Watch::shared() {
-        watch.begin(pid, MEMORY, 0);
-    }
-    let read = read();
-    end_duplicate();
-    read
-}
-
-/// What earlier children hung at, and what this one leaves out.
-static LEFT_OUT: OnceLock<Vec<Hang>> = OnceLock::new();
-
-/// In a child: leaves these out.
-pub fn leave_out(hangs: &[Hang]) {
-    let _ = LEFT_OUT.set(hangs.into());
-}
-
-/// What is left out of a process, if something is.
-pub fn left_out(pid: i32) -> Option<Hang> {
-    LEFT_OUT.get()?.iter().find(|held| held.pid == pid).copied()
 }

@@ -1,10 +1,15 @@
-//! Work in a child process, which another process may hold up: the command goes on without it.
+//! Work in a child process, since other processes can hold it up: a socket that its program keeps
+//! locked, memory that cannot be read. The command itself goes on without these.
+//!
+//! The child begins with all that its parent knows, and sends what it finds. Where it hangs, the
+//! parent keeps what has come, and another child goes on from there: nothing is done twice.
 
 mod child;
-pub mod hang;
+mod hang;
+mod message;
+mod patience;
 
-pub use child::{
-    End, Sender, Word, Worker, forget_children, in_child, is_own, leave_open, processor_time,
-    receive, run_child,
-};
-pub use hang::Hang;
+pub use child::{End, Error, Worker, is_own, processor_time};
+pub use hang::{Hang, Lock, ProcessId, Watched, reading_memory, watch};
+pub use message::Sender;
+pub use patience::{is_put_off, is_unasked, why_left_out, why_put_off};

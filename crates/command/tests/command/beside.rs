@@ -57,7 +57,6 @@ fn a_statically_linked_program() {
 
 /// The bound would shorten the handshakes of a listener.
 #[test]
-#[ignore = "needs root: looks into another process"]
 fn a_bound_on_retransmissions_is_for_connections() {
     let arguments = "run --dead-after 2m --rto-max 9600ms";
     let target = Target::start(keepalive(arguments).arg(static_target()));

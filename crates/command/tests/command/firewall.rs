@@ -115,8 +115,11 @@ fn a_peer_that_does_not_read_for_longer_than_the_time_lives() {
 /// A bound on retransmissions would end the connection some seconds after close(2), once the kernel's
 /// questions whether the peer has room are as far apart as the bound.
 #[test]
-#[ignore = "needs root: network namespaces; python3"]
+#[ignore = "needs user namespaces, ip, nft (Debian: iproute2, nftables), and python3"]
 fn what_was_sent_before_close_arrives() {
+    if ran_in_user_namespace() {
+        return;
+    }
     const BYTES: usize = 400_000;
     each(&[By::Run, By::Attach], |by| {
         let bed = Bed::new();

@@ -1,11 +1,14 @@
 //! What other users' processes could do to whoever looks at them: be many, be large, change under
 //! the look, hold it up, or bear names that a terminal obeys.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use expectrl::Expect;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::support::namespace::ran_in_user_namespace;
@@ -190,29 +193,57 @@ fn a_socket_that_its_program_holds_locked() {
     if ran_in_user_namespace() {
         return;
     }
+    // One is looked into before it, and one after it.
+    let before = c_target();
     let (server, pid) = fuse("locked");
-    let other = c_target();
-    let both = format!("{pid} {}", other.pid());
+    let after = c_target();
+    let others = [before.pid(), after.pid()];
     for what in ["show", "attach --idle 60"] {
-        // Not a pipe: the child that cannot be ended keeps it open.
-        let said = support::scratch("said");
-        let file = std::fs::File::create(&said).expect("a file");
-        let mut command = keepalive(&format!("{what} {both}"));
-        command.stderr(file.try_clone().expect("the file")).stdout(file);
-        let mut child = command.spawn().expect("it starts");
-        let (sender, receiver) = mpsc::channel();
-        std::thread::spawn(move || sender.send(child.wait().expect("its end")));
-        let Ok(status) = receiver.recv_timeout(PATIENCE) else {
+        // To pipes: the child that cannot be ended does not keep them open.
+        let mut command = keepalive(&format!("{what} {} {pid} {}", others[0], others[1]));
+        let Some(output) = within(PATIENCE, &mut command) else {
             drop(server);
             panic!("{what} hangs");
         };
-        let said = std::fs::read_to_string(said).expect("text");
-        assert_eq!(status.code(), Some(1), "{said}");
-        let line = format!("fuse ({pid}): the program holds the socket of its descriptor ");
-        assert!(said.contains(&line), "{said}");
-        // The other process is served.
-        assert!(said.contains(&format!("target ({}): ", other.pid())), "{said}");
+        let (stdout, stderr) = texts(&output);
+        assert_eq!(output.status.code(), Some(1), "{stdout}{stderr}");
+        let left_out = "left out: the program holds the socket of its descriptor ";
+        assert!(stderr.contains(&format!("fuse ({pid}): {left_out}")), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        for other in others {
+            // The others are served, and nothing is done twice.
+            let line = stdout.lines().find(|line| line.starts_with(&format!("target ({other}): ")));
+            let line = line.unwrap_or_else(|| panic!("{stdout}"));
+            assert!(what == "show" || line.contains("): 3 sockets changed ("), "{line}");
+        }
+        assert_eq!(stdout.matches("Settings:").count(), usize::from(what != "show"), "{stdout}");
     }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn the_work_goes_on_where_it_was_when_the_first_thread_ends() {
+    let mut command = bare(support::host("leaderless"));
+    let target = Target::start(command.arg("until SIGUSR1"));
+    let mut command = bare("strace");
+    command.args(["-f", "-o", "/dev/null", "-e", "inject=pidfd_getfd:delay_enter=1000000"]);
+    command.arg(env!("CARGO_BIN_EXE_keepalive")).args(["attach", "--debug", "--idle", "60"]);
+    command.arg(target.pid().to_string());
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let mut lines = vec![stderr.next().expect("a line").expect("text")];
+    kill(Pid::from_raw(target.pid() as i32), Signal::SIGUSR1).expect("it runs");
+    lines.extend(stderr.map(|line| line.expect("text")));
+    let output = child.wait_with_output().expect("its end");
+    let (stdout, _) = texts(&output);
+    assert!(
+        stdout.contains("): 3 sockets changed (2 connected, 1 listening)\n"),
+        "{stdout}{lines:?}"
+    );
+    assert_eq!(lines.len(), 3, "each once: {lines:?}");
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", target.pid())).expect("it runs");
+    assert!(stat.contains(") Z "), "its first thread has ended: {stat}");
 }
 
 #[test]

@@ -104,7 +104,7 @@ struct Target {
 impl Target {
     #[track_caller]
     fn start(command: &mut Command) -> Self {
-        let mut child = support::may_be_looked_into(command)
+        let mut child = support::allow_inspection(command)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -140,6 +140,22 @@ fn where_no_descriptors_are_left_it_says_so() {
     }
 }
 
+/// Silence would prove nothing.
+#[test]
+fn where_the_kernel_refuses_to_send_probes_it_says_so() {
+    let (_running, port) = listener("127.0.0.1");
+    let refuses = ["-DFORBIDDEN=SYS_setsockopt", "-DOPTION=4"]; // TCP_KEEPIDLE
+    let mut measure = bare(support::compile("keepidle/without_pidfd_getfd", &refuses));
+    measure.args([env!("CARGO_BIN_EXE_keepalive"), "measure", "--max", "5s"]);
+    let address = format!("127.0.0.1:{port}");
+    let (status, stderr) = failure(measure.arg(&address));
+    let said = format!(
+        "keepalive: {address}: the kernel refuses to send keepalive probes: setsockopt(2): \
+         operation not permitted\n"
+    );
+    assert_eq!((status, stderr), (1, said));
+}
+
 #[test]
 fn where_the_answer_cannot_be_written_it_says_so() {
     let (_running, port) = listener("127.0.0.1");
@@ -249,9 +265,9 @@ fn of_several_addresses_the_first_that_answers_is_taken_and_said() {
     });
 }
 
-/// The first address does not answer for ten seconds: for the next one the time begins anew.
+/// The first address does not answer for ten seconds: the time of the next one starts at 0.
 #[test]
-#[ignore = "needs root: network namespaces"]
+#[ignore = "needs root: network namespaces with files in /etc/netns"]
 fn each_address_has_its_own_clock() {
     let namespace = Namespace::new("clock");
     let ip = |arguments: &str| {

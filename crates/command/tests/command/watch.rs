@@ -161,6 +161,36 @@ fn changes_are_marked_and_the_size_is_followed() {
     drop(target);
     session.expect(LEAVE).expect("the usual screen");
     session.expect(format!("{pid}: there is no such process")).expect("why");
+    session.expect("ready> ").expect("a prompt");
+    // As in a pipe.
+    session.send_line("echo it ended with $status.").expect("sent");
+    session.expect("it ended with 0.").expect("the status");
+}
+
+/// The children of a process that have ended and that it has not waited for.
+fn zombies(parent: u32) -> usize {
+    let children = format!("/proc/{parent}/task/{parent}/children");
+    let children = std::fs::read_to_string(children).expect("it runs");
+    let is_zombie = |pid: &&str| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+        stat.is_ok_and(|stat| stat.contains(") Z "))
+    };
+    children.split_whitespace().filter(is_zombie).count()
+}
+
+#[test]
+fn a_look_leaves_no_child_behind() {
+    let target = watched();
+    let mut command = keepalive(&format!("show --watch=100ms {}", target.pid()));
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    for _ in 0..10 {
+        lines.next().expect("a line").expect("text");
+    }
+    let zombies = zombies(child.id());
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).expect("it lives");
+    child.wait().expect("an end");
+    assert!(zombies <= 1, "{zombies}");
 }
 
 #[test]

@@ -1,11 +1,13 @@
-/* A FUSE file system with one file. Its server, this process, answers what its child asks, but never
-   what is asked of it in the process that looks. Arguments: an empty directory, and what the child does:
+/* A FUSE file system with one file. Its server, this process, answers what its children ask, but never
+   what is asked of it in the process that looks. Arguments: an empty directory, what each child does, how
+   many children there are (1), and whose they are (root's):
 
      flip    64 descriptors are that file's and a TCP socket's by turns
      locked  a send(2) from the file mapped into memory, which never returns: the socket is locked
      mapped  an mmap(2) that never returns: until then nobody can read the process's memory
+     both    mapped, and locked
 
-   Prints `ready 0` and the child's number. Everything ends with the server. */
+   Prints `ready 0` and each child's number. Everything ends with the server. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -54,7 +56,18 @@ static struct fuse_attr attributes(uint64_t node)
     return attributes;
 }
 
-static void serve(int device, pid_t child)
+static pid_t children[100];
+static int number = 1;
+
+static int is_child(uint32_t pid)
+{
+    for (int index = 0; index < number; index++)
+        if ((uint32_t)children[index] == pid)
+            return 1;
+    return 0;
+}
+
+static void serve(int device)
 {
     static char request[1 << 20];
     while (read(device, request, sizeof request) > 0) {
@@ -75,7 +88,7 @@ static void serve(int device, pid_t child)
         case FUSE_READ: break;
         case FUSE_FLUSH:
             /* What another process closes is never answered. */
-            if (header->pid != (uint32_t)child)
+            if (!is_child(header->pid))
                 break;
             /* fallthrough */
         case FUSE_RELEASE: answer(device, header->unique, 0, NULL, 0); break;
@@ -105,7 +118,11 @@ static void *map_file(void *file)
 
 int main(int count, char **arguments)
 {
-    if (count != 3)
+    if (count < 3 || count > 5)
+        return 2;
+    if (count > 3)
+        number = atoi(arguments[3]);
+    if (number < 1 || number > (int)(sizeof children / sizeof *children))
         return 2;
     check("unshare", unshare(CLONE_NEWNS));
     check("mount", mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
@@ -113,17 +130,28 @@ int main(int count, char **arguments)
     char options[100], path[1000];
     snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=%d,group_id=%d", device, getuid(), getgid());
     check("mount", mount("fuse", arguments[1], "fuse", MS_NOSUID | MS_NODEV, options));
-    pid_t child = check("fork", fork());
-    if (child) {
-        printf("ready 0\n%d\n", child);
+    int index = 0;
+    while (index < number && (children[index] = check("fork", fork())))
+        index++;
+    if (index == number) {
+        printf("ready 0\n");
+        for (index = 0; index < number; index++)
+            printf("%d\n", children[index]);
         fflush(stdout);
-        serve(device, child);
+        serve(device);
         return 2;
     }
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
     close(device);
     snprintf(path, sizeof path, "%s/file", arguments[1]);
     int file = check(path, open(path, O_RDONLY));
+    int is_mapped = !strcmp(arguments[2], "mapped") || !strcmp(arguments[2], "both");
+    int direct = is_mapped ? check(path, open(path, O_RDONLY | O_SYNC)) : -1;
+    /* What one child does could keep another from opening the file. */
+    usleep(number > 1 ? 500000 : 0);
+    if (count > 4)
+        check("setuid", setuid(atoi(arguments[4])));
+    /* Forgotten by setuid(2). */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
 
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
@@ -134,21 +162,21 @@ int main(int count, char **arguments)
     sockets[0] = check("socket", socket(AF_INET, SOCK_STREAM, 0));
     check("connect", connect(sockets[0], (struct sockaddr *)&address, length));
 
-    if (!strcmp(arguments[2], "locked")) {
+    if (!strcmp(arguments[2], "locked") || !strcmp(arguments[2], "both")) {
         pthread_t thread;
         void *mapping = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, file, 0);
         if (mapping == MAP_FAILED || pthread_create(&thread, NULL, send_mapping, mapping))
             return 2;
-        pause();
+        usleep(100000);
     }
-    if (!strcmp(arguments[2], "mapped")) {
+    if (is_mapped) {
         pthread_t reader, mapper;
-        int direct = check(path, open(path, O_RDONLY | O_SYNC));
         if (pthread_create(&reader, NULL, read_file, &file) || usleep(100000) ||
             pthread_create(&mapper, NULL, map_file, &direct))
             return 2;
-        pause();
     }
+    if (strcmp(arguments[2], "flip"))
+        pause();
     /* Sockets that are looked at first, so that time passes between the listing and the look at
        those that change. */
     struct rlimit limit;

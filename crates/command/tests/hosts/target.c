@@ -42,16 +42,16 @@ static void connect_to_itself(int listener, struct sockaddr_in address)
 
 /* Where Yama's level is 1, only a process's ancestors may look into it, unless it says otherwise: for
    itself, not for its children. tests/systems/yama.sh leaves that out. */
-static void let_all_look(void)
+static void allow_inspection(void)
 {
-#ifndef ONLY_ANCESTORS_LOOK
+#ifndef NO_PTRACER
     prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
 #endif
 }
 
 int main(int count, char **arguments)
 {
-    let_all_look();
+    allow_inspection();
     if (count > 1 && !strcmp(arguments[1], "undumpable"))
         check("prctl", prctl(PR_SET_DUMPABLE, 0));
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -83,7 +83,7 @@ int main(int count, char **arguments)
         } else if (!strcmp(line, "fork\n")) {
             if (check("fork", fork()) == 0) {
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
-                let_all_look();
+                allow_inspection();
                 connect_to_itself(listener, address);
                 puts("fork ok");
                 fflush(stdout);

@@ -4,7 +4,7 @@ use super::flow::Flow;
 use super::state::{Phase, Search};
 use crate::outcome::Finding;
 use crate::plan;
-use crate::timing::{MAX_REPLACEMENTS, NARROW, PATIENCE, RUNGS_BEFORE_WITNESSES, WITNESSES};
+use crate::timing::{MAX_REPLACEMENTS, PATIENCE, RUNGS_BEFORE_WITNESSES, WITNESSES};
 
 impl Search {
     /// Plans what to probe next, once what was planned has been answered, or says what was found.
@@ -66,12 +66,6 @@ impl Search {
         let high = self.evidence.high().unwrap_or(f64::INFINITY);
         let targets = self.flows.iter().filter_map(|flow| flow.target);
         targets.into_iter().any(|target| target >= high)
-    }
-
-    pub(super) fn is_narrow(&self) -> bool {
-        let Some(high) = self.evidence.high() else { return false };
-        let low = self.evidence.low().unwrap_or(0.0);
-        high - low <= (low * self.resolution).max(NARROW)
     }
 
     /// Plans more probes. False if there is nothing to probe.

@@ -3,9 +3,10 @@
 use crate::timing::MANY_UNASKED;
 
 /// Where a connection is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
     /// Not tried yet.
+    #[default]
     Planned,
     /// connect(2) is under way.
     Opening,
@@ -18,11 +19,12 @@ pub enum State {
 }
 
 /// What a connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
     /// Probed all the time: while it is answered, the server and the path to it work.
     Control,
     /// Left idle, and probed once its time has come.
+    #[default]
     Idle,
     /// Opened to see whether the server can be reached at all.
     Trial,
@@ -37,7 +39,7 @@ pub struct Probe {
 }
 
 /// A connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Flow {
     pub role: Role,
     pub state: State,
@@ -60,26 +62,13 @@ pub struct Flow {
     /// How many connections were opened in its place before it.
     pub generation: u8,
     /// When packets came that nobody had asked for.
-    heard: Vec<f64>,
+    pub heard: Vec<f64>,
 }
 
 impl Flow {
     /// One that is to be opened.
-    pub fn new(role: Role, target: Option<f64>, generation: u8) -> Self {
-        Self {
-            role,
-            state: State::Planned,
-            since: 0.0,
-            idle_since: 0.0,
-            data_since: 0.0,
-            target,
-            probes: Vec::new(),
-            was_probed: false,
-            is_settled: false,
-            disturbed: 0,
-            generation,
-            heard: Vec::new(),
-        }
+    pub fn new(role: Role) -> Self {
+        Self { role, ..Self::default() }
     }
 
     /// Whether it is idle and can be probed.

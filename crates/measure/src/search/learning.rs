@@ -136,12 +136,8 @@ impl Search {
                 match flow.probes.last() {
                     Some(last) if is_reset => {
                         let probed = last.at - flow.idle_since;
-                        let forgotten = Forgotten {
-                            connection: Some(id),
-                            probed,
-                            idle: probed + bound,
-                            how: How::Reset,
-                        };
+                        let (connection, idle, how) = (Some(id), probed + bound, How::Reset);
+                        let forgotten = Forgotten { connection, probed, idle, how };
                         flow.state = State::Forgotten;
                         // By the path, or by a server that knows none of them any more?
                         self.resets.push(Reset { at: now, forgotten });

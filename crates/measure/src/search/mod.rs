@@ -6,8 +6,8 @@
 //! narrow the result. A control connection is probed all the time: silence counts only while that is
 //! answered. Others confirm what was found. Times are in seconds since the start.
 //!
-//! `state` is what is known. Each other file is a step, which changes it; `restart` is a part of
-//! several.
+//! `state` is what is known. Each other file is a step, which changes it. Of these only `restart` and
+//! `confirming` are used by others.
 
 mod confirming;
 mod deciding;

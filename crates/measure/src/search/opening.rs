@@ -38,12 +38,8 @@ impl Search {
             let idle = self.flows.iter().filter(|flow| flow.role == Role::Idle);
             idle.filter(|flow| flow.generation == 0)
         };
-        let is_young = |flow: &Flow| match flow.state {
-            State::Planned | State::Opening => true,
-            State::Open => now < flow.since + SETTLED && !flow.is_settled,
-            State::Forgotten | State::Ended => false,
-        };
-        if first().any(is_young) && !self.has_witnesses {
+        let is_over = |flow: &Flow| flow.state == State::Open && now >= flow.since + SETTLED;
+        if first().any(|flow| flow.is_young() && !is_over(flow)) && !self.has_witnesses {
             return;
         }
         let disturbed = first().filter(|flow| flow.disturbed > 0).count();

@@ -1,7 +1,7 @@
 //! The control connection is silent: can the server be reached at all?
 
 use super::flow::{Flow, Role, State};
-use super::state::{Action, Control, Outage, Search};
+use super::state::{Action, Outage, Search};
 use crate::evidence::Forgotten;
 use crate::outcome::{Finding, How};
 use crate::timing::{BETWEEN_TRIALS, OUTAGE};
@@ -39,10 +39,9 @@ impl Search {
             }
             None if outage.trial.is_none() && now >= outage.next_trial => {
                 outage.trial = Some(self.flows.len());
-                let mut flow = Flow::new(Role::Trial, None, 0);
-                (flow.state, flow.since) = (State::Opening, now);
                 actions.push(Action::Open(self.flows.len()));
-                self.flows.push(flow);
+                let state = State::Opening;
+                self.flows.push(Flow { state, since: now, ..Flow::new(Role::Trial) });
             }
             None => {
                 // One that takes too long was closed by open().
@@ -70,18 +69,15 @@ impl Search {
             let age = surely - self.flows[self.control.id].since;
             self.control_forgotten = Some((forgotten, age));
             self.cancel();
-            self.flows
-                .iter_mut()
-                .filter(|flow| flow.is_idle())
-                .for_each(|it| it.target = Some(0.0));
+            let idle = self.flows.iter_mut().filter(|flow| flow.is_idle());
+            idle.for_each(|flow| flow.target = Some(0.0));
         } else {
             // The limit is shorter than the time between probes that arrived.
             self.evidence.forgotten(forgotten);
         }
         if was_out || is_early {
             self.outage = None;
-            self.control = Control::new(self.flows.len(), now);
-            self.flows.push(Flow::new(Role::Control, None, 0));
+            self.add_control(now);
         } else {
             self.finding = Some(Finding::Forgotten);
         }

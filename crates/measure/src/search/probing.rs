@@ -69,15 +69,12 @@ impl Search {
                 continue;
             }
             if let Some((first, surely)) = counted().next().zip(counted().nth(arrival - 1)) {
-                let forgotten = Forgotten {
-                    connection: Some(id),
-                    probed: first.at - flow.idle_since,
-                    idle: surely.at - flow.idle_since + bound,
-                    how: How::Silence,
-                };
+                let (connection, how) = (Some(id), How::Silence);
+                let probed = first.at - flow.idle_since;
+                let idle = surely.at - flow.idle_since + bound;
                 flow.state = State::Forgotten;
                 flow.probes.clear();
-                self.evidence.forgotten(forgotten);
+                self.evidence.forgotten(Forgotten { connection, probed, idle, how });
                 self.confirmed += usize::from(self.phase == Phase::Confirmation);
             }
         }

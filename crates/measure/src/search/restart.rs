@@ -1,8 +1,8 @@
 //! What ends every connection, however long it has been idle: a server that restarts, a firewall that
 //! does and says so. Then all starts again, with other connections. What is known stays known.
 
-use super::flow::{Flow, Role, State};
-use super::state::{Action, Control, Phase, Search};
+use super::flow::State;
+use super::state::{Action, Phase, Search};
 use crate::outcome::Finding;
 use crate::timing::{BETWEEN_TRIALS, MAX_RESTARTS, OUTAGE};
 
@@ -21,8 +21,7 @@ impl Search {
             }
             flow.probes.clear();
         }
-        self.control = Control::new(self.flows.len(), now);
-        self.add_first();
+        self.add_first(now);
         self.ends.clear();
         self.resets.clear();
         (self.control_ended, self.outage) = (None, None);
@@ -38,8 +37,7 @@ impl Search {
         } else if now >= *self.unreachable_since.get_or_insert(now) + OUTAGE {
             self.finding.get_or_insert(Finding::Lost);
         } else {
-            self.control = Control::new(self.flows.len(), now);
-            self.flows.push(Flow::new(Role::Control, None, 0));
+            self.add_control(now);
             self.next_opening = now + BETWEEN_TRIALS;
         }
     }

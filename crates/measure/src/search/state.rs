@@ -7,7 +7,7 @@ use crate::evidence::{Evidence, Forgotten};
 use crate::options::Options;
 use crate::outcome::{Activity, Finding, Outcome, Progress};
 use crate::plan;
-use crate::timing::{MAX_CONNECTIONS, WITNESSES};
+use crate::timing::{MAX_CONNECTIONS, NARROW, WITNESSES};
 
 /// The number of a connection, from 0 in the order in which they were planned.
 pub type Id = usize;
@@ -39,15 +39,16 @@ pub enum Action {
 }
 
 /// How far it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Phase {
+    #[default]
     Ladder,
     Refinement,
     Confirmation,
 }
 
 /// The control connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Control {
     pub id: Id,
     /// When it was probed since the last answer.
@@ -55,13 +56,6 @@ pub(super) struct Control {
     /// When the last probe that was answered was sent, and when the answer came.
     pub answered: Option<f64>,
     pub heard: f64,
-}
-
-impl Control {
-    /// It has not been probed yet.
-    pub fn new(id: Id, now: f64) -> Self {
-        Self { id, probes: Vec::new(), answered: None, heard: now }
-    }
 }
 
 /// Whether the server can be reached while the control connection is silent.
@@ -95,6 +89,7 @@ pub(super) struct Reset {
 }
 
 /// The search.
+#[derive(Default)]
 pub struct Search {
     /// The longest idle time to try.
     pub(super) max: f64,
@@ -134,43 +129,32 @@ impl Search {
             max: options.max.as_secs_f64(),
             resolution: options.resolution,
             parallel: options.parallel,
-            evidence: Evidence::default(),
-            flows: Vec::new(),
-            control: Control::new(0, 0.0),
-            restarts: 0,
-            control_ended: None,
-            control_forgotten: None,
-            ends: Vec::new(),
-            resets: Vec::new(),
-            ages_at_once: Vec::new(),
-            unreachable_since: None,
-            outage: None,
-            next_opening: 0.0,
-            phase: Phase::Ladder,
-            has_witnesses: false,
-            has_opened_others: false,
-            has_probed_all: false,
-            rounds: 0,
-            confirmed: 0,
-            finding: None,
+            ..Self::default()
         };
-        search.add_first();
+        search.add_first(0.0);
         search
     }
 
     /// Plans the connections to start with: the control connection, and one for each rung of the
     /// ladder.
-    pub(super) fn add_first(&mut self) {
+    pub(super) fn add_first(&mut self, now: f64) {
+        self.add_control(now);
         let rungs = self.parallel.saturating_sub(1 + WITNESSES.min(self.parallel / 3));
-        let targets = plan::ladder(self.max, rungs.max(1));
-        self.flows.push(Flow::new(Role::Control, None, 0));
-        self.flows.extend(targets.into_iter().map(|target| Flow::new(Role::Idle, Some(target), 0)));
+        for rung in plan::ladder(self.max, rungs.max(1)) {
+            self.flows.push(Flow { target: Some(rung), ..Flow::default() });
+        }
+    }
+
+    /// Plans a control connection, which takes the place of the last one.
+    pub(super) fn add_control(&mut self, now: f64) {
+        self.control = Control { id: self.flows.len(), heard: now, ..Control::default() };
+        self.flows.push(Flow::new(Role::Control));
     }
 
     /// Plans one more connection.
     pub(super) fn add(&mut self, target: Option<f64>, generation: u8) {
         if self.flows.len() < MAX_CONNECTIONS {
-            self.flows.push(Flow::new(Role::Idle, target, generation));
+            self.flows.push(Flow { target, generation, ..Flow::default() });
         }
     }
 
@@ -179,6 +163,13 @@ impl Search {
         for flow in &mut self.flows {
             flow.target = None;
         }
+    }
+
+    /// Whether the result is as narrow as it is to be.
+    pub(super) fn is_narrow(&self) -> bool {
+        let Some(high) = self.evidence.high() else { return false };
+        let low = self.evidence.low().unwrap_or(0.0);
+        high - low <= (low * self.resolution).max(NARROW)
     }
 
     /// What was found, once it was.

@@ -10,7 +10,7 @@ use clap::{Arg, Command};
 use crate::text::printable;
 
 /// The error for these arguments, ready to be printed.
-pub fn mended(mut error: Error, command: &Command, arguments: &[OsString]) -> Error {
+pub fn explain(mut error: Error, command: &Command, arguments: &[OsString]) -> Error {
     let advice = option_with_one_dash(&error, command, arguments)
         .map(|option| StyledStr::from(format!("write '{option}'")));
     let mut is_clean = true;

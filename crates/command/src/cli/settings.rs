@@ -1,14 +1,13 @@
-//! The settings on the command line: the same arguments for `run` and `attach`, and how their
-//! values are written.
+//! The settings on the command line: the same for `run`, `attach` and `cover`.
 
 use std::time::Duration;
 
 use clap::Args;
-use options::{KEEPCNT, KEEPIDLE, KEEPINTVL, RTO_MAX, SYNCNT, TcpOption, USER_TIMEOUT};
+use options::{KEEPCNT, KEEPIDLE, KEEPINTVL, Mode, RTO_MAX, SYNCNT, TcpOption, USER_TIMEOUT};
 
-use super::dead_after;
+use crate::settings::{RequestedSettings, dead_after};
 use crate::text::time;
-use crate::values;
+use crate::values::{self, Values};
 
 /// What to set.
 #[derive(Debug, Default, Args)]
@@ -17,8 +16,9 @@ pub struct SettingsArgs {
     ///
     /// Chooses idle time, interval and count: half of the time the connection may be idle, then
     /// five probes are sent (fewer below 15 s). A peer that answers is never given up. Data in
-    /// flight: `cover` gives up a peer that is silent for so long; `run` and `attach` leave it to the kernel, which sends it again for about 15 min.
-    /// --verbose says what was chosen. From 3 s to 20 h.
+    /// flight: `cover` gives up a peer that is silent for so long; `run` and `attach` leave it to
+    /// the kernel, which sends it again for about 15 min. --verbose says what was chosen. From 3 s
+    /// to 20 h.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = dead_after::parse,
         conflicts_with_all = ["idle", "interval", "count"])]
     pub dead_after: Option<Duration>,
@@ -88,18 +88,46 @@ pub struct SettingsArgs {
     pub verbose: bool,
 }
 
-/// A user timeout above this, in milliseconds, is hardly meant: the kernel itself waits for about
-/// 15 min.
-const LONG: u32 = 60 * 60 * 1000;
-
 impl SettingsArgs {
+    /// Those that say what to set, as clap knows them.
+    pub const NAMES: [&str; 9] = [
+        "dead_after",
+        "idle",
+        "interval",
+        "count",
+        "rto_max",
+        "syn_count",
+        "user_timeout",
+        "force",
+        "skip",
+    ];
+
+    /// What they ask for.
+    pub fn requested(&self) -> RequestedSettings {
+        let chosen = self.dead_after.map(dead_after::values).unwrap_or_default();
+        let values = Values {
+            count: self.count.or(chosen.count),
+            idle: self.idle.or(chosen.idle),
+            interval: self.interval.or(chosen.interval),
+            user_timeout: self.user_timeout,
+            rto_max: self.rto_max,
+            syn_count: self.syn_count,
+        };
+        let mode = match (self.force, self.skip) {
+            (true, _) => Mode::Force,
+            (_, true) => Mode::Skip,
+            _ => Mode::On,
+        };
+        RequestedSettings { values, mode }
+    }
+
     /// As they are written on a command line; without --debug and --verbose.
-    pub fn words(&self) -> Vec<String> {
+    pub fn to_arguments(&self) -> Vec<String> {
         let seconds = |value: Option<u32>| Some(time::exact(Duration::from_secs(value?.into())));
         let milliseconds =
             |value: Option<u32>| Some(time::exact(Duration::from_millis(value?.into())));
         let number = |value: Option<u32>| Some(value?.to_string());
-        let mut words = Vec::new();
+        let mut arguments = Vec::new();
         for (option, value) in [
             ("--dead-after", self.dead_after.map(time::exact)),
             ("--idle", seconds(self.idle)),
@@ -109,22 +137,11 @@ impl SettingsArgs {
             ("--syn-count", number(self.syn_count)),
             ("--user-timeout", milliseconds(self.user_timeout)),
         ] {
-            words.extend(value.into_iter().flat_map(|value| [option.to_owned(), value]));
+            arguments.extend(value.into_iter().flat_map(|value| [option.to_owned(), value]));
         }
-        words.extend(self.force.then(|| "--force".into()));
-        words.extend(self.skip.then(|| "--skip".into()));
-        words
-    }
-
-    /// What may be a mistake: the kernel and the variable count the user timeout in milliseconds.
-    pub fn remark(&self) -> Option<String> {
-        let limit = self.user_timeout.filter(|limit| *limit > LONG)?;
-        Some(format!(
-            "--user-timeout: sent data may stay unacknowledged for {}, longer than the kernel \
-             itself waits; a number is seconds, milliseconds are written {}ms",
-            time::format_milliseconds(limit),
-            limit / 1000
-        ))
+        arguments.extend(self.force.then(|| "--force".into()));
+        arguments.extend(self.skip.then(|| "--skip".into()));
+        arguments
     }
 }
 
@@ -166,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_mean_the_same() {
+    fn as_arguments_they_mean_the_same() {
         for line in [
             "x",
             "x --dead-after 2m",
@@ -176,12 +193,12 @@ mod tests {
             "x --user-timeout 123456ms",
         ] {
             let first = Alone::parse_from(line.split(' ')).settings;
-            let words = first.words();
-            let again = Alone::parse_from(["x".into()].iter().chain(&words)).settings;
-            assert_eq!(format!("{again:?}"), format!("{first:?}"), "{words:?}");
+            let arguments = first.to_arguments();
+            let again = Alone::parse_from(["x".into()].iter().chain(&arguments)).settings;
+            assert_eq!(format!("{again:?}"), format!("{first:?}"), "{arguments:?}");
         }
         let settings = Alone::parse_from(["x", "--dead-after", "2m", "--force"]).settings;
-        assert_eq!(settings.words().join(" "), "--dead-after 2m --force");
+        assert_eq!(settings.to_arguments().join(" "), "--dead-after 2m --force");
     }
 
     #[test]

@@ -100,12 +100,12 @@ pub mod tests {
 
     #[test]
     fn a_bound_that_the_kernel_lacks_is_not_promised() {
-        use super::super::held::{Held, Setting, Source};
+        use super::super::effective::{EffectiveSettings, Setting, Source};
 
         let bound = Some(Setting { value: 5000, source: Source::Argument });
         let values = Values { rto_max: bound, ..Kernel::default().defaults.map(|_, _| None) };
         let mode = Setting { value: options::Mode::On, source: Source::Kernel };
-        let said = |kernel: Kernel| Held { values, mode }.describe(&kernel);
+        let said = |kernel: Kernel| EffectiveSettings { values, mode }.describe(&kernel);
         assert_eq!(
             said(kernel()),
             "data in flight sent again at least every 5s, given up within 67s"

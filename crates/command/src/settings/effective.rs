@@ -1,24 +1,24 @@
-//! What will hold, and where it comes from, in words.
+//! Which values apply in the end, and where each comes from.
 
 use std::ffi::CStr;
 use std::fmt;
 
 use options::Mode;
 
-use super::{SettingsArgs, patience};
+use super::{RequestedSettings, Settings, backoff};
 use crate::kernel::Kernel;
 use crate::text::time;
 use crate::values::Values;
 
-/// What will hold: the values that are known, and the mode.
-pub struct Held {
-    /// The values.
+/// The values that apply in the end, and the mode.
+pub struct EffectiveSettings {
+    /// The values; None for those that are not known.
     pub values: Values<Option<Setting<u32>>>,
     /// Who has the last word.
     pub mode: Setting<Mode>,
 }
 
-/// A value or mode that will hold.
+/// A value or mode that applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting<T> {
     /// The value or mode.
@@ -48,7 +48,7 @@ impl fmt::Display for Source {
     }
 }
 
-impl Held {
+impl EffectiveSettings {
     /// In words: which values, where they come from, in which mode.
     pub fn describe(&self, kernel: &Kernel) -> String {
         self.describe_covered(kernel, None)
@@ -116,14 +116,14 @@ impl Held {
                 format!(
                     "data in flight sent again at least every {}, given up within {}{source}",
                     time::format_milliseconds(value),
-                    time::format_milliseconds(patience::in_flight(value, kernel.retries))
+                    time::format_milliseconds(backoff::in_flight(value, kernel.retries))
                 )
             }
             None => format!(
                 "data in flight given up after about {} (kernel{})",
-                time::format_milliseconds(patience::model(
+                time::format_milliseconds(backoff::model(
                     kernel.retries,
-                    patience::RTO_MIN,
+                    backoff::RTO_MIN,
                     kernel.defaults.rto_max
                 )),
                 if bound.is_some() { "; TCP_RTO_MAX_MS takes Linux 6.15" } else { "" }
@@ -131,26 +131,16 @@ impl Held {
         }
     }
 
-    /// The same, as arguments, for what knows nothing of the environment. Where nobody has chosen
-    /// any value, that is the kernel's own idle time: without one there would be another.
-    pub fn arguments(&self) -> SettingsArgs {
-        let mut chosen = self.values.map(|_, setting| {
+    /// The same, for what knows nothing of the environment. Where nobody has chosen any value, that is
+    /// the kernel's own idle time: without one there would be another.
+    pub fn requested(&self) -> RequestedSettings {
+        let mut values = self.values.map(|_, setting| {
             setting.filter(|setting| setting.source != Source::Kernel).map(|setting| setting.value)
         });
-        if chosen == Values::default() {
-            chosen.idle = self.values.idle.map(|idle| idle.value);
+        if values == Values::default() {
+            values.idle = self.values.idle.map(|idle| idle.value);
         }
-        SettingsArgs {
-            count: chosen.count,
-            idle: chosen.idle,
-            interval: chosen.interval,
-            user_timeout: chosen.user_timeout,
-            rto_max: chosen.rto_max,
-            syn_count: chosen.syn_count,
-            force: self.mode.value == Mode::Force,
-            skip: self.mode.value == Mode::Skip,
-            ..SettingsArgs::default()
-        }
+        RequestedSettings { values, mode: self.mode.value }
     }
 
     /// How many probes stay unanswered until an idle connection ends, where there is a user
@@ -165,29 +155,38 @@ impl Held {
     }
 }
 
+/// Where nothing but these settings has a say.
+impl From<Settings> for EffectiveSettings {
+    fn from(Settings { values, mode }: Settings) -> Self {
+        let source = Source::Argument;
+        Self {
+            values: values.map(|_, value| value.map(|value| Setting { value, source })),
+            mode: Setting { value: mode, source },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn as_arguments_it_is_what_was_chosen_and_nothing_else() {
-        let of = |source| move |value| Some(Setting { value, source });
-        let kernel = Kernel::default().defaults.map(|_, value| of(Source::Kernel)(value));
+    fn what_was_chosen_is_asked_for_and_nothing_else() {
+        let from = |source| move |value| Some(Setting { value, source });
+        let kernel = Kernel::default().defaults.map(|_, value| from(Source::Kernel)(value));
         let mode = Setting { value: Mode::Force, source: Source::Variable(c"KEEPALIVE") };
         let values = Values {
-            count: of(Source::Argument)(7),
-            interval: of(Source::Variable(c"KEEPINTVL"))(8),
+            count: from(Source::Argument)(7),
+            interval: from(Source::Variable(c"KEEPINTVL"))(8),
             ..kernel
         };
-        let arguments = Held { values, mode }.arguments();
-        assert_eq!((arguments.count, arguments.interval), (Some(7), Some(8)));
-        assert_eq!((arguments.idle, arguments.rto_max, arguments.syn_count), (None, None, None));
-        assert!(arguments.force && !arguments.skip && !arguments.debug);
+        let requested = EffectiveSettings { values, mode }.requested();
+        let expected = Values { count: Some(7), interval: Some(8), ..Values::default() };
+        assert_eq!(requested, RequestedSettings { values: expected, mode: Mode::Force });
         // Nothing at all is the kernel's idle time, not the one that this command chooses.
         let mode = Setting { value: Mode::On, source: Source::Argument };
-        let arguments = Held { values: kernel, mode }.arguments();
-        let settings = crate::settings::Settings::new(&arguments);
-        assert_eq!(settings.or_default(&Kernel::default()), settings);
-        assert_eq!((arguments.idle, arguments.count), (Some(7200), None));
+        let requested = EffectiveSettings { values: kernel, mode }.requested();
+        let settings = requested.resolve(&Kernel::default());
+        assert_eq!(settings.values, Values { idle: Some(7200), ..Values::default() });
     }
 }
