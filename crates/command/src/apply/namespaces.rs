@@ -47,9 +47,12 @@ pub fn resolve<'a>(
     resolved
 }
 
-/// A line for each network namespace; one for all if they have the same.
-pub fn describe(resolved: &[InNamespace]) -> Vec<String> {
-    let describe = |it: &InNamespace| EffectiveSettings::from(it.settings).describe(&it.kernel);
+/// A line for each network namespace; one for all if they have the same. `dead_after`: as in
+/// [`EffectiveSettings::describe_covered`].
+pub fn describe(resolved: &[InNamespace], dead_after: Option<u32>) -> Vec<String> {
+    let describe = |it: &InNamespace| {
+        EffectiveSettings::from(it.settings).describe_covered(&it.kernel, dead_after)
+    };
     let mut described: Vec<(String, Option<&Process>)> = Vec::new();
     for it in resolved {
         let text = describe(it);

@@ -27,7 +27,7 @@ pub fn follow(request: &Attach) -> Result<bool, String> {
     let is_done = follower.run(|event| match event {
         Event::Ready(resolved) => {
             if request.is_verbose {
-                namespaces::describe(resolved).iter().for_each(report_error);
+                namespaces::describe(resolved, None).iter().for_each(report_error);
             }
             if let Err(error) = sd_notify::ready() {
                 report_error(format!("NOTIFY_SOCKET: {}", error::describe(&error)));

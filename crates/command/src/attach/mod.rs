@@ -42,7 +42,9 @@ fn attach_once(request: &Attach) -> Result<bool, worker::Error> {
     let mut is_complete = failures.is_empty();
     failures.iter().for_each(report_error);
     if !processes.is_empty() {
-        describe(&resolve(&request.settings, &processes)).into_iter().for_each(&mut print_line);
+        describe(&resolve(&request.settings, &processes), None)
+            .into_iter()
+            .for_each(&mut print_line);
     }
 
     let job = Job {

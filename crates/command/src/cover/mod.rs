@@ -2,6 +2,7 @@
 
 mod error;
 mod foreground;
+mod in_flight;
 mod lifetime;
 mod list;
 mod locate;
@@ -9,7 +10,7 @@ mod open;
 
 use std::path::{Path, PathBuf};
 
-use crate::apply::namespaces;
+use crate::apply::namespaces::{self, InNamespace};
 use crate::bpf::{self, Cgroup, Links, Maker, PATIENCE};
 use crate::find::{self, Target};
 use crate::judge::warnings;
@@ -63,8 +64,8 @@ fn set(request: &CoverSettings) -> Status {
     if found.is_empty() {
         return Status::Failure;
     }
-    let (settings, lines) = resolve(request, found.iter().map(|(_, cgroup)| cgroup));
-    let maker = match Maker::new(settings, request.is_foreground) {
+    let (settings, resolved, is_same) = resolve(request, found.iter().map(|(_, cgroup)| cgroup));
+    let maker = match Maker::new(settings, request.dead_after, request.is_foreground) {
         Ok(maker) => maker,
         Err(error) => {
             report_error(error);
@@ -84,17 +85,27 @@ fn set(request: &CoverSettings) -> Status {
     if covered.is_empty() {
         return Status::Failure;
     }
-    complete &= print_or_report(
-        &(lines.join(
-            "
-",
-        ) + "
-"),
-    );
+    let dead_after = maker.dead_after();
+    if maker.lacks_btf() {
+        report_error(
+            "--dead-after: unacknowledged data is left to the kernel: without its BTF \
+             (CONFIG_DEBUG_INFO_BTF) nobody can tell how long a peer has been silent",
+        );
+    }
+    let mut lines = namespaces::describe(&resolved, dead_after);
+    if !is_same {
+        lines.push("A cover has one idle time: the shortest of these namespaces is set".into());
+    }
+    complete &= print_or_report(&(lines.join("\n") + "\n"));
     complete &= open::set(&covered, settings, request).unwrap_or_else(|error| {
         report_error(error);
         false
     });
+    if dead_after.is_some() && !request.is_new_only && !request.is_dry_run {
+        for it in &covered {
+            complete &= in_flight::take_over(it, &maker);
+        }
+    }
     if request.is_foreground {
         return foreground::stay(covered, complete);
     }
@@ -104,12 +115,12 @@ fn set(request: &CoverSettings) -> Status {
     Status::from_complete(complete)
 }
 
-/// What is set, and the lines that say so. A cover has one value of each option: the shortest idle
-/// time where the network namespaces of the processes have different ones.
+/// What is set, also in each network namespace of the processes. A cover has one value of each
+/// option: the shortest idle time where these namespaces have different ones; and whether they do not.
 fn resolve<'a>(
     request: &CoverSettings,
     cgroups: impl Iterator<Item = &'a PathBuf>,
-) -> (Settings, Vec<String>) {
+) -> (Settings, Vec<InNamespace>, bool) {
     // Why they cannot be found is said when their sockets are to be set.
     let processes = cgroups.flat_map(|cgroup| {
         Target::Cgroup(find::Cgroup::Path(cgroup.clone())).find().unwrap_or_default()
@@ -118,17 +129,13 @@ fn resolve<'a>(
     let mut resolved = namespaces::resolve(&request.settings, &processes);
     let shortest = resolved.iter().map(|it| it.settings).min_by_key(|it| it.values.idle);
     let mut settings = shortest.expect("there is one");
-    let is_one = resolved.iter().all(|it| it.settings == settings);
+    let is_same = resolved.iter().all(|it| it.settings == settings);
     if settings.values.rto_max.is_some() && resolved[0].kernel.has_rto_max == Some(false) {
         report_error("--rto-max: TCP_RTO_MAX_MS needs Linux 6.15; it is left out");
         settings.values.rto_max = None;
     }
     resolved.iter_mut().for_each(|it| it.settings = settings);
-    let mut lines = namespaces::describe(&resolved);
-    if !is_one {
-        lines.push("A cover has one idle time: the shortest of these namespaces is set".into());
-    }
-    (settings, lines)
+    (settings, resolved, is_same)
 }
 
 /// Covers one target.
@@ -140,14 +147,19 @@ fn cover_one<'a>(
 ) -> Result<Covered<'a>, Error> {
     let new = maker.load()?;
     let locked = lock(target, &cgroup)?;
-    let previous = locked.cover()?.map(|cover| cover.settings);
+    let previous = locked.cover()?;
     let mut links = None;
     if request.is_foreground {
         links = Some(locked.link(&new)?);
     } else if !request.is_dry_run {
         locked.attach(&new)?;
+        let had_bound = previous.as_ref().is_some_and(|cover| cover.dead_after.is_some());
+        if had_bound && maker.dead_after().is_none() {
+            in_flight::release(&cgroup);
+        }
     }
     drop(locked);
+    let previous = previous.map(|cover| cover.settings);
     Ok(Covered { target, cgroup, links, previous })
 }
 
@@ -167,14 +179,20 @@ fn lock(target: &CoverTarget, cgroup: &Path) -> Result<Cgroup, bpf::Error> {
 fn remove(targets: &[CoverTarget]) -> bool {
     let mut complete = true;
     for target in targets {
-        let removed = locate(target).and_then(|cgroup| Ok(lock(target, &cgroup)?.remove()?));
+        let removed = locate(target).and_then(|cgroup| {
+            let cover = lock(target, &cgroup)?.remove()?;
+            Ok((cgroup, cover))
+        });
         match removed {
-            Ok(true) => {
+            Ok((cgroup, Some(cover))) => {
+                if cover.dead_after.is_some() {
+                    complete &= in_flight::release(&cgroup);
+                }
                 complete &= print_or_report(&format!(
                     "{target}: no longer covered; connections that are open keep their settings\n"
                 ));
             }
-            Ok(false) => {
+            Ok((_, None)) => {
                 let others = match target.argument() {
                     Some(_) => format!(" {target}` lists those above and below it"),
                     None => "` lists those below it".into(),

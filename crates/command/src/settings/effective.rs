@@ -51,6 +51,12 @@ impl fmt::Display for Source {
 impl EffectiveSettings {
     /// In words: which values, where they come from, in which mode.
     pub fn describe(&self, kernel: &Kernel) -> String {
+        self.describe_covered(kernel, None)
+    }
+
+    /// The same for a cover, which may give up a silent peer that leaves data in flight
+    /// unacknowledged, after so many milliseconds.
+    pub fn describe_covered(&self, kernel: &Kernel, dead_after: Option<u32>) -> String {
         let Values { count, idle, interval, .. } = self.values;
         let mut parts = Vec::new();
         let mode = self.mode;
@@ -69,7 +75,7 @@ impl EffectiveSettings {
             parts.push(format!("then every {}{source}", time::format_seconds(value)));
         }
         parts.extend(count.map(|count| self.describe_count(count)));
-        parts.push(self.describe_unacknowledged(kernel));
+        parts.push(self.describe_unacknowledged(kernel, dead_after));
         if let Some(Setting { value, source: source @ (Source::Argument | Source::Variable(_)) }) =
             self.values.syn_count
         {
@@ -104,10 +110,16 @@ impl EffectiveSettings {
     }
 
     /// What becomes of data that nobody acknowledges.
-    fn describe_unacknowledged(&self, kernel: &Kernel) -> String {
+    fn describe_unacknowledged(&self, kernel: &Kernel, dead_after: Option<u32>) -> String {
         if let Some(Setting { value: limit @ 1.., source }) = self.values.user_timeout {
             return format!(
                 "unacknowledged data ends the connection after {}, also if the peer lives{source}",
+                time::format_milliseconds(limit)
+            );
+        }
+        if let Some(limit) = dead_after {
+            return format!(
+                "unacknowledged data: connection dropped within {} while the peer is silent",
                 time::format_milliseconds(limit)
             );
         }

@@ -3,7 +3,7 @@
 mod backoff;
 pub mod dead_after;
 mod effective;
-mod late;
+pub mod late;
 
 pub use options::Settings;
 use options::{KEEPIDLE, Mode};

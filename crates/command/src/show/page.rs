@@ -89,8 +89,9 @@ fn page(shown: &Shown, view: &View, layout: &Layout) -> String {
 /// A line about a cover of the process.
 fn covered(cover: &Cover, kernel: Option<Kernel>) -> String {
     let cgroup = cover.cgroup.to_string_lossy();
-    let settings =
-        EffectiveSettings::from(cover.settings).describe(&kernel.unwrap_or(Kernel::UNKNOWN));
+    let effective = EffectiveSettings::from(cover.settings);
+    let kernel = kernel.unwrap_or(Kernel::UNKNOWN);
+    let settings = effective.describe_covered(&kernel, cover.dead_after);
     format!("covered by {}: {settings}", printable(&cgroup))
 }
 

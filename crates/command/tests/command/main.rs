@@ -11,6 +11,7 @@ mod beside;
 mod completions;
 mod cover;
 mod cover_container;
+mod cover_flight;
 mod cover_foreground;
 mod cover_groups;
 mod cover_programs;
