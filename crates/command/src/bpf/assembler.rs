@@ -97,6 +97,36 @@ impl Assembler {
         self.push(0x1f, to, from, 0, 0);
     }
 
+    /// `to -= from`, 32 bits: as the kernel counts jiffies and time stamps, which wrap around.
+    pub fn subtract_32(&mut self, to: Register, from: Register) {
+        self.push(0x1c, to, from, 0, 0);
+    }
+
+    /// `to += from`
+    pub fn add_register(&mut self, to: Register, from: Register) {
+        self.push(0x0f, to, from, 0, 0);
+    }
+
+    /// `to *= number`
+    pub fn multiply(&mut self, to: Register, number: i32) {
+        self.push(0x27, to, R0, 0, number);
+    }
+
+    /// `to /= number`
+    pub fn divide(&mut self, to: Register, number: i32) {
+        self.push(0x37, to, R0, 0, number);
+    }
+
+    /// `to &= number`
+    pub fn and(&mut self, to: Register, number: i32) {
+        self.push(0x57, to, R0, 0, number);
+    }
+
+    /// `to |= number`
+    pub fn or(&mut self, to: Register, number: i32) {
+        self.push(0x47, to, R0, 0, number);
+    }
+
     /// `to = *(from + offset)`
     pub fn load(&mut self, size: Size, to: Register, from: Register, offset: i16) {
         self.push(0x61 | size as u8, to, from, offset, 0);
@@ -190,6 +220,12 @@ mod tests {
         code.copy(R6, R1);
         code.add(R2, 4);
         code.subtract(R1, R2);
+        code.subtract_32(R1, R2);
+        code.add_register(R1, R2);
+        code.multiply(R1, 1000);
+        code.divide(R1, 250);
+        code.and(R1, -64);
+        code.or(R1, 21);
         code.load(Size::Byte, R1, R6, 20);
         code.load(Size::Double, R1, R6, 184);
         code.store(Stack, -4, 7);
@@ -207,6 +243,12 @@ mod tests {
             (0xbf, 0x16, 0, 0),
             (0x07, 0x02, 0, 4),
             (0x1f, 0x21, 0, 0),
+            (0x1c, 0x21, 0, 0),
+            (0x0f, 0x21, 0, 0),
+            (0x27, 0x01, 0, 1000),
+            (0x37, 0x01, 0, 250),
+            (0x57, 0x01, 0, -64),
+            (0x47, 0x01, 0, 21),
             (0x71, 0x61, 20, 0),
             (0x79, 0x61, 184, 0),
             (0x62, 0x0a, -4, 7),

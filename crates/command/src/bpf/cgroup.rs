@@ -99,14 +99,14 @@ impl Cgroup {
         Ok(Links { _links: links, directory })
     }
 
-    /// Removes the cover; whether there was one.
-    pub fn remove(&self) -> Result<bool, Error> {
-        let Some(cover) = self.cover_that_stays()? else { return Ok(false) };
-        for (kind, program) in &cover.programs {
+    /// Removes the cover; None if there was none.
+    pub fn remove(&self) -> Result<Option<Cover>, Error> {
+        let cover = self.cover_that_stays()?;
+        for (kind, program) in cover.iter().flat_map(|cover| &cover.programs) {
             syscall::detach(self.directory.file.as_fd(), *kind, program)
                 .map_err(|error| Error::Other("bpf(2), PROG_DETACH", error))?;
         }
-        Ok(true)
+        Ok(cover)
     }
 
     /// The cover on it, unless a process in the foreground keeps that.

@@ -16,6 +16,29 @@ pub struct Fields {
     pub values: Values<Option<Field>>,
     /// None where the kernel has no `TCP_RTO_MAX_MS`.
     pub bound: Option<BoundFields>,
+    /// The number of `TCP_BPF_SOCK_OPS_CB_FLAGS`, by which a connection that is open already gets
+    /// callbacks; None before Linux 6.12.
+    pub callbacks: Option<u32>,
+    /// What tells how long a peer has been silent.
+    pub silence: SilenceFields,
+}
+
+/// The members that tell for how long a peer has left data without an answer. Times are 32 bits
+/// that wrap around.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SilenceFields {
+    /// How often the timer has expired since the peer last acknowledged something new.
+    pub retransmits: Field,
+    /// When the first of these times was, in milliseconds (Linux 6.7).
+    pub series: Option<Field>,
+    /// From when on the kernel counts the user timeout, in milliseconds: the first retransmission
+    /// of a recovery, which may have made progress since. In microseconds for the rare route with
+    /// `features tcp_usec_ts`.
+    pub recovery: Field,
+    /// When the peer last acknowledged anything, and last sent data, in jiffies.
+    pub heard: [Field; 2],
+    /// `TCP_RTO_MAX_MS`, in jiffies; None where the kernel has none.
+    pub rto_max: Option<Field>,
 }
 
 /// The default of `TCP_RTO_MAX_MS` in a socket's network namespace (include/net/netns/ipv4.h).
@@ -43,6 +66,13 @@ impl Fields {
         };
         let tcp = |path| field("tcp_sock", path);
         let flag = btf.enumerator("SOCK_KEEPOPEN").filter(|flag| *flag < i32::BITS - 1);
+        let silence = SilenceFields {
+            retransmits: tcp("inet_conn.icsk_retransmits")?,
+            series: tcp("rto_stamp").ok(),
+            recovery: tcp("retrans_stamp")?,
+            heard: [tcp("rcv_tstamp")?, tcp("inet_conn.icsk_ack.lrcvtime")?],
+            rto_max: tcp("inet_conn.icsk_rto_max").ok(),
+        };
         let network = tcp("inet_conn.icsk_inet.sk.__sk_common.skc_net.net");
         Ok(Self {
             flags: tcp("inet_conn.icsk_inet.sk.__sk_common.skc_flags")?,
@@ -59,6 +89,8 @@ impl Fields {
                 (Ok(network), Ok(default)) => Some(BoundFields { network, default }),
                 _ => None,
             },
+            callbacks: btf.enumerator("TCP_BPF_SOCK_OPS_CB_FLAGS"),
+            silence,
         })
     }
 }
@@ -90,6 +122,9 @@ mod tests {
         assert_eq!(fields.values.idle.map(|it| it.size), Some(Size::Word));
         assert_eq!(fields.values.user_timeout.map(|it| it.size), Some(Size::Word));
         assert_eq!(fields.flags.size, Size::Double);
+        assert_eq!(fields.silence.recovery.size, Size::Word);
+        assert_eq!(fields.silence.heard.map(|it| it.size), [Size::Word; 2]);
+        assert_eq!(fields.silence.rto_max.is_some(), fields.bound.is_some());
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod cgroup;
 mod entry;
 mod error;
 mod fields;
+mod flight;
 mod maker;
 mod programs;
 mod record;
@@ -26,6 +27,7 @@ use rustix::io::Errno;
 pub use cgroup::{Cgroup, Links, PATIENCE};
 pub use entry::Entry;
 pub use error::{Error, check_rights};
+pub use flight::{TAKE_OVER, is_pace, is_user_timeout};
 pub use maker::Maker;
 pub use record::Counters;
 
@@ -47,6 +49,9 @@ pub struct Cover {
     pub settings: Settings,
     /// The process with whose end it ends; None if it stays as long as the cgroup.
     pub foreground: Option<u32>,
+    /// How long a peer may leave data in flight without an answer, in milliseconds; None if that is
+    /// the kernel's.
+    pub dead_after: Option<u32>,
     /// What it has done so far.
     pub counters: Counters,
     /// How long it has been there.
@@ -155,6 +160,7 @@ impl Directory {
                     cgroup: self.path.clone(),
                     settings: own.record.settings,
                     foreground: own.record.foreground,
+                    dead_after: own.record.dead_after,
                     counters: own.record.counters,
                     age: since(own.loaded),
                     state: CoverState::Partial,

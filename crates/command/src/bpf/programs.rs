@@ -7,35 +7,53 @@ use super::assembler::Register::{R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, Stack};
 use super::assembler::Size::{Double, Word};
 use super::assembler::{Assembler, If, Instruction, Label, Register};
 use super::fields::{BoundFields, Field, Fields};
+use super::flight::Flight;
 use super::record::Counter;
 use crate::settings::Settings;
 use crate::values::Values;
 
 /// Functions of the kernel's (include/uapi/linux/bpf.h).
-mod function {
+pub mod function {
+    pub const KTIME_GET_NS: i32 = 5;
     pub const SETSOCKOPT: i32 = 49;
     pub const GETSOCKOPT: i32 = 57;
+    pub const SOCK_OPS_CB_FLAGS_SET: i32 = 59;
+    pub const JIFFIES64: i32 = 118;
     pub const SKC_TO_TCP_SOCK: i32 = 137;
 }
 
 /// `op` of `struct bpf_sock_ops`.
-mod event {
+pub mod event {
     /// connect(2), before the SYN is sent.
     pub const CONNECT: i32 = 3;
     /// connect(2) has succeeded.
     pub const CONNECTED: i32 = 4;
     /// A connection is there for accept(2).
     pub const ACCEPTED: i32 = 5;
+    /// The retransmission timer has expired. Its arguments: how often before since the last
+    /// progress, the timeout in jiffies, and whether the kernel gives up.
+    pub const TIMER: i32 = 8;
+    /// The connection changes its state. Its arguments: from which, to which.
+    pub const STATE: i32 = 10;
+    /// An acknowledgement has shown the round trip.
+    pub const ROUND_TRIP: i32 = 12;
+    /// A segment was received, and its header is valid.
+    pub const RECEIVED: i32 = 13;
+    /// A segment is to be sent.
+    pub const SENDING: i32 = 14;
 }
 
 /// Offsets in `struct bpf_sock_ops`.
-mod sock_ops {
+pub mod sock_ops {
     pub const EVENT: i16 = 0;
+    pub const ARGUMENTS: [i16; 3] = [4, 8, 12];
+    pub const FLAGS: i16 = 84;
+    pub const STATE: i16 = 88;
     pub const SOCKET: i16 = 184;
 }
 
 /// Offsets in `struct bpf_sockopt`.
-mod sockopt {
+pub mod sockopt {
     pub const SOCKET: i16 = 0;
     pub const VALUE: i16 = 8;
     pub const VALUE_END: i16 = 16;
@@ -53,7 +71,7 @@ mod bpf_sock {
 }
 
 /// `BPF_TCP_ESTABLISHED` and `BPF_TCP_CLOSE_WAIT`: data can be in flight.
-const SYNCHRONIZED: [i32; 2] = [1, 8];
+pub const SYNCHRONIZED: [i32; 2] = [1, 8];
 /// What the kernel may add to a bound when it rounds it up to a jiffy, in milliseconds.
 const ROUNDING: i32 = 9;
 
@@ -61,16 +79,18 @@ const ROUNDING: i32 = 9;
 const INT: i32 = 4;
 
 /// What the registers hold.
-const CONTEXT: Register = R6;
-const RECORD: Register = R7;
-const EVENT: Register = R8;
-const SOCKET: Register = R9;
+pub const CONTEXT: Register = R6;
+pub const RECORD: Register = R7;
+pub const EVENT: Register = R8;
+pub const SOCKET: Register = R9;
 
 /// What the programs are made for.
 pub struct Plan<'a> {
     pub settings: &'a Settings,
     /// How what the program chose is known; not needed under `--force`.
     pub fields: Option<&'a Fields>,
+    /// How data in flight is bounded; None if that is the kernel's.
+    pub flight: Option<Flight>,
     /// Jiffies of the kernel in a second.
     pub hz: u32,
     /// The descriptor of the map with the record.
@@ -80,21 +100,26 @@ pub struct Plan<'a> {
 impl Plan<'_> {
     /// The program for new connections (BPF_PROG_TYPE_SOCK_OPS). It sets the options in connect(2),
     /// before the SYN is sent, and before accept(2) returns. The bound on the pauses between
-    /// retransmissions would shorten connect(2), and is set once that has succeeded.
+    /// retransmissions would shorten connect(2), and is set once that has succeeded. Other events
+    /// come only for data in flight.
     pub fn sock_ops(&self) -> Vec<Instruction> {
         let mut code = Assembler::default();
-        let [look, set, bound, own, end] = std::array::from_fn(|_| code.label());
+        let [new, look, set, bound, own, later, end] = std::array::from_fn(|_| code.label());
         let rto_max = self.settings.values.rto_max;
         code.copy(CONTEXT, R1);
         code.map_value(RECORD, self.map);
         code.load(Word, EVENT, CONTEXT, sock_ops::EVENT);
-        code.jump_if(EVENT, If::Equal, event::CONNECT, look);
-        code.jump_if(EVENT, If::Equal, event::ACCEPTED, look);
-        match rto_max {
-            Some(_) => code.jump_if(EVENT, If::NotEqual, event::CONNECTED, end),
-            None => code.jump(end),
+        code.jump_if(EVENT, If::Equal, event::CONNECT, new);
+        code.jump_if(EVENT, If::Equal, event::ACCEPTED, new);
+        if rto_max.is_some() {
+            code.jump_if(EVENT, If::Equal, event::CONNECTED, look);
         }
+        code.jump(later);
 
+        code.place(new);
+        if let Some(flight) = self.flight {
+            flight.begin(&mut code);
+        }
         code.place(look);
         if let Some(fields) = self.fields {
             self.look(&mut code, fields, [set, own, end]);
@@ -123,6 +148,11 @@ impl Plan<'_> {
             code.jump_if(EVENT, If::Equal, event::CONNECTED, end);
             code.increment(RECORD, Counter::LeftAlone as i16);
         }
+        code.jump(end);
+        code.place(later);
+        if let Some(flight) = self.flight {
+            flight.event(&mut code, end);
+        }
         code.place(end);
         code.exit(1);
         code.finish()
@@ -142,14 +172,14 @@ impl Plan<'_> {
             code.jump(set);
             code.place(in_use);
         }
-        for (option, (wanted, field)) in self.settings.values.zip(fields.values).iter() {
+        for (option, (value, field)) in self.settings.values.zip(fields.values).iter() {
             // How patient connect(2) is has nothing to do with keepalive.
             let Some(field) = field.filter(|_| option.number != SYNCNT.number) else { continue };
             let next = code.label();
             code.load(field.size, R1, SOCKET, field.offset);
             code.jump_if(R1, If::Equal, 0, next);
-            if let Some(wanted) = wanted {
-                code.jump_if(R1, If::Equal, self.kept(option, wanted), next);
+            if let Some(value) = value {
+                code.jump_if(R1, If::Equal, self.kept(option, value), next);
             }
             code.jump(own);
             code.place(next);
@@ -159,12 +189,12 @@ impl Plan<'_> {
     /// Sets everything but the bound. Keepalive and its idle time come last: from then on probes
     /// are sent.
     fn set_all(&self, code: &mut Assembler) {
-        let wanted = self
+        let fields = self.fields.map_or_else(Values::default, |fields| fields.values);
+        let Values { count, idle, interval, user_timeout, syn_count, .. } = self
             .settings
             .values
-            .zip(self.fields.map_or_else(Values::default, |fields| fields.values));
-        let Values { count, idle, interval, user_timeout, syn_count, .. } =
-            wanted.map(|option, (wanted, field)| Some((option, wanted?, field)));
+            .zip(fields)
+            .map(|option, (value, field)| Some((option, value?, field)));
         for it in [count, interval, user_timeout] {
             set_unless_own(code, it);
         }
@@ -223,13 +253,13 @@ impl Plan<'_> {
         code.set(R5, 1);
         code.jump(write);
         code.place(is_tcp_option);
-        for (option, wanted) in self.settings.values.iter() {
-            let Some(wanted) = wanted else { continue };
+        for (option, value) in self.settings.values.iter() {
+            let Some(value) = value else { continue };
             let next = code.label();
             code.jump_if(R3, If::NotEqual, option.number, next);
             code.jump_if(R4, If::Below, option.min as i32, end);
             code.jump_if(R4, If::Above, option.max as i32, end);
-            code.jump_if(R4, If::Equal, wanted as i32, end);
+            code.jump_if(R4, If::Equal, value as i32, end);
             if option.number == RTO_MAX.number {
                 // Before, it would shorten connect(2).
                 let synchronized = code.label();
@@ -240,7 +270,7 @@ impl Plan<'_> {
                 code.jump(end);
                 code.place(synchronized);
             }
-            code.set(R5, wanted as i32);
+            code.set(R5, value as i32);
             code.jump(write);
             code.place(next);
         }
@@ -265,7 +295,7 @@ impl Plan<'_> {
 }
 
 /// Goes to `end` unless the socket's bound is the default of its network namespace.
-fn skip_unless_default(code: &mut Assembler, fields: BoundFields, end: Label) {
+pub fn skip_unless_default(code: &mut Assembler, fields: BoundFields, end: Label) {
     code.store(Stack, -4, 0);
     call_with_option(code, function::GETSOCKOPT, IPPROTO_TCP, RTO_MAX.number);
     code.jump_if(R0, If::NotEqual, 0, end);
@@ -278,8 +308,8 @@ fn skip_unless_default(code: &mut Assembler, fields: BoundFields, end: Label) {
 }
 
 /// Sets an option to a value, unless the program has: the kernel then has another number than 0.
-fn set_unless_own(code: &mut Assembler, wanted: Option<(&'static TcpOption, u32, Option<Field>)>) {
-    let Some((option, value, field)) = wanted else { return };
+fn set_unless_own(code: &mut Assembler, setting: Option<(&TcpOption, u32, Option<Field>)>) {
+    let Some((option, value, field)) = setting else { return };
     let own = code.label();
     if let Some(field) = field {
         code.load(field.size, R1, SOCKET, field.offset);
@@ -290,7 +320,7 @@ fn set_unless_own(code: &mut Assembler, wanted: Option<(&'static TcpOption, u32,
 }
 
 /// Sets an option, and counts if it is refused.
-fn set_option(code: &mut Assembler, level: i32, name: i32, value: u32) {
+pub fn set_option(code: &mut Assembler, level: i32, name: i32, value: u32) {
     let done = code.label();
     code.store(Stack, -4, value as i32);
     call_with_option(code, function::SETSOCKOPT, level, name);
@@ -300,7 +330,7 @@ fn set_option(code: &mut Assembler, level: i32, name: i32, value: u32) {
 }
 
 /// Calls bpf_setsockopt() or bpf_getsockopt(), whose value is on the stack.
-fn call_with_option(code: &mut Assembler, called: i32, level: i32, name: i32) {
+pub fn call_with_option(code: &mut Assembler, called: i32, level: i32, name: i32) {
     code.copy(R1, CONTEXT);
     code.set(R2, level);
     code.set(R3, name);

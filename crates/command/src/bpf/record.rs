@@ -6,7 +6,7 @@ use crate::settings::Settings;
 use crate::values::Values;
 
 /// How many numbers of 64 bits it has.
-pub const LENGTH: usize = 14;
+pub const LENGTH: usize = 18;
 /// A record as the map has it and the programs see it.
 pub type RawRecord = [u64; LENGTH];
 
@@ -19,6 +19,9 @@ pub struct Record {
     pub settings: Settings,
     /// The process with whose end the cover ends.
     pub foreground: Option<u32>,
+    /// How long a peer may leave data in flight without an answer, in milliseconds; None if that is
+    /// the kernel's.
+    pub dead_after: Option<u32>,
     pub counters: Counters,
 }
 
@@ -35,22 +38,32 @@ pub struct Counters {
     pub replaced: u64,
     /// Options that the kernel refused.
     pub failed: u64,
+    /// Outages of connections with data in flight that were bounded.
+    pub bounded: u64,
+    /// Those of them that ended with an answer.
+    pub answered: u64,
+    /// Those of them that ended the connection.
+    pub ended: u64,
 }
 
 /// Where a counter is, in bytes.
 #[derive(Clone, Copy)]
 pub enum Counter {
-    Opened = 72,
-    Accepted = 80,
-    LeftAlone = 88,
-    Replaced = 96,
-    Failed = 104,
+    Opened = 80,
+    Accepted = 88,
+    LeftAlone = 96,
+    Replaced = 104,
+    Failed = 112,
+    Bounded = 120,
+    Answered = 128,
+    Ended = 136,
 }
 
 impl Record {
     /// As the map has it.
     pub fn encode(&self) -> RawRecord {
-        let Counters { opened, accepted, left_alone, replaced, failed } = self.counters;
+        let Counters { opened, accepted, left_alone, replaced, failed, bounded, answered, ended } =
+            self.counters;
         let Values { count, idle, interval, user_timeout, rto_max, syn_count } =
             self.settings.values.map(|_, value| value.map_or(0, |value| u64::from(value) + 1));
         [
@@ -63,26 +76,52 @@ impl Record {
             rto_max,
             syn_count,
             self.foreground.unwrap_or(0).into(),
+            self.dead_after.unwrap_or(0).into(),
             opened,
             accepted,
             left_alone,
             replaced,
             failed,
+            bounded,
+            answered,
+            ended,
         ]
     }
 
     /// From the map; None if it is not a cover's.
     pub fn decode(raw: &RawRecord) -> Option<Self> {
-        let [magic, mode, count, idle, interval, user_timeout, rto_max, syn_count, process, ..] =
-            *raw;
-        let [.., opened, accepted, left_alone, replaced, failed] = *raw;
+        let [magic, mode, count, idle, interval, user_timeout, rto_max, syn_count, ..] = *raw;
+        let [
+            ..,
+            process,
+            dead_after,
+            opened,
+            accepted,
+            left_alone,
+            replaced,
+            failed,
+            bounded,
+            answered,
+            ended,
+        ] = *raw;
         let mode = [Mode::On, Mode::Skip, Mode::Force].into_iter().find(|it| *it as u64 == mode)?;
         let values = Values { count, idle, interval, user_timeout, rto_max, syn_count };
         let value = |value: u64| u32::try_from(value.checked_sub(1)?).ok();
+        let present = |number: u64| u32::try_from(number).ok().filter(|number| *number > 0);
         Some(Self {
             settings: Settings { values: values.map(|_, it| value(it)), mode },
-            foreground: u32::try_from(process).ok().filter(|process| *process > 0),
-            counters: Counters { opened, accepted, left_alone, replaced, failed },
+            foreground: present(process),
+            dead_after: present(dead_after),
+            counters: Counters {
+                opened,
+                accepted,
+                left_alone,
+                replaced,
+                failed,
+                bounded,
+                answered,
+                ended,
+            },
         })
         .filter(|_| magic == MAGIC)
     }
@@ -99,10 +138,12 @@ mod tests {
             let mut record = Record {
                 settings: Settings { values, mode },
                 foreground: Some(7),
+                dead_after: Some(120_000),
                 counters: Counters::default(),
             };
             assert_eq!(Record::decode(&record.encode()), Some(record));
             record.foreground = None;
+            record.dead_after = None;
             let mut raw = record.encode();
             for (place, number) in [
                 (Counter::Opened, 1),
@@ -110,11 +151,22 @@ mod tests {
                 (Counter::LeftAlone, 3),
                 (Counter::Replaced, 4),
                 (Counter::Failed, 5),
+                (Counter::Bounded, 6),
+                (Counter::Answered, 7),
+                (Counter::Ended, 8),
             ] {
                 raw[place as usize / 8] = number;
             }
-            record.counters =
-                Counters { opened: 1, accepted: 2, left_alone: 3, replaced: 4, failed: 5 };
+            record.counters = Counters {
+                opened: 1,
+                accepted: 2,
+                left_alone: 3,
+                replaced: 4,
+                failed: 5,
+                bounded: 6,
+                answered: 7,
+                ended: 8,
+            };
             assert_eq!(Record::decode(&raw), Some(record));
         }
         assert_eq!(Record::decode(&[0; LENGTH]), None);

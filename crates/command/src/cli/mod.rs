@@ -488,6 +488,7 @@ impl From<CoverArgs> for request::Cover {
         Self::Set(request::CoverSettings {
             targets,
             settings: arguments.settings.requested(),
+            dead_after: arguments.settings.dead_after,
             arguments: arguments.settings.to_arguments().join(" "),
             is_debug: arguments.settings.debug,
             is_new_only: arguments.new_only,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{Covered, said};
+use super::{Covered, in_flight, print_or_report};
 use crate::sys::signals::Signals;
 use crate::sys::{Status, sd_notify};
 use crate::text::{error, report_error};
@@ -15,7 +15,7 @@ use crate::text::{error, report_error};
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Keeps the covers until SIGINT or SIGTERM, or until none of the control groups is there.
-pub fn stay(mut covered: Vec<Covered>, is_complete: bool) -> Status {
+pub fn stay(mut covered: Vec<Covered>, mut is_complete: bool) -> Status {
     let signals = match Signals::block([Signal::SIGINT, Signal::SIGTERM]) {
         Ok(signals) => signals,
         Err(error) => {
@@ -24,7 +24,7 @@ pub fn stay(mut covered: Vec<Covered>, is_complete: bool) -> Status {
         }
     };
     let process = std::process::id();
-    if !said(&format!("Until this process, {process}, ends.\n")) {
+    if !print_or_report(&format!("Until this process, {process}, ends.\n")) {
         return Status::Failure;
     }
     if let Err(error) = sd_notify::ready() {
@@ -34,6 +34,10 @@ pub fn stay(mut covered: Vec<Covered>, is_complete: bool) -> Status {
     loop {
         let mut fds = [PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
         if poll(&mut fds, pause.as_ref()).is_ok_and(|ready| ready > 0) {
+            for it in &mut covered {
+                drop(it.links.take());
+                is_complete &= in_flight::release(&it.cgroup);
+            }
             return Status::from_complete(is_complete);
         }
         covered.retain(|it| {

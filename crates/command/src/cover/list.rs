@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::find::find;
+use super::locate::locate;
 use crate::bpf::{self, Cover, CoverState, Entry, cover_on};
 use crate::process::{all_below, mounted_at};
 use crate::request::CoverTarget;
@@ -16,8 +16,8 @@ use crate::text::{self, error, print, print_json, printable, report_error, time}
 pub fn list(targets: &[CoverTarget], is_json: bool) -> bool {
     let root = match mounted_at() {
         Ok(root) => root,
-        Err(message) => {
-            report_error(message);
+        Err(error) => {
+            report_error(error);
             return false;
         }
     };
@@ -25,13 +25,13 @@ pub fn list(targets: &[CoverTarget], is_json: bool) -> bool {
     let mut cgroups = Vec::new();
     let everything = [CoverTarget::all()];
     for target in if targets.is_empty() { &everything } else { targets } {
-        match find(target) {
+        match locate(target) {
             Ok(cgroup) => {
                 cgroups.extend(cgroup.ancestors().skip(1).map(PathBuf::from));
                 cgroups.extend(all_below(&cgroup));
             }
-            Err(message) => {
-                report_error(format!("{target}: {message}"));
+            Err(error) => {
+                report_error(format!("{target}: {error}"));
                 complete = false;
             }
         }
@@ -83,8 +83,23 @@ pub fn list(targets: &[CoverTarget], is_json: bool) -> bool {
 }
 
 /// The columns that are lost where the lines are too narrow, the first first.
-const LOST: [&str; 8] =
-    ["SYNS", "USER TIMEOUT", "RTO MAX", "REPLACED", "LEFT ALONE", "FOR", "COUNT", "EVERY"];
+const LOST: [&str; 12] = [
+    "SYNS",
+    "USER TIMEOUT",
+    "RTO MAX",
+    "REPLACED",
+    "LEFT ALONE",
+    "FOR",
+    "COUNT",
+    "EVERY",
+    "ANSWERED",
+    "BOUNDED",
+    "ENDED",
+    "IN FLIGHT",
+];
+
+/// The columns about data in flight, for covers with --dead-after.
+const IN_FLIGHT: [&str; 4] = ["IN FLIGHT", "BOUNDED", "ANSWERED", "ENDED"];
 
 /// One line for each cover.
 fn table(covers: &[Cover]) -> Vec<String> {
@@ -100,6 +115,7 @@ fn table(covers: &[Cover]) -> Vec<String> {
     add("COUNT", &|it| it.settings.values.count.map(|count| count.to_string()));
     add("USER TIMEOUT", &|it| it.settings.values.user_timeout.map(time::format_milliseconds));
     add("RTO MAX", &|it| it.settings.values.rto_max.map(time::format_milliseconds));
+    add("IN FLIGHT", &|it| it.dead_after.map(time::format_milliseconds));
     add("SYNS", &|it| it.settings.values.syn_count.map(|count| count.to_string()));
     add("FOR", &|it| Some(time::format(it.age)));
     add("UNTIL", &|it| {
@@ -111,6 +127,11 @@ fn table(covers: &[Cover]) -> Vec<String> {
     add("LEFT ALONE", &|it| Some(it.counters.left_alone.to_string()));
     add("REPLACED", &|it| Some(it.counters.replaced.to_string()));
     add("REFUSED", &|it| Some(it.counters.failed.to_string()));
+    let bounded = |it: &Cover, count: u64| it.dead_after.map(|_| count.to_string());
+    add("BOUNDED", &|it| bounded(it, it.counters.bounded));
+    add("ANSWERED", &|it| bounded(it, it.counters.answered));
+    add("ENDED", &|it| bounded(it, it.counters.ended));
+    table.drop_empty(&IN_FLIGHT);
     table.fit(text::width(), &LOST);
     table.lines()
 }

@@ -156,13 +156,18 @@ impl Duplicate {
 
     /// Sets an option.
     pub fn set(&self, option: &TcpOption, value: u32) -> io::Result<()> {
+        self.set_number(option.number, value)
+    }
+
+    /// Sets the option of this number.
+    pub fn set_number(&self, option: i32, value: u32) -> io::Result<()> {
         let length = size_of_val(&value) as libc::socklen_t;
         // SAFETY: the kernel reads `length` bytes of `value`.
         let result = unsafe {
             libc::setsockopt(
                 self.socket.as_raw_fd(),
                 libc::IPPROTO_TCP,
-                option.number,
+                option,
                 (&raw const value).cast(),
                 length,
             )

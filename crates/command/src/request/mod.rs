@@ -88,6 +88,8 @@ pub enum Cover {
 pub struct CoverSettings {
     pub targets: Vec<CoverTarget>,
     pub settings: RequestedSettings,
+    /// Within which time a silent peer is given up.
+    pub dead_after: Option<Duration>,
     /// The settings as they are written on a command line.
     pub arguments: String,
     /// Whether each open socket is reported.

@@ -133,7 +133,10 @@ fn the_pages_have_the_sections_of_a_manual_page() {
             ),
         ),
         ("keepalive-attach", format!("{middle} SETTINGS EXIT_STATUS EXAMPLES SEE_ALSO")),
-        ("keepalive-cover", format!("{middle} SETTINGS JSON EXIT_STATUS EXAMPLES SEE_ALSO")),
+        (
+            "keepalive-cover",
+            format!("{middle} SETTINGS DATA_IN_FLIGHT JSON EXIT_STATUS EXAMPLES SEE_ALSO"),
+        ),
         ("keepalive-measure", format!("{middle} JSON EXIT_STATUS EXAMPLES SEE_ALSO")),
     ] {
         let page = std::fs::read_to_string(directory.join(format!("{name}.1"))).expect("a page");

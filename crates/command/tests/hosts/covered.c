@@ -3,12 +3,13 @@
      client 1 56 10 5 0 6 9600
 
    which is whether keepalive is on, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT,
-   TCP_SYNCNT and TCP_RTO_MAX_MS (-1 where the kernel has none). */
+   TCP_SYNCNT and TCP_RTO_MAX_MS (-1 where the kernel has none); or what becomes of data in flight. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -23,6 +24,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef TCP_RTO_MAX_MS
@@ -102,6 +104,54 @@ static int connected(void)
 static int accepted(int listener)
 {
     return check("accept", accept(listener, NULL, NULL));
+}
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec + time.tv_nsec / 1e9;
+}
+
+/* Data in flight, and a peer that is silent for good, that is silent for 8 s, or that does not read
+   for 20 s while the socket is open, and for 20 s more after it is closed. */
+static void in_flight(const char *how)
+{
+    static char bytes[1 << 20];
+    int listener = listening(), client = connected(), server = accepted(listener);
+    struct sock_filter nothing = BPF_STMT(BPF_RET, 0);
+    struct sock_fprog filter = {1, &nothing};
+    if (!strcmp(how, "unread")) {
+        ssize_t part, sent = 0, read_back = 0;
+        while ((part = send(client, bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
+            sent += part;
+        sleep(20);
+        printf("unread: error %d", get(client, SOL_SOCKET, SO_ERROR));
+        close(client);
+        sleep(20);
+        while ((part = read(server, bytes, sizeof bytes)) > 0)
+            read_back += part;
+        printf(", lost %zd\n", sent - read_back);
+        return;
+    }
+    check("filter", setsockopt(server, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter));
+    double begin = now();
+    check("send", send(client, "x", 1, 0));
+    if (!strcmp(how, "silent")) {
+        struct pollfd end = {client, 0, 0};
+        poll(&end, 1, 20000);
+        printf("silent: error %d %s\n", get(client, SOL_SOCKET, SO_ERROR),
+               now() - begin < 12 ? "in time" : "too late");
+        return;
+    }
+    sleep(8);
+    printf("outage: %s", get(client, IPPROTO_TCP, TCP_USER_TIMEOUT) ? "bounded" : "not bounded");
+    check("filter", setsockopt(server, SOL_SOCKET, SO_DETACH_FILTER, &filter, sizeof filter));
+    /* A kernel that does not ask hears only what the peer says by itself. */
+    check("send", send(server, "y", 1, 0));
+    sleep(1);
+    printf(", then %d", get(client, IPPROTO_TCP, TCP_USER_TIMEOUT));
+    printf(", received %zd\n", read(server, bytes, sizeof bytes));
 }
 
 static void set_file(const char *name, const char *value)
@@ -191,6 +241,10 @@ int main(int count, char **arguments)
     const char *how = count > 1 ? arguments[1] : "plain";
     if (!strcmp(how, "crowd")) {
         crowd(count > 2 ? atoi(arguments[2]) : 1);
+        return 0;
+    }
+    if (!strcmp(how, "silent") || !strcmp(how, "outage") || !strcmp(how, "unread")) {
+        in_flight(how);
         return 0;
     }
     if (!strcmp(how, "cookies")) {
