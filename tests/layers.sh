@@ -14,7 +14,6 @@ layers=(
     'find'
     'process settings'
     'worker'
-    'kernel'
     'text values timeouts'
     'sys'
 )

@@ -15,8 +15,8 @@ export MIRIFLAGS=-Zmiri-disable-isolation
 cargo +nightly miri test --package libkeepalive-options
 # Left out: what walks through all of Unicode or hundreds of kilobytes, which takes minutes here.
 cargo +nightly miri test --package libkeepalive-command --lib -- \
-    apply:: settings::arguments:: time:: judge:: process::denied:: \
+    apply:: settings:: text::time:: judge:: process::denied:: \
     process::sock_diag::tests::every process::sock_diag::tests::no_answer \
     find::selection:: process::proc::tests::no_maps process::proc::tests::the_library_is \
     run::program::tests::no_script run::program::tests::env_s run::program::tests::the_interpreter_is_the_first \
-    terminal::tests::what_a_terminal
+    text::escape::tests::what_a_terminal

@@ -7,7 +7,7 @@
 mod table;
 
 use crate::markdown::{read, rows};
-use table::{DATA, Limit, PACKETS, Place, SAFE, words};
+use table::{DATA, Limit, PACKETS, Place, SAFE, describe};
 
 fn limits(place: &Place) -> String {
     place.limits.iter().map(Limit::to_string).collect::<Vec<_>>().join("; ")
@@ -24,7 +24,7 @@ fn the_document_has_the_same_places_and_figures() {
         assert_eq!(found, expected);
     }
     let document = read("docs/timeouts.md").expect("the document");
-    assert!(document.contains(&format!("after at most **{}**", words(SAFE))));
+    assert!(document.contains(&format!("after at most **{}**", describe(SAFE))));
 }
 
 #[test]
@@ -43,5 +43,5 @@ fn the_readme_has_the_same_figures() {
         }
     }
     let readme = read("README.md").expect("the README");
-    assert!(readme.contains(&format!("first probe after at most {}", words(SAFE))));
+    assert!(readme.contains(&format!("first probe after at most {}", describe(SAFE))));
 }

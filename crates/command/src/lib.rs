@@ -16,9 +16,8 @@
 //! - `find`: from what an argument names to processes
 //! - `process`: what is there; `settings`: what is set
 //! - `worker`: the child process that does what may hang
-//! - `kernel`: the kernel's own values
 //! - `text`: how it is said; `timeouts`: how long paths remember
-//! - `sys`: signals, the service manager, the system's log, what was inherited
+//! - `sys`: the kernel's own values, signals, the service manager, the system's log, what was inherited
 //!
 //! What stands below the options of `--help` (exit statuses, environment, examples) is laid out so
 //! that examples/generate_manuals can make sections of it: headings that end in a colon, entries
@@ -32,7 +31,6 @@ mod cover;
 mod find;
 mod follow;
 mod judge;
-mod kernel;
 mod measure;
 mod process;
 mod request;

@@ -27,7 +27,7 @@ pub struct Limit {
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let blank = if self.when.is_empty() { "" } else { " " };
-        write!(f, "{}{blank}{}", words(self.seconds), self.when)
+        write!(f, "{}{blank}{}", describe(self.seconds), self.when)
     }
 }
 
@@ -110,7 +110,7 @@ pub const LONGEST: u32 = JUNIPER_SRX.limits[0].seconds;
 
 /// The limits of the best-known load balancers, in words.
 pub fn load_balancers() -> String {
-    let limit = |place: &Place| words(place.limits[0].seconds);
+    let limit = |place: &Place| describe(place.limits[0].seconds);
     format!(
         "{} (Azure) or {} (AWS)",
         limit(&AZURE_LOAD_BALANCER),
@@ -120,7 +120,7 @@ pub fn load_balancers() -> String {
 
 /// From where to where the limits of firewalls are a matter of minutes, in words.
 pub fn firewalls() -> String {
-    format!("{}–{}", AZURE_FIREWALL.limits[1].seconds / 60, words(LONGEST))
+    format!("{}–{}", AZURE_FIREWALL.limits[1].seconds / 60, describe(LONGEST))
 }
 
 /// Those of these places that have a limit from `lower` to `upper` seconds, both included. A place
@@ -136,7 +136,7 @@ pub fn matching(
 }
 
 /// `350 s`, `4 min`, `2 h`, `5 days`: in the largest unit that needs no fraction.
-pub fn words(seconds: u32) -> String {
+pub fn describe(seconds: u32) -> String {
     match seconds {
         86_400 => "1 day".into(),
         _ if seconds > 0 && seconds.is_multiple_of(86_400) => format!("{} days", seconds / 86_400),
@@ -194,7 +194,7 @@ mod tests {
             (86_400, "1 day"),
             (432_000, "5 days"),
         ] {
-            assert_eq!(words(seconds), text);
+            assert_eq!(describe(seconds), text);
         }
     }
 }

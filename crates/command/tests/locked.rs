@@ -232,3 +232,25 @@ fn end(pid: u32) {
     // SAFETY: takes two numbers. The process is this one's child.
     unsafe { libc::kill(pid as libc::pid_t, libc::SIGTERM) };
 }
+
+#[test]
+#[ignore = "needs root, and /dev/fuse: processes of another user"]
+fn a_watch_is_held_up_once_and_leaves_one_child_for_each_of_them() {
+    let locked = Locked::start("locked", &["2", "65534"]);
+    let mut command = keepalive("show --watch=100ms");
+    command.args(locked.pids.iter().map(ToString::to_string));
+    let watch = Running::start(&mut command);
+    let begin = Instant::now();
+    watch.hear_text("0 connections", PATIENCE);
+    println!("the first look: {:?}", begin.elapsed());
+    let begin = Instant::now();
+    for _ in 0..10 {
+        watch.hear_text("0 connections", PATIENCE);
+    }
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+    let children = format!("/proc/{0}/task/{0}/children", watch.pid());
+    let children = std::fs::read_to_string(children).expect("it runs");
+    let number = children.split_whitespace().count();
+    // Each of the two was asked twice, and a look may go on.
+    assert!(number <= 5, "{children}");
+}

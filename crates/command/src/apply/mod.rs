@@ -1,6 +1,7 @@
-//! What is wanted, put on the sockets that are there.
+//! Sets options on open sockets of processes.
 
 mod job;
+pub mod namespaces;
 mod plan;
 mod silent;
 mod tally;
@@ -15,12 +16,12 @@ pub use job::{Applied, Job, ProcessSockets, Step, apply};
 pub use plan::{LeftAlone, Refused};
 pub use tally::{Outcome, Tally};
 
-use crate::kernel::Kernel;
 use crate::process::{
     Duplicate, Info, Namespace, Namespaces, OpenProcess, Options, State, is_older_than_options,
     longest_pause,
 };
 use crate::settings::Settings;
+use crate::sys::kernel::Kernel;
 use crate::values::Values;
 use plan::{Plan, is_met, lacking, plan};
 use silent::Silent;
@@ -59,12 +60,7 @@ impl<'a> Applier<'a> {
             return Ok(());
         }
         let namespace = self.namespaces.get(process)?;
-        let kernel = match &namespace.kernel {
-            Ok(kernel) => *kernel,
-            // A namespace that may not be entered most likely has this one's values, which are not
-            // in every /proc (subset=pid).
-            Err(_) => Namespace::own().kernel.unwrap_or_default(),
-        };
+        let kernel = namespaces::kernel_of(&namespace);
         let settings = self.job.settings.resolve(&kernel);
         for &(fd, inode) in sockets {
             if applied.done.contains(&inode) {
@@ -117,10 +113,10 @@ impl<'a> Applier<'a> {
             }
         };
         let seen = match &self.job.previous {
-            Some(previous) => without(&now, previous, &kernel.defaults),
+            Some(previous) => without(&now, previous, &kernel.assumed_defaults()),
             None => now,
         };
-        let mut plan = match plan(&seen, state, settings, &kernel.defaults) {
+        let mut plan = match plan(&seen, state, settings, &kernel.assumed_defaults()) {
             Ok(plan) => plan,
             Err(LeftAlone::SetAlready) => Plan::default(),
             Err(reason) => return Outcome::LeftAlone(reason),
@@ -149,8 +145,7 @@ impl<'a> Applier<'a> {
     }
 }
 
-/// Whether the idle time is as it is wanted, but the timer that runs is older: it was wound up for
-/// longer than what is wanted.
+/// Whether the idle time is set already, but the running timer still uses an older, longer time.
 fn has_old_timer(
     socket: &Duplicate,
     inode: u64,
@@ -186,7 +181,7 @@ mod tests {
 
     #[test]
     fn what_was_set_before_is_not_the_program_s() {
-        let defaults = Kernel::default().defaults;
+        let defaults = Kernel::default().assumed_defaults();
         let own = Values { idle: 60, count: 7, rto_max: 9604, ..defaults };
         let now = Options { keepalive: true, values: own.map(|_, value| Some(value)) };
         let values = Values { idle: Some(60), rto_max: Some(9600), ..Values::default() };

@@ -35,30 +35,30 @@ pub enum LeftAlone {
 pub fn plan(
     now: &Options,
     state: State,
-    wanted: &Settings,
+    settings: &Settings,
     defaults: &Values<u32>,
 ) -> Result<Plan, LeftAlone> {
-    let compared = now.values.zip(wanted.values).zip(*defaults);
-    let has_own = compared.iter().any(|(option, ((now, wanted), default))| {
+    let compared = now.values.zip(settings.values).zip(*defaults);
+    let has_own = compared.iter().any(|(option, ((now, value), default))| {
         // How patient connect(2) is has nothing to do with keepalive.
         option.number != SYNCNT.number
-            && now.is_some_and(|now| now != default && !is_met(option, now, wanted))
+            && now.is_some_and(|now| now != default && !is_met(option, now, value))
     });
-    let in_use = now.keepalive || wanted.mode == Mode::Skip;
-    if in_use && wanted.mode != Mode::Force && has_own {
+    let in_use = now.keepalive || settings.mode == Mode::Skip;
+    if in_use && settings.mode != Mode::Force && has_own {
         return Err(LeftAlone::OwnTimes);
     }
-    let keepalive = !now.keepalive && wanted.mode != Mode::Skip;
-    let mut values = now.values.zip(suited(wanted, state)).map(|option, (now, wanted)| {
-        wanted.filter(|_| now.is_some_and(|now| !is_met(option, now, wanted)))
+    let keepalive = !now.keepalive && settings.mode != Mode::Skip;
+    let mut values = now.values.zip(suited(settings, state)).map(|option, (now, value)| {
+        value.filter(|_| now.is_some_and(|now| !is_met(option, now, value)))
     });
-    if wanted.mode != Mode::Force && now.values.syn_count != Some(defaults.syn_count) {
+    if settings.mode != Mode::Force && now.values.syn_count != Some(defaults.syn_count) {
         values.syn_count = None;
     }
     if keepalive {
         // Turning keepalive on starts its timer anew, from now; setting the idle time afterwards
         // lets the time count for which the connection has been idle.
-        values.idle = wanted.values.idle;
+        values.idle = settings.values.idle;
     }
     if !keepalive && values == Values::default() {
         return Err(LeftAlone::SetAlready);
@@ -66,29 +66,29 @@ pub fn plan(
     Ok(Plan { keepalive, values })
 }
 
-/// What is wanted on a socket in this state. The bound on the pauses between retransmissions is for
+/// The settings for a socket in this state. The bound on the pauses between retransmissions is for
 /// data in flight: before, it would make connect(2) and a listening socket's handshakes give up
 /// sooner. The number of SYNs is for sockets that are not connected yet.
-fn suited(wanted: &Settings, state: State) -> Values<Option<u32>> {
-    let Values { rto_max, syn_count, .. } = wanted.values;
+fn suited(settings: &Settings, state: State) -> Values<Option<u32>> {
+    let Values { rto_max, syn_count, .. } = settings.values;
     Values {
         rto_max: rto_max.filter(|_| state.is_synchronized()),
         syn_count: syn_count.filter(|_| matches!(state, State::CLOSED | State::SYN_SENT)),
-        ..wanted.values
+        ..settings.values
     }
 }
 
-/// Which options are wanted on a socket in this state, but are not there.
-pub fn lacking(now: &Options, state: State, wanted: &Settings) -> Values<bool> {
-    let both = now.values.zip(suited(wanted, state));
-    both.map(|_, (now, wanted)| now.is_none() && wanted.is_some())
+/// Which options a socket in this state does not have, though they are to be set.
+pub fn lacking(now: &Options, state: State, settings: &Settings) -> Values<bool> {
+    let both = now.values.zip(suited(settings, state));
+    both.map(|_, (now, value)| now.is_none() && value.is_some())
 }
 
-/// Whether an option has the value that is wanted. The kernel rounds a bound on the pauses between
+/// Whether an option has the value that is to be set. The kernel rounds a bound on the pauses between
 /// retransmissions up to a jiffy, at most 10 ms.
-pub fn is_met(option: &TcpOption, now: u32, wanted: Option<u32>) -> bool {
+pub fn is_met(option: &TcpOption, now: u32, value: Option<u32>) -> bool {
     let rounding = if option.number == RTO_MAX.number { 9 } else { 0 };
-    wanted.is_some_and(|wanted| (wanted..=wanted + rounding).contains(&now))
+    value.is_some_and(|value| (value..=value + rounding).contains(&now))
 }
 
 impl Plan {
@@ -181,18 +181,18 @@ mod tests {
     const EVERYTHING: Values<Option<u32>> = Values { count: Some(5), idle: Some(60), ..NOTHING };
 
     /// The plan for an established connection.
-    fn plan(now: &Options, wanted: &Settings) -> Result<Plan, LeftAlone> {
-        super::plan(now, State::ESTABLISHED, wanted, &DEFAULTS)
+    fn plan(now: &Options, settings: &Settings) -> Result<Plan, LeftAlone> {
+        super::plan(now, State::ESTABLISHED, settings, &DEFAULTS)
     }
 
-    fn wanted(mode: Mode) -> Settings {
+    fn settings(mode: Mode) -> Settings {
         Settings { values: EVERYTHING, mode }
     }
 
     #[test]
     fn what_nobody_chose_is_set() {
         for keepalive in [false, true] {
-            let plan = plan(&options(keepalive, 7200), &wanted(Mode::On));
+            let plan = plan(&options(keepalive, 7200), &settings(Mode::On));
             assert_eq!(plan, Ok(Plan { keepalive: !keepalive, values: EVERYTHING }));
         }
     }
@@ -200,18 +200,18 @@ mod tests {
     #[test]
     fn times_of_the_program_s_own_stand_unless_forced() {
         let now = options(true, 300);
-        assert_eq!(plan(&now, &wanted(Mode::On)), Err(LeftAlone::OwnTimes));
-        assert_eq!(plan(&now, &wanted(Mode::Skip)), Err(LeftAlone::OwnTimes));
+        assert_eq!(plan(&now, &settings(Mode::On)), Err(LeftAlone::OwnTimes));
+        assert_eq!(plan(&now, &settings(Mode::Skip)), Err(LeftAlone::OwnTimes));
         let forced = Plan { keepalive: false, values: EVERYTHING };
-        assert_eq!(plan(&now, &wanted(Mode::Force)), Ok(forced));
+        assert_eq!(plan(&now, &settings(Mode::Force)), Ok(forced));
         // Times that are not in use were not chosen for anything.
-        let plan = plan(&options(false, 300), &wanted(Mode::On));
+        let plan = plan(&options(false, 300), &settings(Mode::On));
         assert_eq!(plan, Ok(Plan { keepalive: true, values: EVERYTHING }));
     }
 
     #[test]
     fn skip_leaves_keepalive_to_the_program() {
-        let plan = plan(&options(false, 7200), &wanted(Mode::Skip));
+        let plan = plan(&options(false, 7200), &settings(Mode::Skip));
         assert_eq!(plan, Ok(Plan { keepalive: false, values: EVERYTHING }));
     }
 
@@ -220,12 +220,12 @@ mod tests {
         let mut now = options(true, 60);
         let values = Values { count: Some(5), ..NOTHING };
         let rest = Plan { keepalive: false, values };
-        assert_eq!(plan(&now, &wanted(Mode::On)), Ok(rest));
+        assert_eq!(plan(&now, &settings(Mode::On)), Ok(rest));
         now.values.count = Some(5);
-        assert_eq!(plan(&now, &wanted(Mode::On)), Err(LeftAlone::SetAlready));
-        assert_eq!(plan(&now, &wanted(Mode::Force)), Err(LeftAlone::SetAlready));
+        assert_eq!(plan(&now, &settings(Mode::On)), Err(LeftAlone::SetAlready));
+        assert_eq!(plan(&now, &settings(Mode::Force)), Err(LeftAlone::SetAlready));
         // The kernel has rounded the bound up to a jiffy.
-        let mut bounded = wanted(Mode::On);
+        let mut bounded = settings(Mode::On);
         bounded.values.rto_max = Some(9601);
         now.values.rto_max = Some(9604);
         assert_eq!(plan(&now, &bounded), Err(LeftAlone::SetAlready));
@@ -234,7 +234,7 @@ mod tests {
         now.keepalive = false;
         let values = Values { idle: Some(60), ..NOTHING };
         let again = Plan { keepalive: true, values };
-        assert_eq!(plan(&now, &wanted(Mode::On)), Ok(again));
+        assert_eq!(plan(&now, &settings(Mode::On)), Ok(again));
     }
 
     #[test]
@@ -242,17 +242,17 @@ mod tests {
         let mut now = options(true, 60);
         now.values.count = Some(5);
         now.values.user_timeout = None;
-        let mut wanted = wanted(Mode::On);
-        wanted.values.user_timeout = Some(1000);
-        assert_eq!(plan(&now, &wanted), Err(LeftAlone::SetAlready));
-        let lacking = lacking(&now, State::ESTABLISHED, &wanted);
+        let mut settings = settings(Mode::On);
+        settings.values.user_timeout = Some(1000);
+        assert_eq!(plan(&now, &settings), Err(LeftAlone::SetAlready));
+        let lacking = lacking(&now, State::ESTABLISHED, &settings);
         assert_eq!(lacking, Values { user_timeout: true, ..Values::default() });
     }
 
     #[test]
     fn the_bound_is_for_established_connections_and_the_syns_are_for_those_to_come() {
         let (rto_max, syn_count) = (Some(9600), Some(15));
-        let wanted =
+        let settings =
             Settings { values: Values { rto_max, syn_count, ..EVERYTHING }, mode: Mode::On };
         for (state, values) in [
             (State::ESTABLISHED, Values { rto_max, ..EVERYTHING }),
@@ -261,13 +261,13 @@ mod tests {
             (State::CLOSED, Values { syn_count, ..EVERYTHING }),
             (State::LISTEN, EVERYTHING),
         ] {
-            let plan = super::plan(&options(false, 7200), state, &wanted, &DEFAULTS);
+            let plan = super::plan(&options(false, 7200), state, &settings, &DEFAULTS);
             assert_eq!(plan, Ok(Plan { keepalive: true, values }), "{state:?}");
         }
         // What `run` has set on a listening socket was chosen by nobody else.
         let mut now = options(true, 60);
         now.values = Values { rto_max, syn_count, count: Some(5), ..now.values };
-        let plan = super::plan(&now, State::LISTEN, &wanted, &DEFAULTS);
+        let plan = super::plan(&now, State::LISTEN, &settings, &DEFAULTS);
         assert_eq!(plan, Err(LeftAlone::SetAlready));
     }
 
@@ -275,12 +275,12 @@ mod tests {
     fn the_program_s_own_number_of_syns_stands_and_is_no_time_of_its_own() {
         let mut now = options(false, 7200);
         now.values.syn_count = Some(2);
-        let mut wanted = wanted(Mode::On);
-        wanted.values.syn_count = Some(15);
-        let plan = |wanted: &Settings| super::plan(&now, State::CLOSED, wanted, &DEFAULTS);
-        assert_eq!(plan(&wanted), Ok(Plan { keepalive: true, values: EVERYTHING }));
-        wanted.mode = Mode::Force;
-        let plan = plan(&wanted).expect("something to set");
+        let mut settings = settings(Mode::On);
+        settings.values.syn_count = Some(15);
+        let plan = |settings: &Settings| super::plan(&now, State::CLOSED, settings, &DEFAULTS);
+        assert_eq!(plan(&settings), Ok(Plan { keepalive: true, values: EVERYTHING }));
+        settings.mode = Mode::Force;
+        let plan = plan(&settings).expect("something to set");
         assert_eq!(plan.values, Values { syn_count: Some(15), ..EVERYTHING });
     }
 }

@@ -31,7 +31,7 @@ pub struct Change {
     pub plan: Plan,
     /// The state of the connection.
     pub state: State,
-    /// Which options are wanted, but the socket does not have.
+    /// Which options it does not have, though they are to be set.
     pub lacking: Values<bool>,
     /// Set if the user timeout waits for an answer of the peer.
     pub silent: Option<Silent>,

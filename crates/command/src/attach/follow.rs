@@ -2,12 +2,10 @@
 
 use std::time::Instant;
 
-use crate::apply::{Job, Outcome};
+use crate::apply::{Job, Outcome, namespaces};
 use crate::follow::{Event, Follower, Members};
-use crate::kernel::Kernel;
 use crate::process;
 use crate::request::Attach;
-use crate::settings::EffectiveSettings;
 use crate::sys::{descriptors, sd_notify};
 use crate::text::{clear_status, count, error, print, report_error, show_status, time};
 
@@ -17,23 +15,20 @@ pub fn follow(request: &Attach) -> Result<bool, String> {
     let begin = Instant::now();
     process::check_proc().map_err(|error| error.to_string())?;
     descriptors::raise_limit();
-    let kernel = Kernel::new().unwrap_or_default();
-    let settings = request.settings.resolve(&kernel);
-    if request.is_verbose {
-        report_error(format!("Settings: {}", EffectiveSettings::from(settings).describe(&kernel)));
-    }
     let (members, problems) = Members::new(&request.targets);
     problems.iter().for_each(report_error);
     if members.nobody_is_left() {
         return Err("nothing is left to follow".into());
     }
-    let idle = settings.values.idle.unwrap_or(kernel.defaults.idle);
     let job = Job::to_follow(&request.settings, &request.selection);
-    let follower = Follower::new(members, job, idle);
+    let follower = Follower::new(members, job);
     let mut follower =
         follower.map_err(|error| format!("signalfd(2): {}", error::describe(&error)))?;
     let is_done = follower.run(|event| match event {
-        Event::Ready => {
+        Event::Ready(resolved) => {
+            if request.is_verbose {
+                namespaces::describe(resolved, None).iter().for_each(report_error);
+            }
             if let Err(error) = sd_notify::ready() {
                 report_error(format!("NOTIFY_SOCKET: {}", error::describe(&error)));
             }
@@ -44,12 +39,12 @@ pub fn follow(request: &Attach) -> Result<bool, String> {
             count(changed, "socket")
         )),
         Event::Socket(process, seen, outcome) => {
-            let words = outcome.describe().filter(|_| request.is_debug);
-            let words = words.or_else(|| match outcome {
+            let text = outcome.describe().filter(|_| request.is_debug);
+            let text = text.or_else(|| match outcome {
                 Outcome::Failed(refused) => Some(refused.to_string()),
                 _ => None,
             });
-            words.iter().for_each(|it| report_error(format!("{process}: fd {}: {it}", seen.fd)));
+            text.iter().for_each(|it| report_error(format!("{process}: fd {}: {it}", seen.fd)));
         }
         Event::Problem(problem) => report_error(problem),
     });

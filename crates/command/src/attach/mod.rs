@@ -2,13 +2,12 @@
 
 mod follow;
 
+use crate::apply::namespaces::{describe, resolve};
 use crate::apply::{Applied, Job, Step, apply};
 use crate::find::{Found, find_all};
 use crate::judge::warnings;
-use crate::kernel::Kernel;
 use crate::process::{self, left_out};
 use crate::request::Attach;
-use crate::settings::EffectiveSettings;
 use crate::sys::Status;
 use crate::text::{Progress, error, print, report_error};
 use crate::worker::{self, Worker};
@@ -30,8 +29,6 @@ pub fn attach(request: &Attach) -> Status {
 
 /// Whether all was done.
 fn attach_once(request: &Attach) -> Result<bool, worker::Error> {
-    let kernel = Kernel::new().unwrap_or_default();
-    let settings = request.settings.resolve(&kernel);
     // Once stdout takes nothing, the rest is not tried; the work is done.
     let mut printed = Ok(());
     let mut print_line = |line: String| {
@@ -45,7 +42,9 @@ fn attach_once(request: &Attach) -> Result<bool, worker::Error> {
     let mut is_complete = failures.is_empty();
     failures.iter().for_each(report_error);
     if !processes.is_empty() {
-        print_line(format!("Settings: {}", EffectiveSettings::from(settings).describe(&kernel)));
+        describe(&resolve(&request.settings, &processes), None)
+            .into_iter()
+            .for_each(&mut print_line);
     }
 
     let job = Job {
@@ -61,8 +60,8 @@ fn attach_once(request: &Attach) -> Result<bool, worker::Error> {
         Step::Sockets(number) => progress.add(*number),
         Step::Socket(seen, outcome) => {
             progress.step();
-            if let (true, Some(words)) = (request.is_debug, outcome.describe()) {
-                report_error(format!("{process}: fd {}: {words}", seen.fd));
+            if let (true, Some(outcome)) = (request.is_debug, outcome.describe()) {
+                report_error(format!("{process}: fd {}: {outcome}", seen.fd));
             }
         }
         Step::Answered(..) | Step::End(_) => {}
@@ -97,7 +96,7 @@ fn attach_once(request: &Attach) -> Result<bool, worker::Error> {
         is_changed |= tally.changed() > 0;
     }
     if is_changed && !request.is_dry_run {
-        let inherit = match (has_listening, settings.values.rto_max) {
+        let inherit = match (has_listening, request.settings.values.rto_max) {
             (true, None) => {
                 " Connections accepted by the listening sockets changed here inherit it."
             }

@@ -205,10 +205,10 @@ mod tests {
                 Error::Exclusive { cgroup: "/a\x1b[2J".into(), id: 7, name: "x\x07".into() },
                 "program 7 (x\\u{7}) is attached to /a\\u{1b}[2J and",
             ),
-            (Error::querying(error(libc::EIO)), "bpf(2), PROG_QUERY: input/output error"),
+            (Error::querying(error(libc::EIO)), "bpf(2), PROG_QUERY: Input/output error"),
             (
                 Error::NoBtf(error(libc::ENOENT)),
-                "/sys/kernel/btf/vmlinux: no such file or directory: the kernel was \
+                "/sys/kernel/btf/vmlinux: No such file or directory: the kernel was \
                  built without CONFIG_DEBUG_INFO_BTF",
             ),
             (

@@ -18,7 +18,7 @@ use super::programs::{
     skip_unless_default, sock_ops, sockopt,
 };
 use super::record::Counter;
-use crate::settings::LATENESS;
+use crate::settings::late;
 
 /// A user timeout of a cover's leaves [`MARK`] when it is divided by this. Programs set round
 /// numbers, or one less.
@@ -85,8 +85,7 @@ impl Flight {
     /// For peers that are given up within this time, in milliseconds; None where the kernel gives up
     /// earlier. The silence counts from the first retransmission, and a timer may be late.
     pub fn new(fields: Fields, dead_after: u32, hz: u32) -> Option<Self> {
-        let (late, on_time) = LATENESS;
-        let limit = u64::from(dead_after) * on_time / late;
+        let limit = late::time_within(dead_after.into());
         (limit < KERNEL).then_some(Self { fields, limit: limit as u32, hz })
     }
 

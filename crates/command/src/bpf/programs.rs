@@ -172,14 +172,14 @@ impl Plan<'_> {
             code.jump(set);
             code.place(in_use);
         }
-        for (option, (wanted, field)) in self.settings.values.zip(fields.values).iter() {
+        for (option, (value, field)) in self.settings.values.zip(fields.values).iter() {
             // How patient connect(2) is has nothing to do with keepalive.
             let Some(field) = field.filter(|_| option.number != SYNCNT.number) else { continue };
             let next = code.label();
             code.load(field.size, R1, SOCKET, field.offset);
             code.jump_if(R1, If::Equal, 0, next);
-            if let Some(wanted) = wanted {
-                code.jump_if(R1, If::Equal, self.kept(option, wanted), next);
+            if let Some(value) = value {
+                code.jump_if(R1, If::Equal, self.kept(option, value), next);
             }
             code.jump(own);
             code.place(next);
@@ -189,12 +189,12 @@ impl Plan<'_> {
     /// Sets everything but the bound. Keepalive and its idle time come last: from then on probes
     /// are sent.
     fn set_all(&self, code: &mut Assembler) {
-        let wanted = self
+        let fields = self.fields.map_or_else(Values::default, |fields| fields.values);
+        let Values { count, idle, interval, user_timeout, syn_count, .. } = self
             .settings
             .values
-            .zip(self.fields.map_or_else(Values::default, |fields| fields.values));
-        let Values { count, idle, interval, user_timeout, syn_count, .. } =
-            wanted.map(|option, (wanted, field)| Some((option, wanted?, field)));
+            .zip(fields)
+            .map(|option, (value, field)| Some((option, value?, field)));
         for it in [count, interval, user_timeout] {
             set_unless_own(code, it);
         }
@@ -253,13 +253,13 @@ impl Plan<'_> {
         code.set(R5, 1);
         code.jump(write);
         code.place(is_tcp_option);
-        for (option, wanted) in self.settings.values.iter() {
-            let Some(wanted) = wanted else { continue };
+        for (option, value) in self.settings.values.iter() {
+            let Some(value) = value else { continue };
             let next = code.label();
             code.jump_if(R3, If::NotEqual, option.number, next);
             code.jump_if(R4, If::Below, option.min as i32, end);
             code.jump_if(R4, If::Above, option.max as i32, end);
-            code.jump_if(R4, If::Equal, wanted as i32, end);
+            code.jump_if(R4, If::Equal, value as i32, end);
             if option.number == RTO_MAX.number {
                 // Before, it would shorten connect(2).
                 let synchronized = code.label();
@@ -270,7 +270,7 @@ impl Plan<'_> {
                 code.jump(end);
                 code.place(synchronized);
             }
-            code.set(R5, wanted as i32);
+            code.set(R5, value as i32);
             code.jump(write);
             code.place(next);
         }
@@ -308,8 +308,8 @@ pub fn skip_unless_default(code: &mut Assembler, fields: BoundFields, end: Label
 }
 
 /// Sets an option to a value, unless the program has: the kernel then has another number than 0.
-fn set_unless_own(code: &mut Assembler, wanted: Option<(&'static TcpOption, u32, Option<Field>)>) {
-    let Some((option, value, field)) = wanted else { return };
+fn set_unless_own(code: &mut Assembler, setting: Option<(&TcpOption, u32, Option<Field>)>) {
+    let Some((option, value, field)) = setting else { return };
     let own = code.label();
     if let Some(field) = field {
         code.load(field.size, R1, SOCKET, field.offset);

@@ -15,10 +15,10 @@ pub struct SettingsArgs {
     /// Give up an idle peer after TIME without an answer
     ///
     /// Chooses idle time, interval and count: half of the time the connection may be idle, then
-    /// five probes are sent (fewer below 15 s). A peer that answers is never given up. Data in
-    /// flight: `cover` gives up a peer that is silent for so long; `run` and `attach` leave it to
-    /// the kernel, which sends it again for about 15 min. --verbose says what was chosen. From 3 s
-    /// to 20 h.
+    /// five probes are sent (fewer below 15 s). A peer that answers is never given up.
+    /// Unacknowledged data: `cover` drops the connection of a peer that is silent for so long; `run`
+    /// and `attach` leave it to the kernel, which retransmits for about 15 min. --verbose says what
+    /// was chosen. From 3 s to 20 h.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = dead_after::parse,
         conflicts_with_all = ["idle", "interval", "count"])]
     pub dead_after: Option<Duration>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{Covered, in_flight, said};
+use super::{Covered, in_flight, print_or_report};
 use crate::sys::signals::Signals;
 use crate::sys::{Status, sd_notify};
 use crate::text::{error, report_error};
@@ -24,7 +24,7 @@ pub fn stay(mut covered: Vec<Covered>, mut is_complete: bool) -> Status {
         }
     };
     let process = std::process::id();
-    if !said(&format!("Until this process, {process}, ends.\n")) {
+    if !print_or_report(&format!("Until this process, {process}, ends.\n")) {
         return Status::Failure;
     }
     if let Err(error) = sd_notify::ready() {

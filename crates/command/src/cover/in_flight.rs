@@ -6,7 +6,8 @@ use std::path::Path;
 
 use options::{RTO_MAX, USER_TIMEOUT};
 
-use super::{Covered, said};
+use super::{Covered, print_or_report};
+use crate::apply::namespaces::kernel_of;
 use crate::bpf::{self, Maker};
 use crate::find::{Cgroup, Target};
 use crate::process::{self, Duplicate, Namespaces, OpenProcess, Options, left_out};
@@ -22,11 +23,8 @@ pub fn release(cgroup: &Path) -> bool {
             socket.set(&USER_TIMEOUT, 0)?;
         }
         if values.rto_max.is_some_and(bpf::is_pace) {
-            let default = match &namespaces.get(process)?.kernel {
-                Ok(kernel) => kernel.defaults.rto_max,
-                Err(_) => RTO_MAX.max,
-            };
-            socket.set(&RTO_MAX, default)?;
+            let default = kernel_of(&*namespaces.get(process)?).defaults.rto_max;
+            socket.set(&RTO_MAX, default.unwrap_or(RTO_MAX.max))?;
         }
         Ok(())
     })
@@ -35,7 +33,7 @@ pub fn release(cgroup: &Path) -> bool {
 /// Has the cover bound data in flight on connections that are open already. Whether all was done.
 pub fn take_over(covered: &Covered, maker: &Maker) -> bool {
     let Some(_link) = maker.taking_over(&covered.cgroup) else {
-        return said(&format!(
+        return print_or_report(&format!(
             "{}: on connections that are open now, data in flight is left to the kernel (Linux 6.12 \
              and later can change that)\n",
             covered.target

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::find::find;
+use super::locate::locate;
 use crate::bpf::{self, Cover, CoverState, Entry, cover_on};
 use crate::process::{all_below, mounted_at};
 use crate::request::CoverTarget;
@@ -16,8 +16,8 @@ use crate::text::{self, error, print, print_json, printable, report_error, time}
 pub fn list(targets: &[CoverTarget], is_json: bool) -> bool {
     let root = match mounted_at() {
         Ok(root) => root,
-        Err(message) => {
-            report_error(message);
+        Err(error) => {
+            report_error(error);
             return false;
         }
     };
@@ -25,13 +25,13 @@ pub fn list(targets: &[CoverTarget], is_json: bool) -> bool {
     let mut cgroups = Vec::new();
     let everything = [CoverTarget::all()];
     for target in if targets.is_empty() { &everything } else { targets } {
-        match find(target) {
+        match locate(target) {
             Ok(cgroup) => {
                 cgroups.extend(cgroup.ancestors().skip(1).map(PathBuf::from));
                 cgroups.extend(all_below(&cgroup));
             }
-            Err(message) => {
-                report_error(format!("{target}: {message}"));
+            Err(error) => {
+                report_error(format!("{target}: {error}"));
                 complete = false;
             }
         }

@@ -1,24 +1,26 @@
 //! `keepalive cover`: the settings onto every TCP connection of control groups, in the kernel.
 
-mod find;
+mod error;
 mod foreground;
 mod in_flight;
+mod lifetime;
 mod list;
+mod locate;
 mod open;
-mod words;
 
 use std::path::{Path, PathBuf};
 
-use options::RTO_MAX;
-
+use crate::apply::namespaces::{self, InNamespace};
 use crate::bpf::{self, Cgroup, Links, Maker, PATIENCE};
+use crate::find::{self, Target};
 use crate::judge::warnings;
-use crate::kernel::Kernel;
 use crate::request::{Cover, CoverSettings, CoverTarget};
-use crate::settings::{EffectiveSettings, Settings};
+use crate::settings::Settings;
 use crate::sys::Status;
-use crate::text::{error, print, report_error};
-use find::find;
+use crate::text::error::describe;
+use crate::text::{print, report_error};
+use error::Error;
+use locate::locate;
 
 /// What is covered now, or would be.
 struct Covered<'a> {
@@ -48,8 +50,21 @@ pub fn cover(request: &Cover) -> Status {
 /// Covers everything that was asked for.
 fn set(request: &CoverSettings) -> Status {
     warnings(&request.settings).for_each(report_error);
-    let kernel = Kernel::new().unwrap_or_default();
-    let settings = settings(request, &kernel);
+    let mut complete = true;
+    let mut found = Vec::new();
+    for target in &request.targets {
+        match locate(target) {
+            Ok(cgroup) => found.push((target, cgroup)),
+            Err(error) => {
+                report_error(format!("{target}: {error}"));
+                complete = false;
+            }
+        }
+    }
+    if found.is_empty() {
+        return Status::Failure;
+    }
+    let (settings, resolved, is_same) = resolve(request, found.iter().map(|(_, cgroup)| cgroup));
     let maker = match Maker::new(settings, request.dead_after, request.is_foreground) {
         Ok(maker) => maker,
         Err(error) => {
@@ -57,13 +72,12 @@ fn set(request: &CoverSettings) -> Status {
             return Status::Failure;
         }
     };
-    let mut complete = true;
     let mut covered = Vec::new();
-    for target in &request.targets {
-        match cover_one(target, &maker, request) {
+    for (target, cgroup) in found {
+        match cover_one(target, cgroup, &maker, request) {
             Ok(done) => covered.push(done),
-            Err(message) => {
-                report_error(format!("{target}: {message}"));
+            Err(error) => {
+                report_error(format!("{target}: {error}"));
                 complete = false;
             }
         }
@@ -74,12 +88,15 @@ fn set(request: &CoverSettings) -> Status {
     let dead_after = maker.dead_after();
     if maker.lacks_btf() {
         report_error(
-            "--dead-after: data in flight is left to the kernel: without its BTF \
+            "--dead-after: unacknowledged data is left to the kernel: without its BTF \
              (CONFIG_DEBUG_INFO_BTF) nobody can tell how long a peer has been silent",
         );
     }
-    let effective = EffectiveSettings::from(settings);
-    complete &= said(&format!("Settings: {}\n", effective.describe_covered(&kernel, dead_after)));
+    let mut lines = namespaces::describe(&resolved, dead_after);
+    if !is_same {
+        lines.push("A cover has one idle time: the shortest of these namespaces is set".into());
+    }
+    complete &= print_or_report(&(lines.join("\n") + "\n"));
     complete &= open::set(&covered, settings, request).unwrap_or_else(|error| {
         report_error(error);
         false
@@ -93,48 +110,56 @@ fn set(request: &CoverSettings) -> Status {
         return foreground::stay(covered, complete);
     }
     if !request.is_dry_run {
-        complete &= said(&words::how_long(&covered, &request.arguments));
+        complete &= print_or_report(&lifetime::describe_all(&covered, &request.arguments));
     }
     Status::from_complete(complete)
 }
 
-/// What is set, as far as the kernel has it.
-fn settings(request: &CoverSettings, kernel: &Kernel) -> Settings {
-    let mut settings = request.settings.resolve(kernel);
-    if settings.values.rto_max.is_some() && !kernel.has_rto_max {
-        report_error(format!(
-            "--rto-max: this kernel has no {} (Linux 6.15 has): left out",
-            RTO_MAX.name.to_string_lossy()
-        ));
+/// What is set, also in each network namespace of the processes. A cover has one value of each
+/// option: the shortest idle time where these namespaces have different ones; and whether they do not.
+fn resolve<'a>(
+    request: &CoverSettings,
+    cgroups: impl Iterator<Item = &'a PathBuf>,
+) -> (Settings, Vec<InNamespace>, bool) {
+    // Why they cannot be found is said when their sockets are to be set.
+    let processes = cgroups.flat_map(|cgroup| {
+        Target::Cgroup(find::Cgroup::Path(cgroup.clone())).find().unwrap_or_default()
+    });
+    let processes: Vec<_> = processes.collect();
+    let mut resolved = namespaces::resolve(&request.settings, &processes);
+    let shortest = resolved.iter().map(|it| it.settings).min_by_key(|it| it.values.idle);
+    let mut settings = shortest.expect("there is one");
+    let is_same = resolved.iter().all(|it| it.settings == settings);
+    if settings.values.rto_max.is_some() && resolved[0].kernel.has_rto_max == Some(false) {
+        report_error("--rto-max: TCP_RTO_MAX_MS needs Linux 6.15; it is left out");
         settings.values.rto_max = None;
     }
-    settings
+    resolved.iter_mut().for_each(|it| it.settings = settings);
+    (settings, resolved, is_same)
 }
 
 /// Covers one target.
 fn cover_one<'a>(
     target: &'a CoverTarget,
+    cgroup: PathBuf,
     maker: &Maker,
     request: &CoverSettings,
-) -> Result<Covered<'a>, String> {
-    let cgroup = find(target)?;
-    let cover = || -> Result<(Option<Links>, Option<Settings>), bpf::Error> {
-        let new = maker.load()?;
-        let locked = lock(target, &cgroup)?;
-        let previous = locked.cover()?;
-        let mut links = None;
-        if request.is_foreground {
-            links = Some(locked.link(&new)?);
-        } else if !request.is_dry_run {
-            locked.attach(&new)?;
-            let had_bound = previous.as_ref().is_some_and(|cover| cover.dead_after.is_some());
-            if had_bound && maker.dead_after().is_none() {
-                in_flight::release(&cgroup);
-            }
+) -> Result<Covered<'a>, Error> {
+    let new = maker.load()?;
+    let locked = lock(target, &cgroup)?;
+    let previous = locked.cover()?;
+    let mut links = None;
+    if request.is_foreground {
+        links = Some(locked.link(&new)?);
+    } else if !request.is_dry_run {
+        locked.attach(&new)?;
+        let had_bound = previous.as_ref().is_some_and(|cover| cover.dead_after.is_some());
+        if had_bound && maker.dead_after().is_none() {
+            in_flight::release(&cgroup);
         }
-        Ok((links, previous.map(|cover| cover.settings)))
-    };
-    let (links, previous) = cover().map_err(|error| error.to_string())?;
+    }
+    drop(locked);
+    let previous = previous.map(|cover| cover.settings);
     Ok(Covered { target, cgroup, links, previous })
 }
 
@@ -154,16 +179,16 @@ fn lock(target: &CoverTarget, cgroup: &Path) -> Result<Cgroup, bpf::Error> {
 fn remove(targets: &[CoverTarget]) -> bool {
     let mut complete = true;
     for target in targets {
-        let removed = find(target).and_then(|cgroup| {
-            let removed = lock(target, &cgroup).and_then(|cgroup| cgroup.remove());
-            removed.map(|cover| (cgroup, cover)).map_err(|error| error.to_string())
+        let removed = locate(target).and_then(|cgroup| {
+            let cover = lock(target, &cgroup)?.remove()?;
+            Ok((cgroup, cover))
         });
         match removed {
             Ok((cgroup, Some(cover))) => {
                 if cover.dead_after.is_some() {
                     complete &= in_flight::release(&cgroup);
                 }
-                complete &= said(&format!(
+                complete &= print_or_report(&format!(
                     "{target}: no longer covered; connections that are open keep their settings\n"
                 ));
             }
@@ -177,8 +202,8 @@ fn remove(targets: &[CoverTarget]) -> bool {
                 ));
                 complete = false;
             }
-            Err(message) => {
-                report_error(format!("{target}: {message}"));
+            Err(error) => {
+                report_error(format!("{target}: {error}"));
                 complete = false;
             }
         }
@@ -187,10 +212,10 @@ fn remove(targets: &[CoverTarget]) -> bool {
 }
 
 /// Prints a text. Whether stdout took it.
-fn said(text: &str) -> bool {
+fn print_or_report(text: &str) -> bool {
     let printed = print(text);
     if let Err(error) = &printed {
-        report_error(format!("stdout: {}", error::describe(error)));
+        report_error(format!("stdout: {}", describe(error)));
     }
     printed.is_ok()
 }

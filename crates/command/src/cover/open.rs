@@ -1,6 +1,6 @@
 //! The sockets that are open when a cover begins: set as by `attach`.
 
-use super::{Covered, said};
+use super::{Covered, print_or_report};
 use crate::apply::{Applied, Job, Step, Tally, apply};
 use crate::find::{Cgroup, Selection, Target};
 use crate::process::{self, is_threaded, left_out};
@@ -21,7 +21,7 @@ pub fn set(
     let mut is_complete = true;
     for it in covered {
         is_complete &= if request.is_new_only {
-            said(&line(it, request, "open sockets left as they are"))
+            print_or_report(&line(it, request, "open sockets left as they are"))
         } else {
             set_one(it, &settings, request, &mut worker)?
         };
@@ -64,8 +64,8 @@ fn set_one(
         Step::Sockets(number) => progress.add(*number),
         Step::Socket(seen, outcome) => {
             progress.step();
-            if let (true, Some(words)) = (request.is_debug, outcome.describe()) {
-                report_error(format!("{process}: fd {}: {words}", seen.fd));
+            if let (true, Some(outcome)) = (request.is_debug, outcome.describe()) {
+                report_error(format!("{process}: fd {}: {outcome}", seen.fd));
             }
         }
         Step::Answered(..) | Step::End(_) => {}
@@ -91,7 +91,7 @@ fn set_one(
         count(targets.len(), "process"),
         total.describe(request.is_dry_run)
     );
-    Ok(is_complete & said(&line(it, request, &open)))
+    Ok(is_complete & print_or_report(&line(it, request, &open)))
 }
 
 /// What is said of a target.

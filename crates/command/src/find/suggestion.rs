@@ -13,7 +13,9 @@ const SIMILAR: f64 = 0.8;
 
 /// The name of a process or unit that is most like the one that was given, if one is.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Suggestion(Option<String>);
+pub struct Suggestion {
+    nearest: Option<String>,
+}
 
 impl Suggestion {
     /// For the name of a unit.
@@ -51,13 +53,13 @@ impl Suggestion {
             }
             Ok(false)
         });
-        Self(nearest.map(|(_, name)| name))
+        Self { nearest: nearest.map(|(_, name)| name) }
     }
 }
 
 impl fmt::Display for Suggestion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(name) = &self.0 {
+        if let Some(name) = &self.nearest {
             write!(f, "; the nearest is {}", printable(name))?;
         }
         f.write_str(" (`keepalive show` alone shows what there is)")

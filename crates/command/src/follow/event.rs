@@ -1,5 +1,6 @@
-//! What a follower tells.
+//! What a follower reports.
 
+use crate::apply::namespaces::InNamespace;
 use crate::apply::{Outcome, Seen};
 use crate::find;
 use crate::process::{self, Process, describe_hang, describe_unasked};
@@ -8,8 +9,9 @@ use crate::worker::{self, Hang};
 
 /// Something that has happened.
 pub enum Event<'a> {
-    /// The first look into a process is over.
-    Ready,
+    /// The first look into a process is over. What is set in the network namespaces of those that are
+    /// followed.
+    Ready(&'a [InNamespace]),
     /// A look is over: so many processes are followed, and so many sockets have been changed.
     Looked { processes: usize, changed: usize },
     /// A socket has been looked at.

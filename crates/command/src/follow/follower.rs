@@ -15,6 +15,7 @@ use super::event::{Event, Problem};
 use super::known::knowledge;
 use super::members::Members;
 use super::pace::{self, Pace};
+use crate::apply::namespaces::{self, InNamespace};
 use crate::apply::{self, Job, Outcome, Seen, Step};
 use crate::sys::signals::Signals;
 use crate::worker::{Hang, Worker, processor_time};
@@ -26,10 +27,10 @@ pub struct Follower<'a> {
     idle: Duration,
     members: Members,
     worker: Worker,
-    /// What hangs, and has been told.
+    /// What hangs, and has been reported.
     hangs: Vec<Hang>,
-    /// Problems that concern no process of their own, and have been told.
-    told: HashSet<String>,
+    /// Problems that concern no single process, and have been reported.
+    reported: HashSet<String>,
     signals: Rc<Signals>,
     pace: Pace,
     /// How many sockets have been changed.
@@ -37,16 +38,15 @@ pub struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    /// A follower of these, which has not looked yet. `idle` is the idle time in seconds. From here
-    /// on SIGINT and SIGTERM are for the follower.
-    pub fn new(members: Members, job: Job<'a>, idle: u32) -> io::Result<Self> {
+    /// A follower of these, which has not looked yet. From here on SIGINT and SIGTERM are for the follower.
+    pub fn new(members: Members, job: Job<'a>) -> io::Result<Self> {
         Ok(Self {
             job,
-            idle: Duration::from_secs(idle.into()),
+            idle: Duration::MAX,
             members,
             worker: Worker::default(),
             hangs: Vec::new(),
-            told: HashSet::new(),
+            reported: HashSet::new(),
             signals: Rc::new(Signals::block([Signal::SIGINT, Signal::SIGTERM])?),
             pace: Pace::default(),
             changed: 0,
@@ -63,22 +63,25 @@ impl<'a> Follower<'a> {
         self.changed
     }
 
-    /// Looks until the end, and tells of what happens. False if no process may be looked into.
-    pub fn run(&mut self, mut tell: impl FnMut(Event)) -> bool {
+    /// Looks until the end, and reports what happens. False if no process may be looked into.
+    pub fn run(&mut self, mut report: impl FnMut(Event)) -> bool {
         let mut is_ready = false;
         loop {
             let time = |worker: &Worker| processor_time() + worker.time;
             let before = time(&self.worker);
-            let is_news = self.look(&mut tell);
+            let is_news = self.look(&mut report);
             let took = time(&self.worker).saturating_sub(before);
             if !is_ready && self.members.all_are_refused() {
                 return false;
             }
             if !is_ready && self.members.has_any() {
                 is_ready = true;
-                tell(Event::Ready);
+                let processes = self.members.all.values().map(|member| &member.process);
+                let resolved = namespaces::resolve(self.job.settings, processes);
+                self.idle = Duration::from_secs(shortest_idle(&resolved).into());
+                report(Event::Ready(&resolved));
             }
-            tell(Event::Looked { processes: self.members.all.len(), changed: self.changed });
+            report(Event::Looked { processes: self.members.all.len(), changed: self.changed });
             let mut pause = self.pace.pause(is_news, took, self.idle);
             if self.members.has_doubts() {
                 pause = pause.min(pace::soon(took));
@@ -126,11 +129,11 @@ impl<'a> Follower<'a> {
     }
 
     /// One look at everything. Whether there was a process or a socket that had not been seen.
-    fn look(&mut self, tell: &mut impl FnMut(Event)) -> bool {
-        let (told, stop) = (&mut self.told, self.signals.as_fd());
+    fn look(&mut self, report: &mut impl FnMut(Event)) -> bool {
+        let (reported, stop) = (&mut self.reported, self.signals.as_fd());
         let mut is_news = self.members.find(&mut self.worker, stop, |problem| match problem {
-            Problem::NotYet(_) | Problem::NotFound { .. } => tell(Event::Problem(problem)),
-            problem => tell_once(told, problem, tell),
+            Problem::NotYet(_) | Problem::NotFound { .. } => report(Event::Problem(problem)),
+            problem => report_once(reported, problem, report),
         });
         let mut targets = Vec::new();
         for member in self.members.all.values_mut() {
@@ -143,26 +146,26 @@ impl<'a> Follower<'a> {
                         targets.push((member.process.clone(), Some(fresh)));
                     }
                 }
-                Err(error) => member.is_refused(error, tell),
+                Err(error) => member.is_refused(error, report),
             }
         }
         if !targets.is_empty() {
-            is_news |= self.set(&targets, tell);
+            is_news |= self.set(&targets, report);
         }
-        self.tell_left_out(tell);
+        self.report_left_out(report);
         self.worker.end_look();
         is_news
     }
 
     /// Sets what is new. Whether it had not been seen.
-    fn set(&mut self, targets: &[apply::ProcessSockets], tell: &mut impl FnMut(Event)) -> bool {
+    fn set(&mut self, targets: &[apply::ProcessSockets], report: &mut impl FnMut(Event)) -> bool {
         let (is_forced, mut is_news) = (self.job.settings.mode == Mode::Force, false);
         let (members, changed) = (&mut self.members.all, &mut self.changed);
         let stop = Rc::clone(&self.signals);
         let stop = Some(stop.as_fd());
         let applied = apply::apply(&mut self.worker, &self.job, targets, stop, |process, step| {
             let Step::Socket(seen @ Seen { inode, state, .. }, outcome) = step else { return };
-            tell(Event::Socket(process, *seen, outcome));
+            report(Event::Socket(process, *seen, outcome));
             let Some(member) = members.get_mut(&process.pid) else { return };
             member.is_open();
             let is_new = member.known.learn(*inode, knowledge(outcome, *state, is_forced));
@@ -178,33 +181,40 @@ impl<'a> Follower<'a> {
                     let hangs = self.worker.left_out().any(|hang| hang.process == process.id());
                     let member = self.members.all.get_mut(&process.pid).filter(|_| !hangs);
                     if let (Some(member), Some(Err(error))) = (member, applied.end) {
-                        member.is_refused(error, tell);
+                        member.is_refused(error, report);
                     }
                 }
             }
-            Err(error) => tell_once(&mut self.told, error.into(), tell),
+            Err(error) => report_once(&mut self.reported, error.into(), report),
         }
         is_news
     }
 
-    /// Tells what is left out, and was not before.
-    fn tell_left_out(&mut self, tell: &mut impl FnMut(Event)) {
+    /// Reports what is left out, and was not before.
+    fn report_left_out(&mut self, report: &mut impl FnMut(Event)) {
         let hangs: Vec<_> = self.worker.left_out().collect();
         for hang in hangs.iter().filter(|hang| !self.hangs.contains(hang)) {
-            tell(Event::Problem(Problem::Hangs(*hang)));
+            report(Event::Problem(Problem::Hangs(*hang)));
         }
         self.hangs = hangs;
         for (user, _) in self.worker.unasked() {
-            tell_once(&mut self.told, Problem::User(user), tell);
+            report_once(&mut self.reported, Problem::User(user), report);
         }
     }
 }
 
-/// Tells something that concerns no process of its own, unless it was told before.
-fn tell_once(told: &mut HashSet<String>, problem: Problem, tell: &mut impl FnMut(Event)) {
-    if told.insert(problem.to_string()) {
-        tell(Event::Problem(problem));
+/// Reports a problem that concerns no single process, once.
+fn report_once(reported: &mut HashSet<String>, problem: Problem, report: &mut impl FnMut(Event)) {
+    if reported.insert(problem.to_string()) {
+        report(Event::Problem(problem));
     }
+}
+
+/// The shortest idle time, in seconds.
+fn shortest_idle(resolved: &[InNamespace]) -> u32 {
+    let idle =
+        |it: &InNamespace| it.settings.values.idle.unwrap_or(it.kernel.assumed_defaults().idle);
+    resolved.iter().map(idle).min().expect("there is one")
 }
 
 #[cfg(test)]
@@ -243,7 +253,7 @@ mod tests {
             let selection = Selection::default();
             let (members, _) = Members::new(&[parent]);
             let job = Job::to_follow(&settings, &selection);
-            let mut follower = Follower::new(members, job, 60).expect("it runs");
+            let mut follower = Follower::new(members, job).expect("it runs");
             let mut before = (0, 0);
             for look in 0..looks {
                 follower.look(&mut |_| ());

@@ -49,7 +49,7 @@ impl Known {
 /// What is known of a socket after this came of it.
 pub fn knowledge(outcome: &Outcome, state: State, is_forced: bool) -> Knowledge {
     let is_settled = match outcome {
-        // A refusal is told once.
+        // A refusal is reported once.
         Outcome::NotTcp | Outcome::Failed(_) => true,
         // The program may change them.
         _ if is_forced => false,

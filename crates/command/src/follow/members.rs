@@ -40,8 +40,8 @@ struct WaitedFor {
     target: Target,
     /// Whether there has been one. Before, it may be a mistake.
     was_there: bool,
-    /// What was told last.
-    told: Option<String>,
+    /// What was reported last.
+    reported: Option<String>,
 }
 
 /// A process that is looked into.
@@ -57,8 +57,8 @@ enum Access {
     #[default]
     Open,
     RefusedSince(Instant),
-    /// It was refused, and that has been told.
-    Told,
+    /// It was refused, and that has been reported.
+    Reported,
 }
 
 impl Members {
@@ -68,7 +68,7 @@ impl Members {
         for argument in targets {
             let (argument, target) = (argument.clone(), Target::parse(argument));
             if !matches!(target, Target::Pid(_)) {
-                let waited_for = WaitedFor { argument, target, was_there: false, told: None };
+                let waited_for = WaitedFor { argument, target, was_there: false, reported: None };
                 members.waited_for.push(waited_for);
                 continue;
             }
@@ -111,24 +111,24 @@ impl Members {
         self.family.remove(&pid);
     }
 
-    /// Finds out whom to look into, and tells what goes wrong. Ends early if `stop` can be read.
+    /// Finds out whom to look into, and reports what goes wrong. Ends early if `stop` can be read.
     /// Whether somebody is new.
     pub fn find(
         &mut self,
         worker: &mut Worker,
         stop: BorrowedFd<'_>,
-        mut tell: impl FnMut(Problem),
+        mut report: impl FnMut(Problem),
     ) -> bool {
         let mut found = self.relatives().unwrap_or_else(|error| {
-            tell(error.into());
+            report(error.into());
             Vec::new()
         });
-        for WaitedFor { argument, target, was_there, told } in &mut self.waited_for {
+        for WaitedFor { argument, target, was_there, reported } in &mut self.waited_for {
             let search = match target {
                 Target::Name(_) => match worker.ask(Some(stop), || target.find()) {
                     Ok(search) => search.unwrap_or(Ok(Vec::new())),
                     Err(error) => {
-                        tell(error.into());
+                        report(error.into());
                         continue;
                     }
                 },
@@ -143,9 +143,9 @@ impl Members {
                 Err(error) => Some(Problem::NotFound { argument: argument.clone(), error }),
             };
             let message = problem.as_ref().map(ToString::to_string);
-            if message != *told {
-                problem.into_iter().for_each(&mut tell);
-                *told = message;
+            if message != *reported {
+                problem.into_iter().for_each(&mut report);
+                *reported = message;
             }
         }
         let mut has_new = false;
@@ -186,10 +186,10 @@ impl Members {
         !self.waited_for.is_empty() || self.all.is_empty() || self.all.values().any(is_open)
     }
 
-    /// Whether nobody may be looked into, as has been told, and nobody else is waited for.
+    /// Whether nobody may be looked into, as has been reported, and nobody else is waited for.
     pub fn all_are_refused(&self) -> bool {
-        let is_told = |member: &Member| member.access == Access::Told;
-        !self.has_any() && self.all.values().all(is_told)
+        let is_reported = |member: &Member| member.access == Access::Reported;
+        !self.has_any() && self.all.values().all(is_reported)
     }
 
     /// Whether a refusal may pass.
@@ -199,24 +199,24 @@ impl Members {
 }
 
 impl Member {
-    /// It may be looked into. (What was told is not told again.)
+    /// It may be looked into. (What was reported is not reported again.)
     pub fn is_open(&mut self) {
-        if self.access != Access::Told {
+        if self.access != Access::Reported {
             self.access = Access::Open;
         }
     }
 
-    /// It may not be looked into. That is told once it has lasted.
-    pub fn is_refused(&mut self, error: process::Error, tell: &mut impl FnMut(Event)) {
+    /// It may not be looked into. That is reported once it has lasted.
+    pub fn is_refused(&mut self, error: process::Error, report: &mut impl FnMut(Event)) {
         match self.access {
             _ if error == process::Error::Ended => {}
             Access::Open => self.access = Access::RefusedSince(Instant::now()),
             Access::RefusedSince(since) if since.elapsed() >= LASTING => {
                 let process = self.process.clone();
-                tell(Event::Problem(Problem::Refused { process, error }));
-                self.access = Access::Told;
+                report(Event::Problem(Problem::Refused { process, error }));
+                self.access = Access::Reported;
             }
-            Access::RefusedSince(_) | Access::Told => {}
+            Access::RefusedSince(_) | Access::Reported => {}
         }
     }
 }

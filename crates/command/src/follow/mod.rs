@@ -2,7 +2,7 @@
 //!
 //! The follower itself only reads /proc. What is new is duplicated and set by a child that lives for
 //! that look (worker/). Names, too, are looked for by a child. A signal ends the follower at once,
-//! whatever the child does. Whoever follows is told of each event, and prints it.
+//! whatever the child does. The follower reports each event to its caller, which prints it.
 
 mod event;
 mod follower;

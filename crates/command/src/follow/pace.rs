@@ -30,8 +30,8 @@ impl Pace {
         let first = self.looks == 0;
         self.looks = self.looks.saturating_add(1);
         self.quiet = if is_news || first { 0 } else { self.quiet.saturating_add(1) };
-        let wanted = if first { FIRST } else { pause(self.quiet) };
-        wanted.min(idle / 2).max(took.saturating_mul(REST))
+        let pause = if first { FIRST } else { pause(self.quiet) };
+        pause.min(idle / 2).max(took.saturating_mul(REST))
     }
 }
 

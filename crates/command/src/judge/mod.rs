@@ -37,8 +37,9 @@ impl<'a> Judged<'a> {
         covers: &[Settings],
         path_timeout: Duration,
     ) -> Self {
-        let set_by = process.kernel.zip(socket.options).map(|(kernel, options)| {
-            SetBy::new(&options, &kernel.defaults, &process.library_values, covers)
+        let defaults = process.kernel.and_then(|kernel| kernel.known_defaults());
+        let set_by = defaults.zip(socket.options).map(|(defaults, options)| {
+            SetBy::new(&options, &defaults, &process.library_values, covers)
         });
         Self { socket, findings: findings::findings(socket, path_timeout), set_by }
     }

@@ -63,11 +63,11 @@ mod tests {
     use ::options::Mode;
 
     use super::*;
-    use crate::kernel::Kernel;
+    use crate::sys::kernel::Kernel;
 
     #[test]
     fn options_belong_to_whoever_gives_these_values() {
-        let defaults = Kernel::default().defaults;
+        let defaults = Kernel::default().assumed_defaults();
         let library = Values { idle: Some(180), count: Some(20), ..Values::default() };
         let cover =
             Values { idle: Some(56), interval: Some(10), count: Some(5), ..Values::default() };

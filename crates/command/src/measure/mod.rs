@@ -44,7 +44,9 @@ pub fn measure(request: &Measure) -> Status {
 
 fn measure_path(request: &MeasurePath, signals: &Signals) -> Result<Status, String> {
     let server = &request.server;
-    let addresses = server.addresses()?;
+    let addresses = server
+        .addresses()
+        .map_err(|error| format!("{}: {}", printable(&server.text), error::describe(&error)))?;
     let options = Options {
         max: request.max,
         resolution: request.resolution,

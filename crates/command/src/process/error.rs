@@ -55,7 +55,7 @@ pub enum Error {
     NoDescriptor,
     #[error("no descriptor is left on this machine (fs.file-max)")]
     NoDescriptorOnMachine,
-    #[error("/proc: cannot allocate memory")]
+    #[error("/proc: Cannot allocate memory")]
     NoMemory,
     #[error("no cgroup v2 tree is mounted")]
     NoCgroups,

@@ -20,7 +20,7 @@ use super::socket::{Duplicate, Info, Options, Protocol, State};
 use super::timer::{is_older_than_options, longest_pause};
 use super::user::user_name;
 use super::{OpenProcess, Process};
-use crate::kernel::Kernel;
+use crate::sys::kernel::Kernel;
 use crate::values::Values;
 use crate::worker::{reading_memory, why_left_out};
 

@@ -11,7 +11,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::sock_diag::{Entry, SockDiag, Timer};
 use super::{Error, OpenProcess};
-use crate::kernel::Kernel;
+use crate::sys::kernel::Kernel;
 use crate::text::error::describe;
 
 /// Network namespaces, each looked into once.

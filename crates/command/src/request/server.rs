@@ -1,8 +1,8 @@
 //! The server at the other end of a path.
 
+use std::io;
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 
-use crate::text::{error, printable};
 use crate::values;
 
 /// A server.
@@ -39,11 +39,8 @@ impl Server {
     }
 
     /// Its addresses, as getaddrinfo(3) orders them.
-    pub fn addresses(&self) -> Result<Vec<SocketAddr>, String> {
-        let addresses = (self.host.as_str(), self.port).to_socket_addrs();
-        let addresses = addresses
-            .map_err(|error| format!("{}: {}", printable(&self.text), error::describe(&error)))?;
-        Ok(addresses.collect())
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        (self.host.as_str(), self.port).to_socket_addrs().map(Iterator::collect)
     }
 }
 

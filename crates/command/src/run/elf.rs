@@ -37,7 +37,7 @@ struct Contents {
 }
 
 impl Contents {
-    fn of(path: &Path) -> io::Result<Self> {
+    fn open(path: &Path) -> io::Result<Self> {
         Ok(Self { cache: ReadCache::new(open(path)?), left: Cell::new(BYTES_MAX) })
     }
 
@@ -122,7 +122,7 @@ pub struct Program {
 impl Program {
     /// The ELF file at `path`; None if it is another kind of file.
     pub fn read(path: &Path) -> io::Result<Option<Self>> {
-        let data = &Contents::of(path)?;
+        let data = &Contents::open(path)?;
         let program = match FileKind::parse(data) {
             Ok(FileKind::Elf32) => Self::parse::<FileHeader32<Endianness>>(data),
             Ok(FileKind::Elf64) => Self::parse::<FileHeader64<Endianness>>(data),
@@ -167,7 +167,7 @@ pub struct Library {
 impl Library {
     /// The ELF file at `path`; None if it is another kind of file.
     pub fn read(path: &Path) -> io::Result<Option<Self>> {
-        let data = &Contents::of(path)?;
+        let data = &Contents::open(path)?;
         let library = match FileKind::parse(data) {
             Ok(FileKind::Elf32) => Self::parse::<FileHeader32<Endianness>>(data),
             Ok(FileKind::Elf64) => Self::parse::<FileHeader64<Endianness>>(data),

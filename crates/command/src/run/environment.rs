@@ -8,8 +8,8 @@ use options::env::{self, KEEPALIVE, KEEPALIVE_DEBUG};
 use options::{Line, Mode, OPTIONS, TcpOption, Unusable};
 
 use super::library::Library;
-use crate::kernel::Kernel;
 use crate::settings::{EffectiveSettings, Setting, Settings, Source};
+use crate::sys::kernel::Kernel;
 
 const PRELOAD: &CStr = c"LD_PRELOAD";
 
@@ -135,8 +135,8 @@ impl Environment {
                 .zip(source)
                 .map(|(value, (name, _))| Setting { value, source: Source::Variable(name) });
             let wanted = wanted.map(|value| Setting { value, source: Source::Argument });
-            let default = Setting { value: default, source: Source::Kernel };
-            Some(wanted.or(variable).unwrap_or(default))
+            let default = default.map(|value| Setting { value, source: Source::Kernel });
+            wanted.or(variable).or(default)
         });
         let mode = match self.mode() {
             Some(mode @ (Mode::Skip | Mode::Force)) if settings.mode == Mode::On => {

@@ -17,7 +17,6 @@ use rustix::process::{PTracer, child_subreaper, set_child_subreaper, set_ptracer
 use crate::apply::{Job, Outcome};
 use crate::find::Selection;
 use crate::follow::{Event, Follower, Members};
-use crate::kernel::Kernel;
 use crate::process::{NotFollowed, Process};
 use crate::settings::RequestedSettings;
 use crate::sys::{descriptors, startup, syslog};
@@ -47,20 +46,20 @@ pub fn start(settings: &RequestedSettings) -> Result<Pid, NotFollowed> {
     }
     drop((its, null));
 
-    let follower = number(&mut ours).map_err(killed)?;
+    let follower = receive_number(&mut ours).map_err(killed)?;
     // For Yama, at the level at which only ancestors may look into a process, and whom it names.
     // Without Yama the call fails, and nothing is lost.
     if let Some(follower) = rustix::process::Pid::from_raw(follower) {
         let _ = set_ptracer(PTracer::ProcessID(follower));
     }
-    match ours.write_all(&[0]).and_then(|()| number(&mut ours)).map_err(killed)? {
+    match ours.write_all(&[0]).and_then(|()| receive_number(&mut ours)).map_err(killed)? {
         0 => Ok(Pid::from_raw(follower)),
         errno => Err(NotFollowed::from_error(&process, &io::Error::from_raw_os_error(errno))),
     }
 }
 
-/// The next number that the follower says.
-fn number(stream: &mut UnixStream) -> io::Result<i32> {
+/// The next number that the follower sends.
+fn receive_number(stream: &mut UnixStream) -> io::Result<i32> {
     let mut number = [0; size_of::<i32>()];
     stream.read_exact(&mut number)?;
     Ok(i32::from_ne_bytes(number))
@@ -149,16 +148,17 @@ fn be_follower(
     their_end: RawFd,
 ) -> ! {
     let detached = detach(null, stream.as_raw_fd()).and_then(|()| syslog::open());
-    let begun = say(&stream, getpid().as_raw()).and_then(|()| (&stream).read_exact(&mut [0]));
+    let begun =
+        send_number(&stream, getpid().as_raw()).and_then(|()| (&stream).read_exact(&mut [0]));
     if begun.is_err() {
         std::process::exit(1);
     }
     name_for(process);
     if let Err(error) = detached.and_then(|()| process.try_descriptor(their_end)) {
-        let _ = say(&stream, error.raw_os_error().unwrap_or(libc::EIO));
+        let _ = send_number(&stream, error.raw_os_error().unwrap_or(libc::EIO));
         std::process::exit(1);
     }
-    let _ = say(&stream, 0);
+    let _ = send_number(&stream, 0);
     drop(stream);
     follow(process, settings);
     std::process::exit(0);
@@ -167,17 +167,15 @@ fn be_follower(
 /// Follows a process and its descendants until they have ended, and reports only what goes wrong.
 fn follow(process: &Process, settings: &RequestedSettings) {
     descriptors::raise_limit();
-    let kernel = Kernel::new().unwrap_or_default();
-    let idle = settings.values.idle.unwrap_or(kernel.defaults.idle);
     let selection = Selection::default();
     let job = Job::to_follow(settings, &selection);
-    let follower = Follower::new(Members::from_process(process.clone()), job, idle);
+    let follower = Follower::new(Members::from_process(process.clone()), job);
     let report = |event: Event| match event {
         Event::Socket(process, seen, Outcome::Failed(refused)) => {
             report_error(format!("{process}: fd {}: {refused}", seen.fd));
         }
         Event::Problem(problem) => report_error(problem),
-        Event::Ready | Event::Looked { .. } | Event::Socket(..) => {}
+        Event::Ready(_) | Event::Looked { .. } | Event::Socket(..) => {}
     };
     match follower {
         Ok(mut follower) => drop(follower.run(report)),
@@ -187,7 +185,7 @@ fn follow(process: &Process, settings: &RequestedSettings) {
     }
 }
 
-fn say(mut stream: &UnixStream, number: i32) -> io::Result<()> {
+fn send_number(mut stream: &UnixStream, number: i32) -> io::Result<()> {
     stream.write_all(&number.to_ne_bytes())
 }
 

@@ -16,9 +16,10 @@ use nix::errno::Errno;
 use options::SYNCNT;
 
 use crate::judge::too_late;
-use crate::kernel::Kernel;
 use crate::process::yama_hides_children;
 use crate::request::Run;
+use crate::settings::keep_connect_patient;
+use crate::sys::kernel::Kernel;
 use crate::sys::{Status, startup};
 use crate::text::{error, printable, report_error};
 use environment::Environment;
@@ -48,7 +49,7 @@ fn start(request: &Run) -> Result<Infallible, Failure> {
 
     let debug = request.is_debug;
     let mut environment = Environment::inherited();
-    let kernel = Kernel::new().unwrap_or_default();
+    let kernel = Kernel::own();
     let mut settings = if environment.chooses_values() {
         request.settings.as_given()
     } else {
@@ -61,7 +62,7 @@ fn start(request: &Run) -> Result<Infallible, Failure> {
     let follower = way.is_followed.then(|| follower::start(&effective.requested())).transpose();
     let follower = follower.map_err(|why| way.without_follower(&program, &why))?;
     if way.library.is_some() && !environment.chooses(&SYNCNT) {
-        settings = settings.with_patient_connect(&kernel);
+        keep_connect_patient(&mut settings, &kernel);
         effective = environment.effective(&settings, &kernel);
     }
     if follower.is_some() && debug {

@@ -3,8 +3,8 @@
 
 use options::SYNCNT;
 
-use super::LATENESS;
-use crate::kernel::Kernel;
+use super::late::at_latest;
+use crate::sys::kernel::Kernel;
 use crate::values::Values;
 
 /// The shortest time after which data is sent again, in milliseconds (`TCP_RTO_MIN`,
@@ -33,14 +33,13 @@ pub fn model(retries: u32, first: u64, rto_max: u32) -> u64 {
 /// kernel looks at the clock when it is about to send again, so it gives up one pause later at
 /// most.
 pub fn in_flight(rto_max: u32, retries: u32) -> u64 {
-    let (late, on_time) = LATENESS;
-    model(retries, RTO_MIN, rto_max) + (u64::from(rto_max) + RTO_MIN) * late / on_time
+    model(retries, RTO_MIN, rto_max) + at_latest(u64::from(rto_max) + RTO_MIN)
 }
 
 /// The number of SYNs with which connect(2) is as patient under a bound as it is without, as far
 /// as the option allows it; None where the bound does not shorten its patience.
 pub fn syn_count(rto_max: u32, kernel: &Kernel) -> Option<u32> {
-    let Values { syn_count: retries, rto_max: default, .. } = kernel.defaults;
+    let Values { syn_count: retries, rto_max: default, .. } = kernel.assumed_defaults();
     let without = model(retries, SYN_RTO, default);
     if model(retries, SYN_RTO, rto_max) >= without {
         return None;
@@ -56,7 +55,7 @@ pub mod tests {
 
     /// Linux 6.15 and later, as it comes.
     pub fn kernel() -> Kernel {
-        Kernel { has_rto_max: true, ..Kernel::default() }
+        Kernel { has_rto_max: Some(true), ..Kernel::default() }
     }
 
     /// Measured on Linux 6.18, with HZ=250, from the data to the error: each is at least what the
@@ -103,16 +102,17 @@ pub mod tests {
         use super::super::effective::{EffectiveSettings, Setting, Source};
 
         let bound = Some(Setting { value: 5000, source: Source::Argument });
-        let values = Values { rto_max: bound, ..Kernel::default().defaults.map(|_, _| None) };
+        let values = Values { rto_max: bound, ..Values::default() };
         let mode = Setting { value: options::Mode::On, source: Source::Kernel };
-        let said = |kernel: Kernel| EffectiveSettings { values, mode }.describe(&kernel);
+        let describe = |kernel: Kernel| EffectiveSettings { values, mode }.describe(&kernel);
         assert_eq!(
-            said(kernel()),
-            "data in flight sent again at least every 5s, given up within 67s"
+            describe(kernel()),
+            "unacknowledged data: resent at least every 5s, connection dropped within 67s"
         );
         assert_eq!(
-            said(Kernel::default()),
-            "data in flight given up after about 15m 24s (kernel; TCP_RTO_MAX_MS takes Linux 6.15)"
+            describe(Kernel::default()),
+            "unacknowledged data: kernel retransmits for about 15m 24s (TCP_RTO_MAX_MS needs Linux \
+             6.15)"
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::LATENESS;
+use super::late::time_within;
 use crate::text::time;
 use crate::values::Values;
 
@@ -21,8 +21,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
 /// short. Nothing bounds unacknowledged data: a user timeout would end a peer that lives but does
 /// not read, and a bound on retransmissions would lose what a program sent before close(2).
 pub fn values(limit: Duration) -> Values<Option<u32>> {
-    let (late, on_time) = LATENESS;
-    let total = (limit.as_secs() * on_time / late) as u32;
+    let total = time_within(limit.as_secs()) as u32;
     let interval = (total / 10).max(1);
     let count = (total / interval - 1).min(5);
     let idle = total - count * interval;

@@ -6,7 +6,7 @@ use std::fmt;
 use options::Mode;
 
 use super::{RequestedSettings, Settings, backoff};
-use crate::kernel::Kernel;
+use crate::sys::kernel::Kernel;
 use crate::text::time;
 use crate::values::Values;
 
@@ -74,60 +74,75 @@ impl EffectiveSettings {
         if let Some(Setting { value, source }) = interval {
             parts.push(format!("then every {}{source}", time::format_seconds(value)));
         }
-        if let Some(Setting { value, source }) = count {
-            parts.push(match self.count_of_user_timeout() {
-                Some(unanswered) if unanswered != value => format!(
-                    "dead after {unanswered} unanswered (the user timeout decides, not the count \
-                     of {value})"
-                ),
-                _ => format!("dead after {value} unanswered{source}"),
-            });
-        }
-        parts.push(self.describe_in_flight(kernel, dead_after));
+        parts.extend(count.map(|count| self.describe_count(count)));
+        parts.push(self.describe_unacknowledged(kernel, dead_after));
         if let Some(Setting { value, source: source @ (Source::Argument | Source::Variable(_)) }) =
             self.values.syn_count
         {
             parts.push(format!("connect(2) sends its SYN again {value} times{source}"));
         }
+        if kernel.known_defaults().is_none() {
+            parts.push("of the kernel's own values some are unknown".into());
+        }
         parts.join(", ")
     }
 
+    /// When a peer is dead that answers no probe. Where there is a user timeout, the kernel looks at
+    /// that alone, when a probe after the first is due (net/ipv4/tcp_timer.c, `tcp_keepalive_timer`).
+    fn describe_count(&self, Setting { value: count, source }: Setting<u32>) -> String {
+        let value = |setting: Option<Setting<u32>>| setting.map(|setting| setting.value);
+        let Values { idle, interval, user_timeout, .. } = self.values.map(|_, it| value(it));
+        let by_count = format!("dead after {count} unanswered{source}");
+        let (Some(idle), Some(interval), Some(limit @ 1..)) = (idle, interval, user_timeout) else {
+            return by_count;
+        };
+        let milliseconds = |seconds: u32| seconds.saturating_mul(1000);
+        let probing = limit.saturating_sub(milliseconds(idle));
+        let after = match probing.checked_div(milliseconds(interval)) {
+            Some(_) => match probing.div_ceil(milliseconds(interval)).max(1) {
+                unanswered if unanswered == count => return by_count,
+                unanswered => format!("{unanswered} unanswered"),
+            },
+            // Probes without a pause between them.
+            None => time::format_milliseconds(limit),
+        };
+        format!("dead after {after} (the user timeout decides, not the count of {count})")
+    }
+
     /// What becomes of data that nobody acknowledges.
-    fn describe_in_flight(&self, kernel: &Kernel, dead_after: Option<u32>) -> String {
-        match self.values.user_timeout {
-            Some(Setting { value, source }) if value > 0 => {
-                return format!(
-                    "data in flight ends the connection after {}, also if the peer lives{source}",
-                    time::format_milliseconds(value)
-                );
-            }
-            _ => {}
-        }
-        if let Some(limit) = dead_after {
+    fn describe_unacknowledged(&self, kernel: &Kernel, dead_after: Option<u32>) -> String {
+        if let Some(Setting { value: limit @ 1.., source }) = self.values.user_timeout {
             return format!(
-                "data in flight given up within {} while the peer is silent",
+                "unacknowledged data ends the connection after {}, also if the peer lives{source}",
                 time::format_milliseconds(limit)
             );
         }
-        let is_wanted = |setting: &Setting<u32>| setting.source != Source::Kernel;
-        let bound = self.values.rto_max.filter(is_wanted);
-        match bound.filter(|_| kernel.has_rto_max) {
-            Some(Setting { value, source }) => {
-                format!(
-                    "data in flight sent again at least every {}, given up within {}{source}",
-                    time::format_milliseconds(value),
-                    time::format_milliseconds(backoff::in_flight(value, kernel.retries))
-                )
+        if let Some(limit) = dead_after {
+            return format!(
+                "unacknowledged data: connection dropped within {} while the peer is silent",
+                time::format_milliseconds(limit)
+            );
+        }
+        let is_chosen = |setting: &Setting<u32>| setting.source != Source::Kernel;
+        let bound = self.values.rto_max.filter(is_chosen);
+        let (bound, why) = match bound {
+            Some(_) if kernel.has_rto_max == Some(false) => {
+                (None, " (TCP_RTO_MAX_MS needs Linux 6.15)")
             }
-            None => format!(
-                "data in flight given up after about {} (kernel{})",
-                time::format_milliseconds(backoff::model(
-                    kernel.retries,
-                    backoff::RTO_MIN,
-                    kernel.defaults.rto_max
-                )),
-                if bound.is_some() { "; TCP_RTO_MAX_MS takes Linux 6.15" } else { "" }
+            bound => (bound, ""),
+        };
+        let time = |retries, rto_max| backoff::model(retries, backoff::RTO_MIN, rto_max);
+        match (bound, kernel.retries, kernel.defaults.rto_max) {
+            (Some(Setting { value, source }), Some(retries), _) => format!(
+                "unacknowledged data: resent at least every {}, connection dropped within {}{source}",
+                time::format_milliseconds(value),
+                time::format_milliseconds(backoff::in_flight(value, retries))
             ),
+            (None, Some(retries), Some(rto_max)) => format!(
+                "unacknowledged data: kernel retransmits for about {}{why}",
+                time::format_milliseconds(time(retries, rto_max))
+            ),
+            _ => "unacknowledged data: how long the kernel retransmits is unknown".into(),
         }
     }
 
@@ -141,17 +156,6 @@ impl EffectiveSettings {
             values.idle = self.values.idle.map(|idle| idle.value);
         }
         RequestedSettings { values, mode: self.mode.value }
-    }
-
-    /// How many probes stay unanswered until an idle connection ends, where there is a user
-    /// timeout: the kernel then looks at it alone, when a probe after the first is due
-    /// (net/ipv4/tcp_timer.c, `tcp_keepalive_timer`).
-    fn count_of_user_timeout(&self) -> Option<u32> {
-        let value = |setting: Option<Setting<u32>>| setting.map(|setting| setting.value);
-        let limit = value(self.values.user_timeout).filter(|limit| *limit > 0)?;
-        let idle = value(self.values.idle)?.saturating_mul(1000);
-        let interval = value(self.values.interval)?.saturating_mul(1000);
-        Some(limit.saturating_sub(idle).div_ceil(interval).max(1))
     }
 }
 
@@ -173,7 +177,8 @@ mod tests {
     #[test]
     fn what_was_chosen_is_asked_for_and_nothing_else() {
         let from = |source| move |value| Some(Setting { value, source });
-        let kernel = Kernel::default().defaults.map(|_, value| from(Source::Kernel)(value));
+        let kernel =
+            Kernel::default().assumed_defaults().map(|_, value| from(Source::Kernel)(value));
         let mode = Setting { value: Mode::Force, source: Source::Variable(c"KEEPALIVE") };
         let values = Values {
             count: from(Source::Argument)(7),

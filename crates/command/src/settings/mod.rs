@@ -3,19 +3,16 @@
 mod backoff;
 pub mod dead_after;
 mod effective;
+pub mod late;
 
-use options::Mode;
+pub use options::Settings;
+use options::{KEEPIDLE, Mode};
 
 pub use effective::{EffectiveSettings, Setting, Source};
 
-use crate::kernel::Kernel;
+use crate::sys::kernel::Kernel;
 use crate::text::time;
 use crate::values::Values;
-
-/// The kernel's timer wheel lets a timer expire late by at most 8/63 of its time
-/// (kernel/time/timer.c: a level's granularity over the times it is used for): it takes at most
-/// 71/63 of it.
-pub const LATENESS: (u64, u64) = (71, 63);
 
 /// The longest idle time where nothing is given, in seconds: it holds every path whose limit is
 /// known.
@@ -34,22 +31,14 @@ pub struct RequestedSettings {
     pub mode: Mode,
 }
 
-/// What is set in a network namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// The values that are set; the others stay as they are.
-    pub values: Values<Option<u32>>,
-    /// Who has the last word: on, skip or force.
-    pub mode: Mode,
-}
-
 impl RequestedSettings {
     /// What is set in a network namespace with these values. Where no value at all is given, that is
     /// an idle time that holds every path, unless the kernel's own is shorter.
     pub fn resolve(&self, kernel: &Kernel) -> Settings {
         let mut settings = self.as_given();
         if settings.values == Values::default() {
-            settings.values.idle = Some(kernel.defaults.idle.min(IDLE));
+            let own = kernel.defaults.idle.filter(|idle| KEEPIDLE.contains(*idle));
+            settings.values.idle = Some(own.unwrap_or(IDLE).min(IDLE));
         }
         settings
     }
@@ -71,14 +60,11 @@ impl RequestedSettings {
     }
 }
 
-impl Settings {
-    /// For sockets that are not connected yet: a bound on the pauses between retransmissions
-    /// shortens connect(2) too, so more SYNs are sent beside it.
-    pub fn with_patient_connect(mut self, kernel: &Kernel) -> Self {
-        if let (Some(rto_max), None) = (self.values.rto_max, self.values.syn_count) {
-            self.values.syn_count = backoff::syn_count(rto_max, kernel);
-        }
-        self
+/// For sockets that are not connected yet: a bound on the pauses between retransmissions shortens
+/// connect(2) too, so more SYNs are sent beside it.
+pub fn keep_connect_patient(settings: &mut Settings, kernel: &Kernel) {
+    if let (Some(rto_max), None) = (settings.values.rto_max, settings.values.syn_count) {
+        settings.values.syn_count = backoff::syn_count(rto_max, kernel);
     }
 }
 

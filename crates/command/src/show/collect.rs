@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::bpf::{Cover, covers};
 use crate::find::{self, Found, find_all};
-use crate::kernel::Counters;
 use crate::process::{
     self, Inspected, Inspector, Namespace, Process, check_others_visible, left_out,
 };
 use crate::request::Show;
+use crate::sys::kernel::Counters;
 use crate::text::error;
 use crate::values::Values;
 use crate::worker::{End, Sender, Worker, is_put_off, is_unasked};
@@ -81,7 +81,8 @@ impl Collected {
             let entry = collected.covers.entry(cgroup);
             entry.or_insert_with_key(found);
         }
-        collected.defaults = Namespace::own().kernel.ok().map(|kernel| kernel.defaults);
+        collected.defaults =
+            Namespace::own().kernel.ok().and_then(|kernel| kernel.known_defaults());
         if request.openmetrics {
             collected.counters = Counters::new()
                 .map_err(|error| {

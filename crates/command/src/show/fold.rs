@@ -35,8 +35,8 @@ pub fn rows<'a>(shown: &'a Shown<'a>, marks: &Marks, unfold: bool) -> Vec<Row<'a
     }
     let ports: HashSet<u16> = shown.listens().map(|address| address.port()).collect();
     let rows: Vec<_> = sockets.into_iter().map(row).collect();
-    let (folded, number) = fold(rows, |row| (Alike::of(row), end(row.socket, &ports)));
-    if number <= ROWS { folded } else { fold(folded, Alike::of).0 }
+    let (folded, number) = fold(rows, |row| (Alike::new(row), end(row.socket, &ports)));
+    if number <= ROWS { folded } else { fold(folded, Alike::new).0 }
 }
 
 /// The rank of the worst finding; the lowest is the worst.
@@ -85,7 +85,7 @@ struct Alike {
 }
 
 impl Alike {
-    fn of(Row { socket, mark, .. }: &Row) -> Self {
+    fn new(Row { socket, mark, .. }: &Row) -> Self {
         let values = socket.options.map(|options| options.values).unwrap_or_default();
         Self {
             state: socket.state.0,

@@ -18,8 +18,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::view::{Shown, View};
 use crate::judge::{Finding, Judged, is_late};
-use crate::kernel::Counters;
 use crate::process::{Options, longest_pause};
+use crate::sys::kernel::Counters;
 
 /// At most this many pairs of process and unit have series of their own, so that no program can
 /// fill a database.

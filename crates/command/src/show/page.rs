@@ -10,9 +10,9 @@ use super::table::{self, list};
 use super::view::{Shown, View};
 use crate::bpf::Cover;
 use crate::judge::{Finding, Judged};
-use crate::kernel::Kernel;
 use crate::process::Library;
 use crate::settings::EffectiveSettings;
+use crate::sys::kernel::Kernel;
 use crate::text::{self, count, fit, printable, wrap};
 
 /// At most this many addresses are listed on which a process listens.
@@ -90,7 +90,8 @@ fn page(shown: &Shown, view: &View, layout: &Layout) -> String {
 fn covered(cover: &Cover, kernel: Option<Kernel>) -> String {
     let cgroup = cover.cgroup.to_string_lossy();
     let effective = EffectiveSettings::from(cover.settings);
-    let settings = effective.describe_covered(&kernel.unwrap_or_default(), cover.dead_after);
+    let kernel = kernel.unwrap_or(Kernel::UNKNOWN);
+    let settings = effective.describe_covered(&kernel, cover.dead_after);
     format!("covered by {}: {settings}", printable(&cgroup))
 }
 

@@ -14,12 +14,12 @@ use super::collect::Collected;
 use super::view::View;
 use super::{check, json, overview, page, table, text};
 use crate::judge::PATH_TIMEOUT;
-use crate::kernel::Kernel;
 use crate::process::{
     CommandLine, Info, Inspected, Library, Options, Place, Process, Protocol, Socket, State, Timer,
     TimerKind,
 };
 use crate::request::Show;
+use crate::sys::kernel::Kernel;
 use crate::values::Values;
 
 const WIDTHS: [Option<usize>; 5] = [Some(60), Some(80), Some(120), Some(200), None];
@@ -47,7 +47,7 @@ fn request(line: &str) -> Show {
 /// A socket as nobody has touched it.
 fn socket(fd: i32, state: State, local: &str, remote: &str) -> Socket {
     let address = |text: &str| text.parse::<SocketAddr>().ok();
-    let values = Kernel::default().defaults.map(|_, value| Some(value));
+    let values = Kernel::default().assumed_defaults().map(|_, value| Some(value));
     let info = Info {
         state,
         unanswered_probes: 0,
@@ -170,7 +170,7 @@ fn motley(pid: i32, command: &str, unit: &str) -> Inspected {
 }
 
 fn found(processes: Vec<Inspected>) -> Collected {
-    let defaults = Some(Kernel::default().defaults);
+    let defaults = Some(Kernel::default().assumed_defaults());
     Collected { processes, defaults, is_complete: true, ..Collected::default() }
 }
 

@@ -17,10 +17,10 @@ use crate::text::screen::{self, Event, Events};
 use crate::text::{append, error, report_error, styled, time, wrap};
 use crate::worker::Worker;
 
-/// A finding of a process, in words, and a hash by which it is known again.
-struct Told {
+/// A finding of a process as a line, and a hash by which a later look knows it again.
+struct FindingLine {
     id: u64,
-    words: String,
+    text: String,
 }
 
 /// What earlier looks have found.
@@ -28,7 +28,7 @@ struct Told {
 struct Past {
     /// None before the first look.
     seen: Option<Seen>,
-    findings: Vec<Told>,
+    findings: Vec<FindingLine>,
     messages: Vec<String>,
 }
 
@@ -126,30 +126,30 @@ fn render(
 }
 
 /// Each finding of each process.
-fn findings(view: &View) -> Vec<Told> {
-    let mut told = Vec::new();
+fn findings(view: &View) -> Vec<FindingLine> {
+    let mut lines = Vec::new();
     for shown in &view.processes {
         let process = &shown.process.process;
         for (finding, fds) in group_findings(shown.sockets()) {
             let mut hasher = DefaultHasher::new();
             (process.pid, finding.kind()).hash(&mut hasher);
-            let words = format!("{process}: fd {}: {finding}", list(&fds, ", "));
-            told.push(Told { id: hasher.finish(), words });
+            let text = format!("{process}: fd {}: {finding}", list(&fds, ", "));
+            lines.push(FindingLine { id: hasher.finish(), text });
         }
     }
-    told
+    lines
 }
 
 /// The lines of a look that stand behind those of the looks before.
-fn appended(verdict: &str, findings: &[Told], before: &[Told]) -> String {
+fn appended(verdict: &str, findings: &[FindingLine], before: &[FindingLine]) -> String {
     let now = humantime::format_rfc3339_seconds(SystemTime::now());
     let mut text = format!("{now} {verdict}\n");
-    let is_in = |all: &[Told], one: &Told| all.iter().any(|other| other.id == one.id);
+    let is_in = |all: &[FindingLine], one: &FindingLine| all.iter().any(|other| other.id == one.id);
     for came in findings.iter().filter(|it| !is_in(before, it)) {
-        text += &format!("{now} ! {}\n", came.words);
+        text += &format!("{now} ! {}\n", came.text);
     }
     for gone in before.iter().filter(|it| !is_in(findings, it)) {
-        text += &format!("{now} - no longer: {}\n", gone.words);
+        text += &format!("{now} - no longer: {}\n", gone.text);
     }
     text
 }
@@ -168,7 +168,7 @@ fn drawn(
     head: &str,
     (columns, lines): (usize, usize),
     marks: &Marks,
-    findings: &[Told],
+    findings: &[FindingLine],
     messages: &[String],
 ) -> String {
     let width = Some(columns);
@@ -180,7 +180,7 @@ fn drawn(
     if request.is_overview() {
         text += &format!("\n{}", overview::table(view, width, marks).join("\n"));
     } else {
-        text.extend(findings.iter().map(|it| warning(&it.words, width)));
+        text.extend(findings.iter().map(|it| warning(&it.text, width)));
         let layout =
             Layout { width, unfold: request.all, without_findings: true, marks: Some(marks) };
         text += &pages(view, &layout);
@@ -188,7 +188,7 @@ fn drawn(
     cut(&text, lines)
 }
 
-/// What has changed, in a few words.
+/// What has changed, in a few text.
 fn changes(before: &Seen, now: &Seen, marks: &Marks) -> String {
     let is_socket = |key: &&Key| key.1 != 0;
     let (opened, changed) = marks.sockets();
@@ -218,9 +218,9 @@ mod tests {
 
     #[test]
     fn findings_come_and_go_as_lines() {
-        let told = |id, words: &str| Told { id, words: words.into() };
+        let lines = |id, text: &str| FindingLine { id, text: text.into() };
         let text =
-            appended("x", &[told(1, "a 2s"), told(2, "b")], &[told(1, "a 1s"), told(3, "c")]);
+            appended("x", &[lines(1, "a 2s"), lines(2, "b")], &[lines(1, "a 1s"), lines(3, "c")]);
         let lines: Vec<_> =
             text.lines().map(|line| line.split_once(' ').expect("a time").1).collect();
         assert_eq!(lines, ["x", "! b", "- no longer: c"]);

@@ -52,9 +52,12 @@ pub fn format(time: Duration) -> String {
     }
 }
 
-/// Seconds, as [`format`].
+/// Seconds, as [`format`]. The kernel's numbers are signed, and a sysctl may be -1.
 pub fn format_seconds(seconds: u32) -> String {
-    format(Duration::from_secs(seconds.into()))
+    match seconds.cast_signed() {
+        negative @ ..0 => format!("{negative}s"),
+        _ => format(Duration::from_secs(seconds.into())),
+    }
 }
 
 /// Milliseconds, as [`format`].

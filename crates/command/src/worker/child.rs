@@ -119,7 +119,8 @@ impl Worker {
             };
             drop(theirs);
             let mut receiver = Receiver::new(ours)?;
-            let course = self.listen(page, &mut receiver, stop, |message| receive(state, message));
+            let course =
+                self.listen(page, child, &mut receiver, stop, |message| receive(state, message));
             if !matches!(course, Ok(Course::Done | Course::Ended)) {
                 let _ = kill(child, Signal::SIGKILL);
             }
@@ -186,6 +187,7 @@ impl Worker {
     fn listen<M: DeserializeOwned>(
         &mut self,
         page: &Page,
+        child: Pid,
         receiver: &mut Receiver,
         stop: Option<BorrowedFd<'_>>,
         mut receive: impl FnMut(M),
@@ -226,7 +228,9 @@ impl Worker {
             match wait_for(receiver, stop, rest.min(LOOK)) {
                 Wake::Message => {}
                 Wake::Stop => return Ok(Course::Stopped),
-                // If this process is stopped meanwhile, that is not the child's time.
+                // If this process is stopped meanwhile, that is not the child's time. A child that
+                // runs has much to do, or waits for a processor.
+                Wake::Time if is_running(child) => waited += rest.min(LOOK) / 10,
                 Wake::Time => waited += rest.min(LOOK),
             }
         }
@@ -245,6 +249,12 @@ impl Worker {
         }
         status
     }
+}
+
+/// Whether a process runs, or could, and does not sleep.
+fn is_running(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(" R"))
 }
 
 /// What ended a wait for the child's next message.

@@ -1,4 +1,5 @@
-//! What a child sends to its parent: messages, each with its length before it.
+//! What a child sends to its parent: messages, each with its length before it, in JSON. (Which has no
+//! `Some(None)`.)
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};

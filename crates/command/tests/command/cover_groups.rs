@@ -102,8 +102,9 @@ fn what_a_user_makes_does_not_pass_for_the_system_s() {
             let (status, stderr) = failure(&mut keepalive(&format!("cover --idle 60 {target}")));
             assert_eq!(status, 1);
             let path = users.0.display().to_string().replace('\u{1b}', "\\u{1b}");
-            let expected =
-                format!("the system has no such unit running, but a user has made {path}/{unit}: ");
+            let expected = format!(
+                "the system has no such unit running, but a user has created {path}/{unit}: "
+            );
             assert!(stderr.contains(&expected), "{stderr}");
             // By its path it can be covered all the same.
             stdout(keepalive("cover --idle 60").arg(&made.0));

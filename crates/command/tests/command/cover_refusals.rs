@@ -115,7 +115,7 @@ fn a_kernel_without_btf() {
     is_refused(
         &mut command,
         1,
-        "/sys/kernel/btf/vmlinux: no such file or directory: the kernel was built without CONFIG_DEBUG_INFO_BTF",
+        "/sys/kernel/btf/vmlinux: No such file or directory: the kernel was built without CONFIG_DEBUG_INFO_BTF",
     );
     let mut command = with_mounts(&format!("{hidden} --force {group_path}"));
     let said = stdout(&mut command);

@@ -217,10 +217,7 @@ fn services_of_a_real_systemd_are_covered_at_each_start() {
     let alone = program(&container, &bare, None);
     assert!(established(alone).iter().all(|options| !options.0));
     let said = inside(&container, &format!("{SHARED}/keepalive cover --dead-after 2m {bare}"));
-    assert!(
-        said.contains(&format!("{bare}: until it is stopped or restarted. For good")),
-        "{said}"
-    );
+    assert!(said.contains(&format!("{bare}: until it stops or restarts. Permanently")), "{said}");
     assert_eq!(established(alone), [SET; 2]);
     // The cover of the slice goes with its unit.
     systemctl(&container, &format!("stop {cover}"));

@@ -82,7 +82,7 @@ fn a_refused_user_timeout_is_not_taken_for_silence() {
     // The listening socket too: its options are refused at once.
     assert!(stdout.contains("2 sockets changed (2 connected); refused: 3\n"), "{stdout}");
     assert!(!stdout.contains("not answering"), "{stdout}");
-    let refusal = ": setsockopt(2), TCP_USER_TIMEOUT=6000: operation not permitted";
+    let refusal = ": setsockopt(2), TCP_USER_TIMEOUT=6000: Operation not permitted";
     assert_eq!(stderr.matches(refusal).count(), 3, "{stderr}");
 }
 

@@ -73,7 +73,7 @@ fn a_bad_short_name_does_not_let_the_other_name_in() {
 }
 
 /// What holds for data in flight where nobody has chosen anything.
-const IN_FLIGHT: &str = "data in flight given up after about 15m 24s (kernel)";
+const IN_FLIGHT: &str = "unacknowledged data: kernel retransmits for about 15m 24s";
 
 /// The line of `--verbose`, without the library.
 #[track_caller]
@@ -111,7 +111,7 @@ fn verbose_says_what_will_hold_and_where_it_comes_from() {
     assert_eq!(
         verbose(&variables, "--idle 60 --count 127"),
         "first probe after 60s idle, then every 8s (KEEPINTVL), dead after 165 unanswered (the \
-         user timeout decides, not the count of 127), data in flight ends the connection after 23m, \
+         user timeout decides, not the count of 127), unacknowledged data ends the connection after 23m, \
          also if the peer lives (TCP_USER_TIMEOUT)"
     );
     assert_eq!(

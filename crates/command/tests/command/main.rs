@@ -45,6 +45,7 @@ mod run;
 mod scenarios;
 mod sessions;
 mod storm;
+mod sysctls;
 mod targets;
 mod terminal;
 mod units;

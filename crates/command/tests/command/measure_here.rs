@@ -114,7 +114,7 @@ fn a_listener_without_descriptors_waits() {
     let connections: Vec<_> = (0..12).map(|_| connect()).collect();
     std::thread::sleep(Duration::from_secs(3));
     assert!(ticks(&server) < 30, "it was busy for {} ticks", ticks(&server));
-    server.hear_text("too many open files; trying again every second", PATIENCE);
+    server.hear_text("Too many open files; trying again every second", PATIENCE);
     drop(connections);
     let mut served = connect();
     served.shutdown(std::net::Shutdown::Write).expect("closed");
@@ -127,8 +127,8 @@ fn where_no_descriptors_are_left_it_says_so() {
     let (_running, port) = listener("127.0.0.1");
     let target = format!("127.0.0.1:{port}");
     for (limit, said) in [
-        (5, "no connection was left to continue with (the last that could not be opened: too many"),
-        (4, "cannot be reached: too many open files"),
+        (5, "no connection was left to continue with (the last that could not be opened: Too many"),
+        (4, "cannot be reached: Too many open files"),
     ] {
         let mut shell = bare("sh");
         shell.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]);
@@ -151,7 +151,7 @@ fn where_the_kernel_refuses_to_send_probes_it_says_so() {
     let (status, stderr) = failure(measure.arg(&address));
     let said = format!(
         "keepalive: {address}: the kernel refuses to send keepalive probes: setsockopt(2): \
-         operation not permitted\n"
+         Operation not permitted\n"
     );
     assert_eq!((status, stderr), (1, said));
 }
@@ -170,7 +170,7 @@ fn where_the_answer_cannot_be_written_it_says_so() {
         let full = scope.spawn(|| run(">/dev/full"));
         let closed = scope.spawn(|| run(">&-"));
         let broken = scope.spawn(|| run("| true"));
-        for (end, said) in [(full, "no space left on device"), (closed, "bad file descriptor")] {
+        for (end, said) in [(full, "No space left on device"), (closed, "Bad file descriptor")] {
             let (status, stderr) = end.join().expect("an end");
             assert!(
                 status == Some(1) && stderr.contains(&format!("keepalive: stdout: {said}")),
@@ -256,7 +256,7 @@ fn of_several_addresses_the_first_that_answers_is_taken_and_said() {
                 let (stdout, stderr) = measure(target);
                 assert!(stdout.starts_with(place), "{target}: {stdout}{stderr}");
                 let said = refused.map_or(String::new(), |address| {
-                    format!("keepalive: {address}: cannot be reached: connection refused\n")
+                    format!("keepalive: {address}: cannot be reached: Connection refused\n")
                 });
                 assert!(stderr.starts_with(&said), "{target}: {stderr}");
                 assert_eq!(stderr.contains("cannot be reached"), refused.is_some(), "{stderr}");
@@ -298,9 +298,9 @@ fn what_leads_nowhere_is_named() {
     }
     let namespace = Namespace::new("alone");
     for (target, said) in [
-        ("192.0.2.1:80", "192.0.2.1:80: cannot be reached: network is unreachable"),
+        ("192.0.2.1:80", "192.0.2.1:80: cannot be reached: Network is unreachable"),
         ("[2001:db8::1]:80", "[2001:db8::1]:80: cannot be reached: "),
-        ("127.0.0.1:1", "127.0.0.1:1: cannot be reached: connection refused"),
+        ("127.0.0.1:1", "127.0.0.1:1: cannot be reached: Connection refused"),
         // What it says next depends on the machine's /etc/resolv.conf.
         ("nowhere.invalid:80", "keepalive: nowhere.invalid:80: "),
     ] {
@@ -317,8 +317,8 @@ fn what_leads_nowhere_is_named() {
 fn an_address_to_listen_at_that_cannot_be_had_is_named() {
     let (_running, port) = listener("::1");
     for (address, said) in [
-        (format!("[::1]:{port}"), "address already in use"),
-        ("192.0.2.1:7000".into(), "cannot assign requested address"),
+        (format!("[::1]:{port}"), "Address already in use"),
+        ("192.0.2.1:7000".into(), "Cannot assign requested address"),
     ] {
         let (status, stderr) = failure(&mut keepalive(&format!("measure --listen {address}")));
         assert_eq!(status, 1, "{stderr}");

@@ -141,13 +141,13 @@ fn an_error_of_the_system_is_told_in_words() {
     let mut help = keepalive("--help");
     help.stdout(full());
     for (command, words) in [
-        (&mut keepalive("measure --listen 192.0.2.1:7"), ": 192.0.2.1:7: cannot assign requested"),
+        (&mut keepalive("measure --listen 192.0.2.1:7"), ": 192.0.2.1:7: Cannot assign requested"),
         (&mut keepalive("measure no-such-host.invalid:7"), ": no-such-host.invalid:7: "),
-        (&mut show, "keepalive: stdout: no space left on device\n"),
-        (&mut help, "keepalive: stdout: no space left on device\n"),
+        (&mut show, "keepalive: stdout: No space left on device\n"),
+        (&mut help, "keepalive: stdout: No space left on device\n"),
         (&mut keepalive("run --library / true"), "keepalive: the library /: not a regular file\n"),
-        (&mut keepalive("run --library Cargo.toml/x true"), "Cargo.toml/x: not a directory\n"),
-        (&mut keepalive_run("Cargo.toml/x"), "keepalive: Cargo.toml/x: not a directory\n"),
+        (&mut keepalive("run --library Cargo.toml/x true"), "Cargo.toml/x: Not a directory\n"),
+        (&mut keepalive_run("Cargo.toml/x"), "keepalive: Cargo.toml/x: Not a directory\n"),
     ] {
         let (_, stderr) = failure(command);
         assert!(stderr.contains(words), "{stderr}");
@@ -159,7 +159,7 @@ fn an_error_of_the_system_is_told_in_words() {
     drop(listener);
     let output = support::finish(&mut keepalive(&format!("measure {address}")));
     let (stdout, _) = support::texts(&output);
-    assert_eq!(stdout, format!("{address}: cannot be reached: connection refused\n"));
+    assert_eq!(stdout, format!("{address}: cannot be reached: Connection refused\n"));
 }
 
 /// What would be ignored is refused.

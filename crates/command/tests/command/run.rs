@@ -304,18 +304,18 @@ fn nothing_else_changes_the_process() {
 
 #[test]
 fn verbose_says_what_was_chosen() {
-    for (arguments, in_flight) in [
-        ("--dead-after 2m", "given up after about 15m 24s (kernel)"),
+    for (arguments, unacknowledged) in [
+        ("--dead-after 2m", "kernel retransmits for about 15m 24s"),
         (
             "--dead-after 2m --rto-max 9600ms",
-            "sent again at least every 9.6s, given up within 1m 59s, connect(2) sends its SYN again \
+            "resent at least every 9.6s, connection dropped within 1m 59s, connect(2) sends its SYN again \
              16 times",
         ),
     ] {
         let (_, stderr) = run(keepalive_run(&format!("{arguments} --verbose")).arg("true"));
         let chosen = format!(
-            "keepalive: first probe after 56s idle, then every 10s, dead after 5 unanswered, data in \
-             flight {in_flight}; library "
+            "keepalive: first probe after 56s idle, then every 10s, dead after 5 unanswered, \
+             unacknowledged data: {unacknowledged}; library "
         );
         assert!(stderr.starts_with(&chosen), "{stderr}");
     }

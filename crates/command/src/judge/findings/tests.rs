@@ -1,12 +1,12 @@
 use std::time::Duration;
 
 use super::*;
-use crate::kernel::Kernel;
 use crate::process::Protocol;
+use crate::sys::kernel::Kernel;
 
 fn options(keepalive: bool, idle: u32, user_timeout: u32) -> Options {
-    let values =
-        Values { idle, user_timeout, ..Kernel::default().defaults }.map(|_, value| Some(value));
+    let values = Values { idle, user_timeout, ..Kernel::default().assumed_defaults() }
+        .map(|_, value| Some(value));
     Options { keepalive, values }
 }
 
