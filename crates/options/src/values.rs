@@ -13,7 +13,6 @@ pub struct Settings {
 
 /// A value for each option, or something else that each of them has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Values<T> {
     /// `TCP_KEEPCNT`: unanswered probes after which the connection is dead.
     pub count: T,

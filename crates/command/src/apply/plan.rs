@@ -17,6 +17,7 @@ pub struct Plan {
     /// Whether keepalive is to be turned on.
     pub keepalive: bool,
     /// The options that are to be set.
+    #[serde(with = "crate::values::as_list")]
     pub values: Values<Option<u32>>,
 }
 

@@ -32,6 +32,7 @@ pub struct Change {
     /// The state of the connection.
     pub state: State,
     /// Which options it does not have, though they are to be set.
+    #[serde(with = "crate::values::as_list")]
     pub lacking: Values<bool>,
     /// Set if the user timeout waits for an answer of the peer.
     pub silent: Option<Silent>,

@@ -57,6 +57,7 @@ pub struct Inspected {
     /// The preload library that is loaded in it.
     pub library: Library,
     /// The values that the library sets in it.
+    #[serde(with = "crate::values::as_list")]
     pub library_values: Values<Option<u32>>,
     /// The kernel's defaults in the network namespace of its sockets, if they are known.
     pub kernel: Option<Kernel>,

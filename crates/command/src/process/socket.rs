@@ -25,6 +25,7 @@ pub struct Options {
     pub keepalive: bool,
     /// The options of tcp(7); None where the socket has no such option (MPTCP has no
     /// `TCP_USER_TIMEOUT`).
+    #[serde(with = "crate::values::as_list")]
     pub values: Values<Option<u32>>,
 }
 

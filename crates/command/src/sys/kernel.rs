@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Kernel {
     /// The values that options have where nobody set them; None for those that are unknown: they
     /// cannot be read, or are no times (-1).
+    #[serde(with = "crate::values::as_list")]
     pub defaults: Values<Option<u32>>,
     /// Whether it has `TCP_RTO_MAX_MS` (Linux 6.15); None if that is unknown.
     pub has_rto_max: Option<bool>,
