@@ -269,7 +269,8 @@ mod tests {
             let known: usize = follower.members.all.values().map(|member| member.known.len()).sum();
             follower.changed > looks / 10
                 && known < 100
-                && after.1 <= before.1
+                // The children of other tests are followed, too.
+                && after.1 <= before.1 + 4
                 && after.0 < before.0 + 64
         };
         // A follower has one thread.
