@@ -201,6 +201,6 @@ fn bar_is_drawn(pid: u32) {
     command.args(["attach", "--force", "--dead-after", "3m", &pid.to_string()]);
     let mut session = crate::terminal::on_terminal(command);
     session.set_expect_timeout(Some(Duration::from_secs(60)));
-    session.expect(Regex(r"\d+/10001 sockets, .* left")).expect("a bar");
+    session.expect(Regex(r"\d+ of 10001 sockets, .* left")).expect("a bar");
     session.expect("10001 sockets changed").expect("the report");
 }

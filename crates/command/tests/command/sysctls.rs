@@ -5,6 +5,7 @@ use std::process::Command;
 use crate::cover::Covered;
 use crate::follow::eventually;
 use crate::groups::{Group, root, unique};
+use crate::support::namespace::ran_in_user_namespace;
 use crate::support::{self, bare, stdout};
 use crate::{Target, keepalive, sockets};
 
@@ -37,8 +38,11 @@ fn run_says(sysctls: &[(&str, &str)], arguments: &str) -> String {
 }
 
 #[test]
-#[ignore = "needs root: network namespaces"]
+#[ignore = "needs user namespaces, and ip (Debian: iproute2)"]
 fn a_value_that_is_odd_is_taken_as_it_is() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let timeout = "--user-timeout 90s";
     let data = "unacknowledged data ends the connection after 90s, also if the peer lives";
     for (sysctls, arguments, expected) in [
@@ -97,8 +101,11 @@ fn a_value_that_is_odd_is_taken_as_it_is() {
 
 /// The largest and the smallest value of each, and one that is none.
 #[test]
-#[ignore = "needs root: network namespaces"]
+#[ignore = "needs user namespaces, and ip (Debian: iproute2)"]
 fn no_value_of_a_sysctl_stops_the_command() {
+    if ran_in_user_namespace() {
+        return;
+    }
     for (name, values) in [
         ("keepalive_time", &["-1", "0", "1", "2147483"][..]),
         ("keepalive_intvl", &["-1", "0", "1", "2147483"]),
@@ -132,8 +139,11 @@ fn no_value_of_a_sysctl_stops_the_command() {
 }
 
 #[test]
-#[ignore = "needs root: mounts over /proc/sys in a namespace of its own"]
+#[ignore = "needs user namespaces, and ip (Debian: iproute2)"]
 fn values_that_cannot_be_read_are_unknown() {
+    if ran_in_user_namespace() {
+        return;
+    }
     for hide in [
         "mount -t tmpfs none /proc/sys/net/ipv4",
         "mount --bind /dev/null /proc/sys/net/ipv4/tcp_keepalive_intvl && \
@@ -157,8 +167,11 @@ const SETTINGS: &str =
     "Settings: first probe after 20s idle, unacknowledged data: kernel retransmits for about 12s\n";
 
 #[test]
-#[ignore = "needs root: network namespaces"]
+#[ignore = "needs user namespaces, and ip (Debian: iproute2)"]
 fn attach_takes_them_from_the_namespace_of_the_process() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let target = target_with(&OWN);
     let said = stdout(&mut keepalive(&format!("attach {}", target.pid())));
     assert!(said.starts_with(SETTINGS), "{said}");
@@ -175,8 +188,11 @@ fn attach_takes_them_from_the_namespace_of_the_process() {
 }
 
 #[test]
-#[ignore = "needs root: network namespaces"]
+#[ignore = "needs user namespaces, and ip (Debian: iproute2)"]
 fn follow_takes_them_from_the_namespace_of_the_process() {
+    if ran_in_user_namespace() {
+        return;
+    }
     let target = target_with(&OWN);
     let mut command = keepalive(&format!("attach --follow --verbose {}", target.pid()));
     let follower = command.stderr(std::process::Stdio::piped()).spawn().expect("it starts");
