@@ -227,7 +227,9 @@ fn the_cover_says_what_becomes_of_data_in_flight() {
     let covered = Covered::new("flight-words", "--idle 50");
     let said = stdout(&mut covered.keepalive("cover --dead-after 2m"));
     assert!(
-        said.contains("data in flight given up within 2m while the peer is silent\n"),
+        said.contains(
+            "unacknowledged data: connection dropped within 2m while the peer is silent\n"
+        ),
         "{said}"
     );
     let entry = covered.entry();
@@ -240,7 +242,10 @@ fn the_cover_says_what_becomes_of_data_in_flight() {
     // The kernel is earlier.
     for arguments in ["cover --dead-after 20m", "cover --idle 50"] {
         let (said, _) = texts(&finish(&mut covered.keepalive(arguments)));
-        assert!(said.contains("data in flight given up after about 15m 24s (kernel)"), "{said}");
+        assert!(
+            said.contains("unacknowledged data: kernel retransmits for about 15m 24s"),
+            "{said}"
+        );
         assert_eq!(covered.entry()["in_flight_ms"], Value::Null);
     }
 }
