@@ -14,8 +14,9 @@ layers=(
     'find'
     'process settings'
     'worker'
-    'text values timeouts'
+    'text timeouts'
     'sys'
+    'values'
 )
 known=" ${layers[*]} lib main " failed=0
 for path in *; do
