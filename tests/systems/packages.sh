@@ -120,8 +120,8 @@ drop_in() {
     systemd_into_system
     walk_service
     expect "the drop-in" " on 3m 60s 20 " seen drop-in
-    expect "the follower" " on 60s 75s 9 " seen follower
-    expect "keepalive run in ExecStart=" " on 90s 75s 9 " seen run
+    expect "the follower" " on 45s 45s 127 " seen follower
+    expect "keepalive run in ExecStart=" " on 90s 45s 127 " seen run
 }
 
 # The library's packages of a version before this one, into the directory `older`.

@@ -25,19 +25,19 @@ pub struct SettingsArgs {
 
     /// Idle time before the first probe, TCP_KEEPIDLE
     ///
-    /// From 1 s to 32767 s.
+    /// From 1 s to 32767 s; 45 s if not given, or the kernel's own time where that is shorter.
     #[arg(help_heading = "Settings", long, value_name = "TIME", allow_hyphen_values = true, value_parser = |text: &str| seconds(&KEEPIDLE, text))]
     pub idle: Option<u32>,
 
     /// Time between probes, TCP_KEEPINTVL
     ///
-    /// From 1 s to 32767 s.
+    /// From 1 s to 32767 s; 45 s if not given.
     #[arg(help_heading = "Settings", long, value_name = "TIME", allow_hyphen_values = true, value_parser = |text: &str| seconds(&KEEPINTVL, text))]
     pub interval: Option<u32>,
 
     /// Give up after so many unanswered probes, TCP_KEEPCNT
     ///
-    /// From 1 to 127.
+    /// From 1 to 127; 127 if not given: a peer that answers no probe is then given up after 96 min.
     #[arg(help_heading = "Settings", long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| number(&KEEPCNT, text))]
     pub count: Option<u32>,
 

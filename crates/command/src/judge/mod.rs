@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::process::{Inspected, Socket};
 use crate::settings::{RequestedSettings, Settings};
+use crate::sys::kernel::Kernel;
 
 #[cfg(test)]
 pub use findings::PATH_TIMEOUT;
@@ -16,7 +17,8 @@ pub use set_by::SetBy;
 
 /// What may be a mistake in what was asked for.
 pub fn warnings(requested: &RequestedSettings) -> impl Iterator<Item = String> {
-    requested.warning().into_iter().chain(too_late(requested.values))
+    let settings = requested.resolve(&Kernel::UNKNOWN);
+    requested.warning().into_iter().chain(too_late(settings.values))
 }
 
 /// A socket, and what follows from what was seen of it.

@@ -5,10 +5,10 @@ use std::ffi::{CStr, CString, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 
 use options::env::{self, KEEPALIVE, KEEPALIVE_DEBUG};
-use options::{Line, Mode, OPTIONS, TcpOption, Unusable};
+use options::{Line, Mode, TcpOption, Unusable};
 
 use super::library::Library;
-use crate::settings::{EffectiveSettings, Setting, Settings, Source};
+use crate::settings::{EffectiveSettings, RequestedSettings, Setting, Settings, Source};
 use crate::sys::kernel::Kernel;
 
 const PRELOAD: &CStr = c"LD_PRELOAD";
@@ -121,9 +121,14 @@ impl Environment {
         self.set(PRELOAD, value);
     }
 
-    /// Whether it has a variable for any option, whatever the value.
-    pub fn chooses_values(&self) -> bool {
-        OPTIONS.iter().any(|option| self.chooses(option))
+    /// What is set for these arguments. A variable goes before a default, also an unusable one: its
+    /// report says that the system default stays.
+    pub fn resolve(&self, requested: &RequestedSettings, kernel: &Kernel) -> Settings {
+        let Settings { values, mode } = requested.resolve(kernel);
+        let values = values.zip(requested.values).map(|option, (value, given)| {
+            given.or_else(|| value.filter(|_| !self.chooses(option)))
+        });
+        Settings { values, mode }
     }
 
     /// What will hold in the program, and where it comes from.

@@ -50,11 +50,7 @@ fn start(request: &Run) -> Result<Infallible, Failure> {
     let debug = request.is_debug;
     let mut environment = Environment::inherited();
     let kernel = Kernel::own();
-    let mut settings = if environment.chooses_values() {
-        request.settings.as_given()
-    } else {
-        request.settings.resolve(&kernel)
-    };
+    let mut settings = environment.resolve(&request.settings, &kernel);
     environment.take_unusable(&settings, debug).iter().for_each(report_error);
     request.settings.warning().iter().for_each(report_error);
     // The follower sets the bound on retransmissions on established connections only.

@@ -146,15 +146,22 @@ impl EffectiveSettings {
         }
     }
 
-    /// The same, for what knows nothing of the environment. Where nobody has chosen any value, that is
-    /// the kernel's own idle time: without one there would be another.
+    /// The same, for a follower, which knows nothing of the environment. Idle time, interval and count
+    /// are always given: where a variable is unusable, the kernel's value stays, not the default of
+    /// this command.
     pub fn requested(&self) -> RequestedSettings {
-        let mut values = self.values.map(|_, setting| {
-            setting.filter(|setting| setting.source != Source::Kernel).map(|setting| setting.value)
+        let chosen = self
+            .values
+            .map(|_, setting| setting.filter(|it| it.source != Source::Kernel).map(|it| it.value));
+        let usable = self.values.map(|option, setting| {
+            setting.map(|it| it.value).filter(|value| option.contains(*value))
         });
-        if values == Values::default() {
-            values.idle = self.values.idle.map(|idle| idle.value);
-        }
+        let values = Values {
+            count: chosen.count.or(usable.count),
+            idle: chosen.idle.or(usable.idle),
+            interval: chosen.interval.or(usable.interval),
+            ..chosen
+        };
         RequestedSettings { values, mode: self.mode.value }
     }
 }
@@ -175,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_chosen_is_asked_for_and_nothing_else() {
+    fn a_follower_is_asked_for_what_was_chosen_and_for_the_kernel_s_times() {
         let from = |source| move |value| Some(Setting { value, source });
         let kernel =
             Kernel::default().assumed_defaults().map(|_, value| from(Source::Kernel)(value));
@@ -186,12 +193,13 @@ mod tests {
             ..kernel
         };
         let requested = EffectiveSettings { values, mode }.requested();
-        let expected = Values { count: Some(7), interval: Some(8), ..Values::default() };
+        let expected =
+            Values { count: Some(7), idle: Some(7200), interval: Some(8), ..Values::default() };
         assert_eq!(requested, RequestedSettings { values: expected, mode: Mode::Force });
-        // Nothing at all is the kernel's idle time, not the one that this command chooses.
-        let mode = Setting { value: Mode::On, source: Source::Argument };
-        let requested = EffectiveSettings { values: kernel, mode }.requested();
-        let settings = requested.resolve(&Kernel::default());
-        assert_eq!(settings.values, Values { idle: Some(7200), ..Values::default() });
+        // No default of this command takes their place.
+        assert_eq!(requested.resolve(&Kernel::default()).values, expected);
+        // What no socket can have is not asked for.
+        let values = Values { idle: from(Source::Kernel)(0), ..values };
+        assert_eq!(EffectiveSettings { values, mode }.requested().values.idle, None);
     }
 }

@@ -14,9 +14,15 @@ use crate::sys::kernel::Kernel;
 use crate::text::time;
 use crate::values::Values;
 
-/// The longest idle time where nothing is given, in seconds: it holds every path whose limit is
-/// known.
-const IDLE: u32 = 60;
+/// The longest idle time where none is given, in seconds. It holds paths that forget after a minute,
+/// as some NATs do, and half-closed connections, which conntrack and IPVS forget after 60 s.
+const IDLE: u32 = 45;
+/// The interval where none is given, in seconds: a peer that acknowledges nothing else must not let
+/// the path forget the connection between two probes.
+const INTERVAL: u32 = 45;
+/// The count where none is given, the kernel's largest: it judges nobody. A peer is given up after
+/// 96 min; to notice a dead one sooner is for `--dead-after`.
+const COUNT: u32 = 127;
 
 /// A user timeout above this, in milliseconds, is hardly meant: the kernel itself waits for about
 /// 15 min.
@@ -32,20 +38,18 @@ pub struct RequestedSettings {
 }
 
 impl RequestedSettings {
-    /// What is set in a network namespace with these values. Where no value at all is given, that is
-    /// an idle time that holds every path, unless the kernel's own is shorter.
+    /// What is set in a network namespace with these values. Idle time, interval and count each have
+    /// a default of their own, whatever else is given.
     pub fn resolve(&self, kernel: &Kernel) -> Settings {
-        let mut settings = self.as_given();
-        if settings.values == Values::default() {
-            let own = kernel.defaults.idle.filter(|idle| KEEPIDLE.contains(*idle));
-            settings.values.idle = Some(own.unwrap_or(IDLE).min(IDLE));
-        }
-        settings
-    }
-
-    /// The values given, and no others.
-    pub fn as_given(&self) -> Settings {
-        Settings { values: self.values, mode: self.mode }
+        let Values { count, idle, interval, .. } = self.values;
+        let own_idle = kernel.defaults.idle.filter(|idle| KEEPIDLE.contains(*idle));
+        let values = Values {
+            count: count.or(Some(COUNT)),
+            idle: idle.or(Some(own_idle.unwrap_or(IDLE).min(IDLE))),
+            interval: interval.or(Some(INTERVAL)),
+            ..self.values
+        };
+        Settings { values, mode: self.mode }
     }
 
     /// What may be a mistake: the kernel and the variable count the user timeout in milliseconds.

@@ -182,10 +182,10 @@ fn idle_times(variables: &[(&str, &str)], arguments: &str) -> (Vec<u64>, String)
 
 #[test]
 fn the_variables_count_and_the_environment_stays() {
-    assert_eq!(idle_times(&[], ""), (vec![60; 3], String::new()));
+    assert_eq!(idle_times(&[], ""), (vec![45; 3], String::new()));
     assert_eq!(idle_times(&[("TCP_KEEPIDLE", "77")], "").0, [77; 3]);
     assert_eq!(idle_times(&[("KEEPIDLE", "77")], "--idle 33").0, [33; 3]);
-    assert_eq!(idle_times(&[("KEEPALIVE", "off"), ("KEEPCNT", "3")], "").0, [7200; 3]);
+    assert_eq!(idle_times(&[("KEEPALIVE", "off"), ("KEEPCNT", "3")], "").0, [45; 3]);
     let (times, said) = idle_times(&[("KEEPIDLE", "abc")], "");
     assert_eq!(times, [7200; 3]);
     assert!(said.starts_with("keepalive: KEEPIDLE=abc: not a whole number from 1 to"), "{said}");

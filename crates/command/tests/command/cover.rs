@@ -322,7 +322,7 @@ fn a_cover_ends_with_its_cgroup() {
 fn what_is_below_is_covered_too() {
     let outer = Covered::new("outer.slice", "--idle 60");
     let inner = Covered { group: Group::new(&outer.path(), &unique("inner.service")) };
-    assert!(inner.says("plain").starts_with("client 1 60 75 9 "));
+    assert!(inner.says("plain").starts_with("client 1 60 45 127 "));
     let name = inner.path().file_name().expect("a name").to_string_lossy().into_owned();
     let said = stdout(&mut keepalive(&format!("cover --dead-after 2m {name}")));
     let line = "ExecStartPre=+-/usr/bin/keepalive cover --dead-after 2m %n\n";

@@ -19,7 +19,8 @@ fn every_entry_is_passed_on_untouched() {
     let (with, without) = (shown(&with), shown(&Command::new(&host)));
     assert!(without.contains("\nno equals sign\n\n=no name\nTWICE=2\n"), "{without}");
     let others = |text: &str| {
-        let is_ours = |line: &&str| line.starts_with("LD_PRELOAD=") || *line == "KEEPIDLE=60";
+        let ours = ["KEEPCNT=127", "KEEPIDLE=45", "KEEPINTVL=45"];
+        let is_ours = |line: &&str| line.starts_with("LD_PRELOAD=") || ours.contains(line);
         let lines = text.lines().filter(|line| !is_ours(line));
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
@@ -64,11 +65,12 @@ fn a_bad_short_name_does_not_let_the_other_name_in() {
     let variables = [("KEEPIDLE", "abc"), ("TCP_KEEPIDLE", "60")];
     let (said, passed) = with(&variables, "");
     assert_eq!(said.len(), 1, "{said:#?}");
-    assert_eq!(passed, "");
+    assert_eq!(passed, "KEEPCNT=127 KEEPINTVL=45");
     // What an option replaces is nobody's concern, nor what a good short name hides.
-    assert_eq!(with(&variables, "--idle 90"), (vec![], "KEEPIDLE=90 TCP_KEEPIDLE=60".into()));
+    let passed = "KEEPCNT=127 KEEPIDLE=90 KEEPINTVL=45 TCP_KEEPIDLE=60";
+    assert_eq!(with(&variables, "--idle 90"), (vec![], passed.into()));
     let hidden = [("KEEPIDLE", "60"), ("TCP_KEEPIDLE", "abc"), ("KEEPALIVE", "nonsense")];
-    let passed = "KEEPALIVE=skip KEEPIDLE=60 TCP_KEEPIDLE=abc";
+    let passed = "KEEPALIVE=skip KEEPCNT=127 KEEPIDLE=60 KEEPINTVL=45 TCP_KEEPIDLE=abc";
     assert_eq!(with(&hidden, "--skip"), (vec![], passed.into()));
 }
 
@@ -94,10 +96,16 @@ fn kernel(name: &str) -> u32 {
 #[test]
 fn verbose_says_what_will_hold_and_where_it_comes_from() {
     assert_eq!(kernel("time"), 7200, "the words below are for the usual defaults");
-    let rest = format!(
-        "then every {}s (kernel), dead after {} unanswered (kernel), {IN_FLIGHT}",
-        kernel("intvl"),
-        kernel("probes")
+    let rest = format!("then every 45s, dead after 127 unanswered, {IN_FLIGHT}");
+    assert_eq!(verbose(&[], ""), format!("first probe after 45s idle, {rest}"));
+    assert_eq!(
+        verbose(&[("KEEPIDLE", "x"), ("KEEPINTVL", "x"), ("KEEPCNT", "x")], ""),
+        format!(
+            "first probe after 2h idle (kernel), then every {}s (kernel), dead after {} unanswered \
+             (kernel), {IN_FLIGHT}",
+            kernel("intvl"),
+            kernel("probes")
+        )
     );
     assert_eq!(
         verbose(&[("KEEPIDLE", "99")], ""),
@@ -158,7 +166,8 @@ fn times_that_are_too_late_are_remarked_on() {
         (&[][..], "--verbose --dead-after 20h", "many firewalls forget after 5–30 min"),
         (&[], "--verbose --dead-after 15m", "some load balancers forget after 4 min"),
         (&[("KEEPIDLE", "7200")], "--verbose", "many firewalls forget after 5–30 min"),
-        (&[], "--verbose --count 5", "many firewalls forget after 5–30 min"),
+        (&[("KEEPIDLE", "abc")], "--verbose", "many firewalls forget after 5–30 min"),
+        (&[], "--verbose --interval 30m", "one probe only every 30m may be too late"),
     ] {
         let (said, _) = with(variables, arguments);
         let found = said.iter().any(|line| line.contains(remark));
@@ -181,7 +190,7 @@ fn a_user_timeout_in_milliseconds_by_mistake_is_remarked_on() {
           than the kernel itself waits; a number is seconds, milliseconds are written 1380000ms"
         ]
     );
-    assert_eq!(passed, "");
+    assert_eq!(passed, "KEEPCNT=127 KEEPIDLE=45 KEEPINTVL=45");
     assert_eq!(with(&[], "--user-timeout 1380000ms").0, <[String; 0]>::default());
     let (status, stderr) = failure(&mut crate::keepalive("attach --user-timeout 1380000 no-such"));
     assert!(status == 1 && stderr.contains("written 1380000ms"), "{stderr}");

@@ -19,6 +19,7 @@ mod cover_refusals;
 mod cover_storm;
 mod cover_units;
 mod dead_peers;
+mod defaults;
 mod documents;
 mod environment;
 mod files;

@@ -16,7 +16,7 @@ fn the_program_gets_the_variables_and_its_arguments_as_they_are() {
         let mut command = keepalive_run(arguments);
         stdout(command.args(["sh", "-c", script, "sh", "--idle 5  x"])).trim_end().to_owned()
     };
-    assert_eq!(with(""), ",,60,,,,1,--idle 5  x");
+    assert_eq!(with(""), ",127,45,45,,,1,--idle 5  x");
     assert_eq!(
         with("--idle 5m --interval 30s --count 4 --user-timeout 90 --force --debug --"),
         "force,4,300,30,90000,1,1,--idle 5  x"
@@ -44,7 +44,7 @@ fn what_the_environment_has_stays_unless_it_is_given_or_is_off() {
     };
     let variables = [("KEEPALIVE", "force"), ("KEEPIDLE", "7"), ("KEEPCNT", "8")];
     assert_eq!(shown(&variables, "--idle 60"), "force,60,8\n");
-    assert_eq!(shown(&[("KEEPALIVE", "Off")], ""), "on,60,\n");
+    assert_eq!(shown(&[("KEEPALIVE", "Off")], ""), "on,45,127\n");
 }
 
 #[test]
