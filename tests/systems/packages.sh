@@ -52,11 +52,12 @@ files() {
         -o -path ./var/cache -o -path ./var/log -o -path ./etc/ld.so.cache -o -path ./tmp \) -prune -o -printf '%p %y %m %l\n' | sort)
 }
 
-# What a new socket has: without the library, and with KEEPIDLE=180.
+# What a new socket has: without the library, with KEEPIDLE=180, and under `run --idle 180`.
 probe=probe
 look() { inside "$@" "$probe" socket AF_INET SOCK_STREAM 0 show; }
 off='SO_KEEPALIVE=0 TCP_KEEPCNT=9 TCP_KEEPIDLE=7200 '
 on='SO_KEEPALIVE=1 TCP_KEEPCNT=9 TCP_KEEPIDLE=180 '
+run_on='SO_KEEPALIVE=1 TCP_KEEPCNT=127 TCP_KEEPIDLE=180 TCP_KEEPINTVL=45 '
 
 names_that_load() { # LD_PRELOAD...
     local name
@@ -64,7 +65,7 @@ names_that_load() { # LD_PRELOAD...
     for name; do
         expect "LD_PRELOAD=$name" "$on" look LD_PRELOAD="$name" KEEPIDLE=180
     done
-    expect "keepalive run" "$on" look keepalive run --idle 180
+    expect "keepalive run" "$run_on" look keepalive run --idle 180
 }
 
 # The founding story, with what is installed in the system: two brokers behind a firewall that
@@ -267,7 +268,7 @@ musl() {
     expect "without the library" "$off" look
     # musl looks in /usr/local/lib.
     expect "LD_PRELOAD on musl" "$on" look LD_PRELOAD=libkeepalive.so KEEPIDLE=180
-    expect "keepalive run on musl" "$on" look keepalive run --idle 180
+    expect "keepalive run on musl" "$run_on" look keepalive run --idle 180
     expect "keepalive show on musl" "tcp_keepalive_time" inside keepalive show
     inside "/tmp/$name/install.sh" --uninstall
     diff <(echo "$before") <(files) || fail "the tarball leaves something behind on musl"

@@ -51,8 +51,9 @@ enum Command {
     /// Sets the variables of libkeepalive, puts the library in front of LD_PRELOAD (what is there
     /// stays) and turns into PROGRAM: the same process, so that signals, job control and the exit
     /// status are PROGRAM's own. Where no preload can work in PROGRAM (statically linked, Go), a
-    /// second process follows it and sets its sockets from outside. Values that are not given stay
-    /// as the environment has them, or else the kernel's. TIME is written 90, 90s, 5m or 1h.
+    /// second process follows it and sets its sockets from outside. A value that is not given stays
+    /// as the environment has it. Without either, idle time, interval and count have the defaults
+    /// below, and the others are the kernel's. TIME is written 90, 90s, 5m or 1h.
     Run(RunArgs),
     /// Show the TCP sockets of running processes and their keepalive
     ///

@@ -37,7 +37,8 @@ pub struct SettingsArgs {
 
     /// Give up after so many unanswered probes, TCP_KEEPCNT
     ///
-    /// From 1 to 127; 127 if not given: a peer that answers no probe is then given up after 96 min.
+    /// From 1 to 127; 127 if not given: with the default times, a peer that answers no probe is
+    /// given up after 96 min.
     #[arg(help_heading = "Settings", long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| number(&KEEPCNT, text))]
     pub count: Option<u32>,
 

@@ -14,6 +14,9 @@ use crate::{Target, c_target, keepalive, keepalive_run, sockets};
 /// Idle time, interval and count.
 type Times = [u64; 3];
 
+/// Names and values of an environment.
+type Variables = &'static [(&'static str, &'static str)];
+
 /// What is given, and what is set.
 const GIVEN: [(&str, Times); 9] = [
     ("", [45, 45, 127]),
@@ -28,7 +31,7 @@ const GIVEN: [(&str, Times); 9] = [
 ];
 
 /// The same for `run`, with variables in its environment.
-const WITH_VARIABLES: [(&[(&str, &str)], &str, Times); 8] = [
+const WITH_VARIABLES: [(Variables, &str, Times); 8] = [
     (&[("KEEPINTVL", "5")], "", [45, 5, 127]),
     (&[("TCP_KEEPCNT", "7")], "", [45, 45, 7]),
     (&[("KEEPIDLE", "50")], "--count 3", [50, 45, 3]),

@@ -490,7 +490,7 @@ fn a_process_in_another_network_namespace() {
     // Its 600 s are the default there: nobody chose them.
     let said = stdout(&mut keepalive(&format!("attach --count 9 {}", target.pid())));
     assert!(said.contains("3 sockets changed"), "{said}");
-    let said = stdout(&mut keepalive(&format!("attach --idle 60 {}", target.pid())));
+    let said = stdout(&mut keepalive(&format!("attach --force --idle 60 {}", target.pid())));
     assert!(said.contains("3 sockets changed"), "{said}");
     target.ask("echo");
     let connected = &sockets(target.pid())[1];
