@@ -610,6 +610,8 @@ fn attach_says_what_it_sets_and_what_may_be_too_late() {
     let remark = "keepalive: a first probe after 2h may be too late: many firewalls forget after \
                   5–30 min\n";
     assert_eq!(stderr, remark);
+    let (_, stderr) = attach("--dry-run --interval 30m");
+    assert!(stderr.contains("one probe only every 30m may be too late"), "{stderr}");
     let (stdout, stderr) = attach("--skip --idle 60");
     let settings = "Settings: times only, the program decides whether keepalive is on, first probe \
                     after 60s idle, ";
