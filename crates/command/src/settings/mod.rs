@@ -17,8 +17,8 @@ use crate::values::Values;
 /// The longest idle time where none is given, in seconds. It holds paths that forget after a minute,
 /// as some NATs do, and half-closed connections, which conntrack and IPVS forget after 60 s.
 const IDLE: u32 = 45;
-/// The interval where none is given, in seconds: a peer that acknowledges nothing else must not let
-/// the path forget the connection between two probes.
+/// The interval where none is given, in seconds. The next probe comes only after the idle time and the
+/// interval, also where the peer has answered: a longer one would not hold the path.
 const INTERVAL: u32 = 45;
 /// The count where none is given, the kernel's largest: it judges nobody. A peer is given up after
 /// 96 min; to notice a dead one sooner is for `--dead-after`.
