@@ -219,19 +219,63 @@ fn shortest_idle(resolved: &[InNamespace]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::net::{TcpListener, TcpStream};
+
+    use nix::sys::signal::kill;
+    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::unistd::{ForkResult, Pid, fork};
 
     use super::*;
     use crate::find::Selection;
     use crate::settings::RequestedSettings;
     use crate::values::Values;
 
-    /// This process's memory, in pages, and how many descriptors it has.
+    /// This process's own memory in KiB, exactly (statm counts in batches), and how many descriptors
+    /// it has.
     fn footprint() -> (usize, usize) {
-        let memory = std::fs::read_to_string("/proc/self/statm").expect("text");
-        let resident = memory.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+        let memory = std::fs::read_to_string("/proc/self/smaps_rollup").expect("text");
+        let line = memory.lines().find_map(|line| line.strip_prefix("Anonymous:"));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
         let fds = std::fs::read_dir("/proc/self/fd").expect("a directory").count();
-        (resident.expect("a number"), fds)
+        (number.expect("a number"), fds)
+    }
+
+    /// Opens and closes connections to itself until it is killed.
+    fn open_and_close() -> ! {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        loop {
+            let client = TcpStream::connect(address).expect("it listens");
+            let server = listener.accept().expect("connected");
+            std::thread::sleep(Duration::from_millis(2));
+            drop((client, server));
+        }
+    }
+
+    /// Looks often at a process, and says whether it has grown meanwhile.
+    fn follow(pid: Pid, looks: usize) -> bool {
+        let values = Values { idle: Some(60), ..Values::default() };
+        let settings = RequestedSettings { values, mode: Mode::On };
+        let selection = Selection::default();
+        let (members, _) = Members::new(&[pid.to_string()]);
+        let job = Job::to_follow(&settings, &selection);
+        let mut follower = Follower::new(members, job).expect("it runs");
+        let mut before = (0, 0);
+        for look in 0..looks {
+            follower.look(&mut |_| ());
+            // By then everything has been as large as it becomes.
+            if look == looks / 2 {
+                before = footprint();
+            }
+        }
+        let after = footprint();
+        let changed = follower.changed;
+        let known: usize = follower.members.all.values().map(|member| member.known.len()).sum();
+        // Not by println!: what is captured here, in another process, is lost.
+        let mut stderr = std::io::stderr();
+        let _ = writeln!(stderr, "{looks} looks, {changed} changed, {before:?} to {after:?}");
+        changed > looks / 10 && known < 100 && after.1 <= before.1 && after.0 < before.0 + 64
     }
 
     /// Looks often at a process that opens and closes sockets between the looks. How often:
@@ -240,60 +284,24 @@ mod tests {
     fn neither_memory_nor_descriptors_grow() {
         let looks = std::env::var("KEEPALIVE_TEST_LOOKS");
         let looks = looks.map_or(3000, |looks| looks.parse().expect("a number"));
-        let parent = std::process::id().to_string();
-        let stop = std::sync::atomic::AtomicBool::new(false);
-        let relaxed = std::sync::atomic::Ordering::Relaxed;
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let follow = || {
-            let values = Values { idle: Some(60), ..Values::default() };
-            let settings = RequestedSettings { values, mode: Mode::On };
-            let selection = Selection::default();
-            let (members, _) = Members::new(&[parent]);
-            let job = Job::to_follow(&settings, &selection);
-            let mut follower = Follower::new(members, job).expect("it runs");
-            let mut before = (0, 0);
-            for look in 0..looks {
-                follower.look(&mut |_| ());
-                // By then everything has been as large as it becomes.
-                if look == looks / 2 {
-                    before = footprint();
-                }
-            }
-            let after = footprint();
-            println!(
-                "{looks} looks, {} sockets changed, {before:?} to {after:?}",
-                follower.changed
-            );
-            let known: usize = follower.members.all.values().map(|member| member.known.len()).sum();
-            follower.changed > looks / 10
-                && known < 100
-                // The children of other tests are followed, too.
-                && after.1 <= before.1 + 4
-                && after.0 < before.0 + 64
-        };
-        // A follower has one thread.
+        // A follower has one thread, and other tests' sockets and children are not its business.
         // SAFETY: no other thread holds a lock that the child needs: glibc's fork(3) sees to those
-        // of malloc(3), and the child prints into a buffer of its own.
-        match unsafe { nix::unistd::fork() }.expect("a child") {
-            nix::unistd::ForkResult::Child => {
-                let is_good = follow();
+        // of malloc(3).
+        match unsafe { fork() }.expect("a child") {
+            ForkResult::Child => {
+                // SAFETY: this process has one thread, so the child may do everything.
+                let opener = match unsafe { fork() }.expect("a child") {
+                    ForkResult::Child => open_and_close(),
+                    ForkResult::Parent { child } => child,
+                };
+                let is_good = follow(opener, looks);
+                let _ = kill(opener, Signal::SIGKILL);
                 // SAFETY: ends the child.
                 unsafe { libc::_exit(i32::from(!is_good)) }
             }
-            nix::unistd::ForkResult::Parent { child } => std::thread::scope(|scope| {
-                scope.spawn(|| {
-                    while !stop.load(relaxed) {
-                        let client = TcpStream::connect(address).expect("it listens");
-                        let server = listener.accept().expect("connected");
-                        std::thread::sleep(Duration::from_millis(2));
-                        drop((client, server));
-                    }
-                });
-                let status = nix::sys::wait::waitpid(child, None);
-                stop.store(true, relaxed);
-                assert_eq!(status, Ok(nix::sys::wait::WaitStatus::Exited(child, 0)));
-            }),
+            ForkResult::Parent { child } => {
+                assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
+            }
         }
     }
 }
