@@ -11,7 +11,7 @@ use super::{Applier, Outcome, Refused, Seen, Tally};
 use crate::find::Selection;
 use crate::process::{self, Process};
 use crate::settings::{RequestedSettings, Settings};
-use crate::worker::{self, Lock, Sender, Worker, is_put_off, is_unasked, why_put_off};
+use crate::worker::{self, Sender, Worker, is_put_off, is_unasked, put_hung_socket_last};
 
 /// How long living peers are given to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
@@ -128,11 +128,7 @@ fn work(
             if applied.sockets == 0 {
                 step(applied, Step::Sockets(inodes.len()));
             }
-            // A socket at which a child hung comes last.
-            let hung = why_put_off(process.id());
-            sockets.sort_by_key(|(_, inode)| {
-                matches!(hung, Some(Lock::Socket { inode: hung, .. }) if hung == *inode)
-            });
+            put_hung_socket_last(process.id(), &mut sockets);
             applier.process(target, &sockets, applied, step)
         });
         step(applied, Step::End(result.err()));

@@ -12,7 +12,7 @@ use crate::bpf::{self, Maker};
 use crate::find::{Cgroup, Target};
 use crate::process::{self, Duplicate, Namespaces, OpenProcess, Options, left_out};
 use crate::text::report_error;
-use crate::worker::{self, Lock, Sender, Worker, is_put_off, is_unasked, why_put_off};
+use crate::worker::{self, Sender, Worker, is_put_off, is_unasked, put_hung_socket_last};
 
 /// Takes back what a cover that is gone has set on connections whose peers are silent now. Whether
 /// all was done.
@@ -85,11 +85,7 @@ fn walk(
             for (index, process) in left {
                 let result = process.with(|target| {
                     let mut sockets = target.sockets()?;
-                    // A socket at which a child hung comes last.
-                    let hung = why_put_off(process.id());
-                    sockets.sort_by_key(|(_, inode)| {
-                        matches!(hung, Some(Lock::Socket { inode: hung, .. }) if hung == *inode)
-                    });
+                    put_hung_socket_last(process.id(), &mut sockets);
                     for (fd, inode) in sockets {
                         // Otherwise it was closed meanwhile.
                         if let Ok(socket) = Duplicate::open(target, fd, inode) {

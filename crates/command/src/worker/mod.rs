@@ -12,4 +12,4 @@ mod patience;
 pub use child::{End, Error, Worker, is_own, processor_time};
 pub use hang::{Hang, Lock, ProcessId, Watched, reading_memory, watch};
 pub use message::Sender;
-pub use patience::{is_put_off, is_unasked, why_left_out, why_put_off};
+pub use patience::{is_put_off, is_unasked, put_hung_socket_last, why_left_out};

@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
+use std::os::fd::RawFd;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -169,9 +170,14 @@ pub(super) fn unasked() -> BTreeSet<(u32, i32)> {
     std::mem::take(&mut UNASKED.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// In a child: at what this process hung, which is asked after all others for that.
-pub fn why_put_off(process: ProcessId) -> Option<Lock> {
-    Some(KNOWN.get()?.hung.get(&process)?.lock)
+/// In a child: moves the socket of this process at which an earlier child hung behind the others.
+/// They are given by descriptor and inode.
+pub fn put_hung_socket_last(process: ProcessId, sockets: &mut [(RawFd, u64)]) {
+    if let Some(Lock::Socket { inode: hung, .. }) =
+        KNOWN.get().and_then(|known| known.hung.get(&process)).map(|hung| hung.lock)
+    {
+        sockets.sort_by_key(|(_, inode)| *inode == hung);
+    }
 }
 
 /// In a child: whether the process with this number hung.
